@@ -1,0 +1,5 @@
+"""The one exception that the dorm raises towards people."""
+
+
+class DormError(Exception):
+    """One sentence or two: what happened, and what to do about it."""
