@@ -1,0 +1,16 @@
+#!/bin/sh
+# Makes requirements.lock and requirements-dev.lock afresh from pyproject.toml: newest versions, with hashes, for Python 3.11 and later on
+# every platform. Not part of any build: run it by hand, run `make test`, commit both files.
+set -eu
+cd "$(dirname "$0")/../.."
+venv=build/lock-venv
+[ -x "$venv/bin/uv" ] || { /usr/bin/python3 -m venv "$venv"; "$venv/bin/pip" install -q uv; }
+compile() {
+    out=$1
+    shift
+    "$venv/bin/uv" pip compile --quiet --no-config --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
+        --no-annotate --custom-compile-command "host_tools/setup/lock.sh" pyproject.toml --extra build "$@" -o "$out"
+}
+compile requirements-dev.lock --extra dev
+# The same versions in both.
+compile requirements.lock --constraint requirements-dev.lock

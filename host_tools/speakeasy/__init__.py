@@ -1,0 +1,1 @@
+"""The phone's side of Speakeasy: pairing, claims and the command line."""
