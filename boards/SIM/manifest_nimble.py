@@ -1,0 +1,3 @@
+# The SIM board with MicroPython's real NimBLE (in C) and the real aioble.
+include("manifest_common.py")
+require("aioble")

@@ -1,0 +1,8 @@
+// The SIM board's configuration of MicroPython's unix port: the feature level of the ESP32 port, and its import path.
+
+#define MICROPY_CONFIG_ROM_LEVEL (MICROPY_CONFIG_ROM_LEVEL_EXTRA_FEATURES)
+
+// Files on the flash (the current directory) come before the frozen ones, as on a board. No path of the machine's.
+#define MICROPY_PY_SYS_PATH_DEFAULT ".frozen:lib"
+
+#include "ports/unix/variants/mpconfigvariant_common.h"
