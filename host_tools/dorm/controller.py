@@ -1,0 +1,187 @@
+"""A phone's controller: SoCo, unmodified, told what to do by lines of JSON.
+
+`python -m dorm.controller` reads requests `{"do": NAME, ...}` from standard input, one a line, and answers each by a line:
+the result, or `{"error": text, "kind": exception}`. `python -m dorm.controller NAME key=value ...` does one thing and ends
+(exit status 1 on an error). Values that are JSON are read as JSON.
+"""
+
+import http.client
+import json
+import queue
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import soco
+from soco import config
+from soco.events import event_listener
+
+from dorm.topology import SPEAKER_PORT
+
+Result = dict[str, Any]
+HTTP_TIMEOUT_S = 4.0
+
+
+class Controls:
+    """Each public method is one thing that can be done; its arguments are the request's."""
+
+    def __init__(self) -> None:
+        self._speaker: soco.SoCo | None = None
+        self._subscriptions: dict[str, Any] = {}
+        self._held: http.client.HTTPConnection | None = None
+
+    def do(self, request: Result) -> Result:
+        """Does what `request` says; never raises for what the network does."""
+        arguments = dict(request)
+        name = arguments.pop("do", None)
+        if not isinstance(name, str) or name.startswith("_") or name == "do" or not hasattr(self, name):
+            return {"error": f"there is nothing called {name!r}", "kind": "ValueError"}
+        method: Callable[..., Result] = getattr(self, name)
+        try:
+            return method(**arguments)
+        except Exception as error:  # whatever SoCo and requests raise is a result here
+            return {"error": str(error) or type(error).__name__, "kind": type(error).__name__}
+
+    def _it(self) -> soco.SoCo:
+        if self._speaker is None:
+            raise LookupError("no speaker yet: do discover or at first")
+        return self._speaker
+
+    def discover(self, timeout: float = 4) -> Result:
+        """Searches by SSDP, multicast; the first speaker found is the one of the later requests."""
+        found = sorted(soco.discover(timeout=timeout) or (), key=lambda zone: str(zone.ip_address))
+        if found:
+            self._speaker = found[0]
+        return {"speakers": [{"ip": z.ip_address, "name": z.player_name, "uid": z.uid} for z in found]}
+
+    def at(self, ip: str) -> Result:
+        """Takes the speaker at an address, unseen."""
+        self._speaker = soco.SoCo(ip)
+        return {"ip": ip}
+
+    def info(self) -> Result:
+        return dict(self._it().get_speaker_info(refresh=True, timeout=HTTP_TIMEOUT_S))
+
+    def topology(self) -> Result:
+        zone = self._it()
+        zone.zone_group_state.clear_cache()
+        return {
+            "groups": [
+                {"coordinator": group.coordinator.ip_address, "members": [m.ip_address for m in group.members]}
+                for group in zone.all_groups
+            ],
+            "household": zone.household_id,
+        }
+
+    def volume(self, set: int | None = None) -> Result:
+        zone = self._it()
+        if set is not None:
+            zone.volume = set
+        return {"volume": zone.volume}
+
+    def mute(self, set: bool | None = None) -> Result:
+        zone = self._it()
+        if set is not None:
+            zone.mute = set
+        return {"mute": zone.mute}
+
+    def play(self, uri: str, title: str = "Radio Test") -> Result:
+        self._it().play_uri(uri, title=title, force_radio=True)
+        return {"uri": uri}
+
+    def pause(self) -> Result:
+        self._it().pause()
+        return {}
+
+    def stop(self) -> Result:
+        self._it().stop()
+        return {}
+
+    def transport(self) -> Result:
+        return dict(self._it().get_current_transport_info())
+
+    def track(self) -> Result:
+        return {k: v for k, v in self._it().get_current_track_info().items() if isinstance(v, str | int)}
+
+    def subscribe(self, service: str, seconds: int = 600) -> Result:
+        """Asks for events of `service` (renderingControl, avTransport, zoneGroupTopology, ...)."""
+        subscription = getattr(self._it(), service).subscribe(requested_timeout=seconds)
+        self._subscriptions[service] = subscription
+        return {"sid": subscription.sid, "timeout": subscription.timeout, "listener": list(event_listener.address)}
+
+    def renew(self, service: str) -> Result:
+        subscription = self._subscriptions[service]
+        subscription.renew()
+        return {"sid": subscription.sid, "timeout": subscription.timeout}
+
+    def unsubscribe(self, service: str) -> Result:
+        self._subscriptions.pop(service).unsubscribe()
+        return {}
+
+    def event(self, service: str, timeout: float = 5, wants: Result | None = None) -> Result:
+        """Waits for the next event of `service` (one that holds all of `wants`, where given)."""
+        events: queue.Queue[Any] = self._subscriptions[service].events
+        until = time.monotonic() + timeout
+        while True:
+            try:
+                event = events.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return {"error": f"no event of {service} within {timeout:g} s", "kind": "Empty"}
+            variables = {name: value for name, value in event.variables.items() if isinstance(value, str | dict)}
+            if all(variables.get(name) == value for name, value in (wants or {}).items()):
+                return {"seq": int(event.seq), "sid": event.sid, "variables": variables}
+
+    def hold(self, path: str = "/xml/device_description.xml") -> Result:
+        """Opens a connection that `held` uses again: an established one."""
+        self._held = http.client.HTTPConnection(self._it().ip_address, SPEAKER_PORT, timeout=HTTP_TIMEOUT_S)
+        self._held.connect()
+        return self.held(path)
+
+    def held(self, path: str = "/xml/device_description.xml") -> Result:
+        """One more request over the connection of `hold`, which is never opened a second time."""
+        if self._held is None or self._held.sock is None:
+            raise LookupError("nothing is held: do hold first")
+        sock: socket.socket = self._held.sock
+        self._held.request("GET", path)
+        answer = self._held.getresponse()
+        size = len(answer.read())
+        return {"status": answer.status, "bytes": size, "local": list(sock.getsockname())}
+
+    def close(self) -> Result:
+        for service in list(self._subscriptions):
+            self._subscriptions.pop(service).unsubscribe(strict=False)
+        return {}
+
+
+def _arguments(words: list[str]) -> Result:
+    result: Result = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            result[name] = json.loads(value)
+        except ValueError:
+            result[name] = value
+    return result
+
+
+def main() -> int:
+    config.REQUEST_TIMEOUT = HTTP_TIMEOUT_S
+    controls = Controls()
+    if len(sys.argv) > 1:
+        result = controls.do({"do": sys.argv[1], **_arguments(sys.argv[2:])})
+        print(json.dumps(result))
+        return 1 if "error" in result else 0
+    for line in sys.stdin:
+        print(json.dumps(controls.do(json.loads(line))), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    # No atexit handlers: SoCo would try to unsubscribe from a speaker that may be out of reach by now.
+    import os
+
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)
