@@ -1,0 +1,110 @@
+"""Enrolment in two phases (docs/SPEC.md, section 2.4): a key is stored here before the bridge is told to save it.
+
+So whenever the link is lost, no bridge is left with an owner that has no key: the key is here, as pending, and it is
+the first thing that the next attempt tries.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from speakeasy.errors import SpeakeasyError
+from speakeasy.session import (
+    MODE_SETUP_CODE,
+    UNOWNED,
+    Credential,
+    Info,
+    Link,
+    Session,
+    SessionError,
+    WrongSecret,
+)
+from speakeasy.store import MOST_PENDING, PhoneKey, Store
+
+FIND_LIMIT_S = 20.0
+INFO_LIMIT_S = 5.0
+MOST_ATTEMPTS = MOST_PENDING + 4  # one connection each: every key that may be right, and a link lost a few times
+
+Find = Callable[[bytes | None, float], Awaitable[Link]]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """How a pairing ended. `was_known`: a key from before is good; nothing new was enrolled."""
+
+    bridge: bytes
+    role: str
+    was_known: bool
+
+
+async def _meet(find: Find, bridge: bytes | None) -> tuple[Link, Info]:
+    link = await find(bridge, FIND_LIMIT_S)
+    try:
+        async with asyncio.timeout(INFO_LIMIT_S):
+            return link, Info.parse(await link.read_info())
+    except TimeoutError:
+        await link.close()
+        raise SessionError("The bridge does not answer. Go nearer to it, and try again.") from None
+    except BaseException:
+        await link.close()
+        raise
+
+
+def _stored_key(answer: dict[str, object], name: str) -> PhoneKey:
+    phone, key, role = answer.get("phone"), answer.get("key"), answer.get("role")
+    if (
+        not isinstance(phone, str)
+        or not isinstance(key, str)
+        or not isinstance(role, str)
+        or not re.fullmatch(r"[0-9a-f]{16}", phone)
+        or not re.fullmatch(r"[0-9a-f]{64}", key)
+    ):
+        raise SessionError("The bridge gave a key that is not understood. Nothing was saved; update the bridge.")
+    return PhoneKey(bytes.fromhex(phone), bytes.fromhex(key), role, name)
+
+
+async def _enrol(store: Store, session: Session, credential: Credential, name: str) -> Paired:
+    key = _stored_key(await session.request("enrol", name=name), name)
+    store.add_pending(session.bridge, key)
+    await session.request("confirm")
+    store.confirm(session.bridge, key.phone, key.role, others_are_void=credential.mode == MODE_SETUP_CODE)
+    return Paired(session.bridge, key.role, was_known=False)
+
+
+async def pair(
+    store: Store, find: Find, credential: Credential | None, name: str, bridge: bytes | None
+) -> Paired | None:
+    """Pairs with `bridge`, or with the one that is found.
+
+    Keys that are stored for it are tried first; None when none is good and there is no `credential`.
+    Raises SpeakeasyError.
+    """
+    tried: set[bytes] = set()
+    lost: SpeakeasyError | None = None
+    for _ in range(MOST_ATTEMPTS):
+        link, info = await _meet(find, bridge)
+        bridge = info.bridge  # whatever happens to the link now, it is this one that we stay with
+        known = store.get(bridge)
+        keys = [*known.pending, *([known.key] if known.key else [])] if known and info.state != UNOWNED else []
+        key = next((key for key in keys if key.phone not in tried), None)
+        if key is not None:
+            tried.add(key.phone)
+            try:
+                session = await Session.open(link, Credential.phone_key(key.phone, key.key), info)
+            except WrongSecret:
+                continue
+            async with session:
+                if known is not None and key in known.pending:
+                    store.confirm(bridge, key.phone, session.role)
+                return Paired(bridge, session.role, was_known=True)
+        if credential is None:
+            await link.close()
+            return None
+        async with await Session.open(link, credential, info) as session:
+            try:
+                return await _enrol(store, session, credential, name)
+            except (SessionError, OSError) as error:
+                # Lost before the answer to `confirm`: only the stored key can tell what the bridge has saved.
+                lost = error if isinstance(error, SpeakeasyError) else None
+    raise lost or SessionError("The link to the bridge was lost again and again. Go nearer to it, and try again.")

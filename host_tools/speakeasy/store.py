@@ -1,0 +1,242 @@
+"""What a phone remembers: bridges, and its keys for them.
+
+One JSON file, `bridges.json`, mode 0600, in $SPEAKEASY_HOME, else in `speakeasy` below the XDG configuration directory.
+A change writes a new file beside it, flushes it to disk, and renames it over the old one: after a power cut there is the
+old state or the new one, complete. Two commands at once wait for each other. A file that is not understood is never
+written over.
+"""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, Self
+
+from speakeasy.errors import SpeakeasyError
+
+FILE = "bridges.json"
+LOCK = "bridges.lock"
+VERSION = 1
+LARGEST_FILE = 1 << 20  # bytes; ours has a few hundred for each bridge
+MOST_PENDING = 4  # keys of unfinished enrolments kept for each bridge
+DEFAULT_CLAIM_PORT = 7780
+
+_HEX_8 = re.compile(r"[0-9a-f]{16}")
+_HEX_32 = re.compile(r"[0-9a-f]{64}")
+
+
+class StoreError(SpeakeasyError):
+    """The file of bridges cannot be used. The message names the file, never what is in it."""
+
+
+@dataclass(frozen=True)
+class PhoneKey:
+    """What an enrolment gave this phone: its id (8 bytes), its key (32 bytes), its role and name."""
+
+    phone: bytes
+    key: bytes = field(repr=False)
+    role: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """One bridge.
+
+    `key`: the confirmed key, if there is one. `pending`: keys that the bridge may or may not have saved, the newest
+    first. `addr`: where the bridge was last known to be on the network.
+    """
+
+    id: bytes
+    key: PhoneKey | None = None
+    pending: tuple[PhoneKey, ...] = ()
+    addr: str | None = None
+    claim_port: int = DEFAULT_CLAIM_PORT
+
+
+def directory() -> Path:
+    """Where this person's bridges are kept."""
+    home = os.environ.get("SPEAKEASY_HOME")
+    if home:
+        return Path(home)
+    config = os.environ.get("XDG_CONFIG_HOME") or ""
+    return (Path(config) if os.path.isabs(config) else Path.home() / ".config") / "speakeasy"
+
+
+class Store:
+    """The bridges of one person. Reads the file afresh for each call."""
+
+    def __init__(self, where: Path) -> None:
+        self._directory = where
+        self._file = where / FILE
+
+    @classmethod
+    def default(cls) -> Self:
+        return cls(directory())
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+    def bridges(self) -> list[Bridge]:
+        """All bridges, in the order in which they were met. Raises StoreError."""
+        try:
+            with open(self._file, "rb") as file:
+                raw = file.read(LARGEST_FILE + 1)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"{self._file} cannot be read ({error.strerror}). Look at its owner and mode.") from None
+        try:
+            if len(raw) > LARGEST_FILE:
+                raise ValueError
+            value = json.loads(raw)
+            if value["version"] > VERSION:
+                raise StoreError(f"{self._file} was written by a newer `speakeasy`. Update this one.")
+            return [_bridge(item) for item in value["bridges"]]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise StoreError(
+                f"{self._file} is damaged, and was left as it is. Put a good copy in its place, or move it away and "
+                "pair again with an invite."
+            ) from None
+
+    def get(self, bridge: bytes) -> Bridge | None:
+        """What is known of one bridge."""
+        return next((known for known in self.bridges() if known.id == bridge), None)
+
+    def choose(self, name: str | None) -> Bridge:
+        """The paired bridge meant by `name`, the beginning of its id; without a name, the only one there is."""
+        paired = [bridge for bridge in self.bridges() if bridge.key is not None]
+        if not paired:
+            raise StoreError("This phone is paired with no bridge yet. Start with `speakeasy pair`.")
+        found = [bridge for bridge in paired if name is None or bridge.id.hex().startswith(name.lower())]
+        if len(found) == 1:
+            return found[0]
+        ids = ", ".join(bridge.id.hex() for bridge in found or paired)
+        if name is None:
+            raise StoreError(f"This phone knows more than one bridge. Say which with --bridge: {ids}.")
+        what = "No bridge's id begins" if not found else "More than one bridge's id begins"
+        raise StoreError(f"{what} with {name!r}. Known here: {ids}.")
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+    def add_pending(self, bridge: bytes, key: PhoneKey) -> None:
+        """Keeps a key that the bridge is about to be told to save. Must be done before `confirm` is sent."""
+
+        def change(known: Bridge) -> Bridge:
+            return replace(known, pending=(key, *known.pending)[:MOST_PENDING])
+
+        self._change(bridge, change)
+
+    def confirm(self, bridge: bytes, phone: bytes, role: str, *, others_are_void: bool = False) -> None:
+        """The bridge proved that it has saved the pending key of `phone`, with this role. It becomes the one in use.
+
+        `others_are_void`: the bridge had no owner before, so no other pending key can be worth anything.
+        """
+
+        def change(known: Bridge) -> Bridge:
+            key = next(key for key in known.pending if key.phone == phone)
+            rest = () if others_are_void else tuple(other for other in known.pending if other.phone != phone)
+            return replace(known, key=replace(key, role=role), pending=rest)
+
+        self._change(bridge, change)
+
+    def saw(self, bridge: bytes, *, addr: str | None, claim_port: int) -> None:
+        """Remembers where a known bridge is on the network."""
+        known = self.get(bridge)
+        if known is not None and (known.addr, known.claim_port) != (addr, claim_port):
+            self._change(bridge, lambda known: replace(known, addr=addr, claim_port=claim_port))
+
+    def _change(self, bridge: bytes, change: Callable[[Bridge], Bridge]) -> None:
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._locked():
+                known = {item.id: item for item in self.bridges()}
+                known[bridge] = change(known.get(bridge) or Bridge(bridge))
+                self._write([_to_json(item) for item in known.values()])
+        except OSError as error:
+            raise StoreError(
+                f"{self._file} cannot be written ({error.strerror}): nothing was changed. Make room or mend the "
+                "permissions, and try again."
+            ) from None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        fd = os.open(self._directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)  # held for a few milliseconds by whoever has it
+            yield
+        finally:
+            os.close(fd)
+
+    def _write(self, bridges: list[dict[str, Any]]) -> None:
+        text = json.dumps({"version": VERSION, "bridges": bridges}, indent=1) + "\n"
+        new = self._directory / (FILE + ".new")
+        fd = os.open(
+            new,
+            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW,
+            0o600,
+        )
+        try:
+            os.fchmod(fd, 0o600)  # one left by a power cut may have another mode
+            data = text.encode()
+            while data:
+                data = data[os.write(fd, data) :]
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(new, self._file)
+        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)  # the rename itself
+        finally:
+            os.close(fd)
+
+
+# --- the file's form ------------------------------------------------------------------------------------------------
+def _hex(text: object, form: re.Pattern[str]) -> bytes:
+    if not isinstance(text, str) or not form.fullmatch(text):
+        raise ValueError
+    return bytes.fromhex(text)
+
+
+def _key(value: dict[str, Any]) -> PhoneKey:
+    return PhoneKey(
+        _hex(value["phone"], _HEX_8),
+        _hex(value["key"], _HEX_32),
+        str(value["role"]),
+        str(value["name"]),
+    )
+
+
+def _bridge(value: dict[str, Any]) -> Bridge:
+    key, addr, port = value["key"], value["addr"], value["claim_port"]
+    if not isinstance(port, int) or not 0 < port < 65536:
+        raise ValueError
+    return Bridge(
+        id=_hex(value["bridge"], _HEX_8),
+        key=None if key is None else _key(key),
+        pending=tuple(_key(item) for item in value["pending"]),
+        addr=None if addr is None else str(IPv4Address(addr)),
+        claim_port=port,
+    )
+
+
+def _key_to_json(key: PhoneKey) -> dict[str, str]:
+    return {
+        "phone": key.phone.hex(),
+        "key": key.key.hex(),
+        "role": key.role,
+        "name": key.name,
+    }
+
+
+def _to_json(bridge: Bridge) -> dict[str, Any]:
+    return {
+        "bridge": bridge.id.hex(),
+        "key": None if bridge.key is None else _key_to_json(bridge.key),
+        "pending": [_key_to_json(key) for key in bridge.pending],
+        "addr": bridge.addr,
+        "claim_port": bridge.claim_port,
+    }
