@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes requirements.lock and requirements-dev.lock afresh from pyproject.toml: newest versions, with hashes, for Python 3.11 and later on
-# every platform. Not part of any build: run it by hand, run `make test`, commit both files.
+# Makes requirements.lock, requirements-dev.lock and requirements-stubs.lock afresh from pyproject.toml: newest versions, with hashes, for Python 3.11 and later on
+# every platform. Not part of any build: run it by hand, run `make test`, commit the files.
 set -eu
 cd "$(dirname "$0")/../.."
 venv=build/lock-venv
@@ -9,8 +9,9 @@ compile() {
     out=$1
     shift
     "$venv/bin/uv" pip compile --quiet --no-config --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
-        --no-annotate --custom-compile-command "host_tools/setup/lock.sh" pyproject.toml --extra build "$@" -o "$out"
+        --no-annotate --custom-compile-command "host_tools/setup/lock.sh" "$@" -o "$out"
 }
-compile requirements-dev.lock --extra dev
+compile requirements-dev.lock pyproject.toml --extra build --extra dev
 # The same versions in both.
-compile requirements.lock --constraint requirements-dev.lock
+compile requirements.lock pyproject.toml --extra build --constraint requirements-dev.lock
+compile requirements-stubs.lock --group stubs

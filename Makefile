@@ -1,0 +1,101 @@
+# Speakeasy. `make` alone lists the targets.
+#
+# MICROPYTHON_DIR=...  a MicroPython checkout of yours instead of Debian's source package
+# BLE=nimble           MicroPython's real NimBLE and the real aioble (needs a full checkout in MICROPYTHON_DIR)
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+SETUP := host_tools/setup
+STAMPS := build/stamps
+BIN := .venv/bin
+AS_ROOT := $(SETUP)/as-root.sh
+SECONDS ?= 60
+
+# --- what there is ---------------------------------------------------------------------------------------------------
+.PHONY: help
+help:
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
+
+.PHONY: demo test test-core test-host test-firmware test-ble test-dorm lint bench fuzz dorm clean
+demo: ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
+	@$(AS_ROOT) $(BIN)/speakeasy demo $(if $(BLE),--ble $(BLE)) $(ARGS)
+
+dorm: ready ## bring the virtual dorm up, to play with by hand: speakeasy dorm shell WHO, ... dorm down
+	@$(AS_ROOT) $(BIN)/speakeasy dorm up $(if $(BLE),--ble $(BLE)) $(ARGS)
+
+test: ## everything below, from lint to the whole dorm
+	@for rung in lint test-core test-host test-firmware test-ble test-dorm; do echo "== make $$rung"; $(MAKE) $$rung || { echo "== make $$rung FAILED" >&2; exit 1; }; done
+	@echo "== all rungs passed"
+
+# A rung that finds no test fails: pytest's exit status 5.
+PYTEST = $(BIN)/python -m pytest -q -p no:cacheprovider
+
+test-core: dev ## the packet filter in C, with sanitizers
+	@$(PYTEST) tests/core $(ARGS)
+
+test-host: dev ## the phone's side
+	@$(PYTEST) tests/host $(ARGS)
+
+test-firmware: dev sim ## every MicroPython module, and the simulated board's drivers, on the board's own interpreter
+	@$(PYTEST) tests/firmware $(ARGS)
+	@$(AS_ROOT) $(PYTEST) tests/sim $(ARGS)
+
+test-ble: dev sim ## pairing over a real Bluetooth LE link without a radio
+	@$(PYTEST) tests/ble $(ARGS)
+
+test-dorm: dev ready ## everything end to end on real packets (needs root or sudo)
+	@$(AS_ROOT) $(PYTEST) tests/dorm $(ARGS)
+
+lint: dev $(STAMPS)/typings ## format, style, types and static checks of Python, MicroPython, C and shell
+	@$(SETUP)/lint.sh
+
+bench: dev $(STAMPS)/packages-bench ## what a frame costs in the packet filter
+	@$(MAKE) -C tests/core bench
+
+fuzz: dev $(STAMPS)/packages-fuzz ## fuzz the packet filter: make fuzz SECONDS=3600
+	@$(MAKE) -C tests/core fuzz SECONDS=$(SECONDS)
+
+clean: ## remove what was built or installed here
+	rm -rf build .venv host_tools/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- what the targets stand on ---------------------------------------------------------------------------------------
+# Each of these does its work once and leaves a stamp; a change of its input does it again.
+.PHONY: ready dev packages micropython
+ready: .venv/stamp-run sim
+dev: .venv/stamp-dev
+packages: $(STAMPS)/packages-demo
+
+$(STAMPS)/packages-%: $(SETUP)/packages.txt $(SETUP)/packages.sh
+	@$(SETUP)/packages.sh $*
+	@mkdir -p $(@D) && touch $@
+
+.venv/stamp-run: requirements.lock pyproject.toml | packages
+	@$(SETUP)/venv.sh requirements.lock
+	@touch $@
+
+# The larger set holds the smaller one, in the same versions.
+.venv/stamp-dev: requirements-dev.lock pyproject.toml | packages
+	@$(SETUP)/venv.sh requirements-dev.lock
+	@touch .venv/stamp-run $@
+
+$(STAMPS)/typings: requirements-stubs.lock | dev
+	@rm -rf build/typings
+	@$(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r $< --target build/typings
+	@mkdir -p $(@D) && touch $@
+
+include boards/SIM/build.mk
+
+ifeq ($(MICROPYTHON_DIR),$(CURDIR)/build/micropython)
+micropython: $(STAMPS)/micropython
+$(STAMPS)/micropython: $(SETUP)/micropython.sh | packages
+	@$(SETUP)/micropython.sh build/micropython
+	@mkdir -p $(@D) && touch $@
+else
+micropython:
+endif
+
+sim-check: packages micropython
