@@ -1,0 +1,427 @@
+"""The bridge's Bluetooth chip: a Bumble host and GATT server, driven over a Unix socket by the SIM board's `bluetooth`.
+
+On the wire: one JSON object a line, byte strings in hex.
+
+board to chip: {"id": n, "op": name, ...} -> {"id": n, "ok": value} or {"id": n, "errno": number}
+chip to board: {"event": name, "conn": handle, ...}; those with "re": n want {"re": n, ...} back:
+  read (handle)        -> {"re": n, "data": hex} or {"re": n, "error": ATT error code}
+  write (handle, data) -> {"re": n} or {"re": n, "error": ATT error code}
+The attribute values live on the board, as they do in MicroPython; the chip only asks. Error numbers and their causes
+are those of MicroPython's NimBLE binding.
+"""
+
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bumble import att, core, gatt, hci
+from bumble.device import AdvertisingType, Connection, Device, DeviceConfiguration
+from bumble.gatt_server import Server
+from bumble.host import Host
+from bumble.pairing import PairingConfig, PairingDelegate
+from bumble.transport.common import AsyncPipeSink
+
+from dorm.bluetooth_radio import Radio, RadioController
+
+logger = logging.getLogger(__name__)
+
+# MicroPython's NimBLE defaults (extmod/nimble/syscfg.h, mynewt-nimble).
+DEFAULT_NAME = b"MPY NIMBLE"
+DEFAULT_MTU = 256
+MTU_MIN, MTU_MAX = 23, 527
+ADVERTISING_DATA_MAX = 31
+# BLE_HS_EMSGSIZE etc. that the binding hands on with their sign turned: advertising data that does not fit.
+ERRNO_ADVERTISING_DATA = -18
+# NimBLE's own status of an indication that nobody confirmed.
+HS_ETIMEOUT = 13
+LINE_LIMIT = 65536
+# How long the board may take to answer a read or a write; a central gives up after as long (Core, Vol 3 Part F 3.3.3).
+BOARD_ANSWER_S = 30.0
+ATT_HEADER = 3
+
+FLAG_READ, FLAG_WRITE_NO_RESPONSE, FLAG_WRITE = 0x0002, 0x0004, 0x0008
+_PERMISSIONS = {
+    0x0200: att.Attribute.READ_REQUIRES_ENCRYPTION,
+    0x0400: att.Attribute.READ_REQUIRES_AUTHENTICATION,
+    0x0800: att.Attribute.READ_REQUIRES_AUTHORIZATION,
+    0x1000: att.Attribute.WRITE_REQUIRES_ENCRYPTION,
+    0x2000: att.Attribute.WRITE_REQUIRES_AUTHENTICATION,
+    0x4000: att.Attribute.WRITE_REQUIRES_AUTHORIZATION,
+}
+PROPERTIES_MASK = 0xFF
+
+
+class ChipError(Exception):
+    """An operation that the stack refuses, with the error number that MicroPython would raise."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _permissions(flags: int) -> att.Attribute.Permissions:
+    permissions = att.Attribute.Permissions(0)
+    if flags & FLAG_READ:
+        permissions |= att.Attribute.READABLE
+    if flags & (FLAG_WRITE | FLAG_WRITE_NO_RESPONSE):
+        permissions |= att.Attribute.WRITEABLE
+    for flag, permission in _PERMISSIONS.items():
+        if flags & flag:
+            permissions |= permission
+    return permissions
+
+
+class Chip:
+    """One connection of a board: from power on until its process goes away."""
+
+    def __init__(
+        self,
+        radio: Radio,
+        controller: RadioController,
+        address: hci.Address,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self.controller = controller
+        self._radio = radio
+        self._address = address
+        self._reader = reader
+        self._writer = writer
+        self._device: Device | None = None
+        self._services: list[dict[str, Any]] = []
+        self._attributes: dict[int, gatt.Characteristic[bytes] | gatt.Descriptor] = {}
+        self._connections: dict[int, Connection] = {}
+        self._questions: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._question = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._name = DEFAULT_NAME
+        self._mtu = DEFAULT_MTU
+        self._mtu_asked: set[int] = set()
+        self._operations: dict[str, Callable[..., Awaitable[Any]]] = {
+            "active": self._active,
+            "mac": self._mac,
+            "gap_name": self._gap_name,
+            "mtu": self._set_mtu,
+            "register": self._register,
+            "advertise": self._advertise,
+            "advertise_stop": self._advertise_stop,
+            "disconnect": self._disconnect,
+            "notify": self._notify,
+            "indicate": self._indicate,
+            "update": self._update,
+            "exchange_mtu": self._exchange_mtu,
+            "pair": self._pair,
+        }
+
+    # -- the socket -----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serves until the board closes the socket or dies; its radio then falls silent without a word."""
+        operations: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        worker = asyncio.create_task(self._work(operations))
+        try:
+            while line := await self._reader.readline():
+                message = json.loads(line)
+                if "re" in message:
+                    question = self._questions.pop(message["re"], None)
+                    if question and not question.done():
+                        question.set_result(message)
+                else:
+                    operations.put_nowait(message)
+        except (ValueError, ConnectionError) as error:
+            logger.error("the board's Bluetooth socket: %s", error)
+        finally:
+            worker.cancel()
+            self._forget_connections()
+            self._radio.unplug(self.controller)
+            for task in self._tasks:
+                task.cancel()
+            self._writer.close()
+
+    async def _work(self, operations: "asyncio.Queue[dict[str, Any]]") -> None:
+        while True:
+            message = await operations.get()
+            number, name = message.pop("id"), message.pop("op")
+            try:
+                if name not in self._operations:
+                    raise ChipError(errno.EOPNOTSUPP)
+                if self._device is None and name != "active":
+                    raise ChipError(errno.ENODEV)
+                answer = {"id": number, "ok": await self._operations[name](**message)}
+            except ChipError as error:
+                answer = {"id": number, "errno": error.number}
+            except (hci.HCI_Error, core.BaseBumbleError) as error:
+                logger.warning("%s: %s", name, error)
+                answer = {"id": number, "errno": errno.EIO}
+            self._send(answer)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask(self, connection: Connection, event: str, **values: Any) -> dict[str, Any]:
+        self._question += 1
+        number = self._question
+        answer = self._questions[number] = asyncio.get_running_loop().create_future()
+        self._send({"event": event, "re": number, "conn": connection.handle, **values})
+        try:
+            reply = await asyncio.wait_for(answer, BOARD_ANSWER_S)
+        except TimeoutError:
+            raise att.ATT_Error(att.ErrorCode.UNLIKELY_ERROR) from None
+        finally:
+            self._questions.pop(number, None)
+        if code := reply.get("error"):
+            raise att.ATT_Error(att.ErrorCode(code))
+        return reply
+
+    # -- power ----------------------------------------------------------------------------------------------------
+
+    async def _active(self, on: bool) -> bool:
+        if on and self._device is None:
+            await self._power_on()
+        elif not on and self._device is not None:
+            await self._power_off()
+        return on
+
+    async def _power_on(self) -> None:
+        self.controller.on_air = True
+        self._radio.controllers.add(self.controller)
+        config = DeviceConfiguration(name=self._name.decode(errors="replace"), address=self._address)
+        host = Host(self.controller, AsyncPipeSink(self.controller))  # type: ignore[arg-type]
+        self.controller.set_packet_sink(host)
+        device = Device(config=config, host=host)
+        device.advertising_data = device.scan_response_data = b""
+        device.on(Device.EVENT_CONNECTION, self._on_connection)
+        device.pairing_config_factory = lambda _connection: PairingConfig(
+            bonding=False, delegate=PairingDelegate(PairingDelegate.IoCapability.NO_OUTPUT_NO_INPUT)
+        )
+        self._device = device
+        await device.power_on()
+        self._serve([])
+
+    async def _power_off(self) -> None:
+        assert self._device
+        for connection in list(self._connections.values()):
+            with contextlib.suppress(hci.HCI_Error, core.BaseBumbleError):
+                await connection.disconnect()
+        self._connections.clear()
+        self._device = None
+        self._attributes = {}
+        self._radio.unplug(self.controller)
+
+    def _forget_connections(self) -> None:
+        for question in self._questions.values():
+            question.cancel()
+        self._questions.clear()
+        self._connections.clear()
+
+    # -- settings -------------------------------------------------------------------------------------------------
+
+    async def _mac(self) -> list[Any]:
+        return [int(self._address.address_type), bytes(self._address)[::-1].hex()]
+
+    async def _gap_name(self, name: str) -> None:
+        self._name = bytes.fromhex(name)
+        assert self._device
+        for attribute in self._device.gatt_server.attributes:
+            if isinstance(attribute, gatt.Characteristic) and attribute.uuid == gatt.GATT_DEVICE_NAME_CHARACTERISTIC:
+                attribute.value = self._name
+
+    async def _set_mtu(self, mtu: int) -> None:
+        if not MTU_MIN <= mtu <= MTU_MAX:
+            raise ChipError(errno.EINVAL)
+        self._mtu = mtu
+        assert self._device
+        self._device.gatt_server.max_mtu = mtu
+
+    # -- the attribute server -------------------------------------------------------------------------------------
+
+    async def _register(self, services: list[dict[str, Any]]) -> list[list[int]]:
+        """`services`: [{"uuid": hex, "characteristics": [{"uuid", "flags", "descriptors": [{"uuid", "flags"}]}]}],
+        UUIDs in little-endian byte order. Returns the value handles, a list a service, descriptors behind their
+        characteristic."""
+        assert self._device
+        if self._connections or self.controller.advertiser.enabled:
+            raise ChipError(errno.EBUSY)
+        return self._serve(services)
+
+    def _serve(self, services: list[dict[str, Any]]) -> list[list[int]]:
+        assert self._device
+        server = self._device.gatt_server = Server(self._device)
+        server.max_mtu = self._mtu
+        self._device.add_default_services()
+        for attribute in server.attributes:
+            if isinstance(attribute, gatt.Characteristic) and attribute.uuid == gatt.GATT_DEVICE_NAME_CHARACTERISTIC:
+                attribute.value = self._name
+        self._attributes = {}
+        handles = []
+        for service in services:
+            made = [self._make_characteristic(description) for description in service["characteristics"]]
+            server.add_service(gatt.Service(core.UUID.from_bytes(bytes.fromhex(service["uuid"])), made))
+            attributes = [a for characteristic in made for a in (characteristic, *characteristic.descriptors)]
+            handles.append([a.handle for a in attributes])
+            self._attributes.update({a.handle: a for a in attributes})
+        return handles
+
+    def _make_characteristic(self, description: dict[str, Any]) -> "gatt.Characteristic[bytes]":
+        flags = description["flags"]
+        characteristic: gatt.Characteristic[bytes] = gatt.Characteristic(
+            core.UUID.from_bytes(bytes.fromhex(description["uuid"])),
+            gatt.Characteristic.Properties(flags & PROPERTIES_MASK),
+            _permissions(flags),
+            self._value(lambda: characteristic),
+            [self._make_descriptor(d) for d in description.get("descriptors", ())],
+        )
+        return characteristic
+
+    def _make_descriptor(self, description: dict[str, Any]) -> gatt.Descriptor:
+        descriptor = gatt.Descriptor(
+            core.UUID.from_bytes(bytes.fromhex(description["uuid"])),
+            _permissions(description["flags"]),
+            self._value(lambda: descriptor),
+        )
+        return descriptor
+
+    def _value(self, attribute: Callable[[], att.Attribute[Any]]) -> Any:
+        async def read(connection: Connection) -> bytes:
+            return bytes.fromhex((await self._ask(connection, "read", handle=attribute().handle))["data"])
+
+        async def write(connection: Connection, value: bytes) -> None:
+            await self._ask(connection, "write", handle=attribute().handle, data=value.hex())
+
+        return att.AttributeValue(read=read, write=write)
+
+    # -- advertising and connections ------------------------------------------------------------------------------
+
+    async def _advertise(self, interval_us: int, adv: str | None, resp: str | None, connectable: bool) -> None:
+        assert self._device
+        await self._device.stop_advertising()
+        # What is not given stays as it was, in the controller.
+        adv_data = self._device.advertising_data if adv is None else bytes.fromhex(adv)
+        resp_data = self._device.scan_response_data if resp is None else bytes.fromhex(resp)
+        if len(adv_data) > ADVERTISING_DATA_MAX or len(resp_data) > ADVERTISING_DATA_MAX:
+            raise ChipError(ERRNO_ADVERTISING_DATA)
+        kind = AdvertisingType.UNDIRECTED_CONNECTABLE_SCANNABLE
+        if not connectable:
+            kind = AdvertisingType.UNDIRECTED_SCANNABLE if resp_data else AdvertisingType.UNDIRECTED
+        await self._device.start_advertising(
+            advertising_type=kind,
+            advertising_data=adv_data,
+            scan_response_data=resp_data,
+            advertising_interval_min=interval_us / 1000,
+            advertising_interval_max=interval_us / 1000,
+        )
+
+    async def _advertise_stop(self) -> None:
+        assert self._device
+        await self._device.stop_advertising()
+
+    def _on_connection(self, connection: Connection) -> None:
+        self._connections[connection.handle] = connection
+        connection.on(Connection.EVENT_DISCONNECTION, lambda _reason: self._on_disconnection(connection))
+        connection.on(Connection.EVENT_CONNECTION_ATT_MTU_UPDATE, lambda: self._on_mtu(connection))
+        for change in (Connection.EVENT_CONNECTION_ENCRYPTION_CHANGE, Connection.EVENT_PAIRING):
+            connection.on(change, lambda *_: self._on_encryption(connection))
+        self._send({"event": "connect", "conn": connection.handle, **self._peer(connection)})
+
+    @staticmethod
+    def _peer(connection: Connection) -> dict[str, Any]:
+        address = connection.peer_address
+        return {"addr_type": int(address.address_type), "addr": bytes(address)[::-1].hex()}
+
+    def _on_disconnection(self, connection: Connection) -> None:
+        self._mtu_asked.discard(connection.handle)
+        if self._connections.pop(connection.handle, None):
+            self._send({"event": "disconnect", "conn": connection.handle, **self._peer(connection)})
+
+    def _on_mtu(self, connection: Connection) -> None:
+        self._send({"event": "mtu", "conn": connection.handle, "mtu": connection.att_mtu})
+
+    def _on_encryption(self, connection: Connection) -> None:
+        encrypted = int(bool(connection.encryption))
+        self._send(
+            {
+                "event": "encryption",
+                "conn": connection.handle,
+                "encrypted": encrypted,
+                "authenticated": 0,
+                "bonded": 0,
+                "key_size": 16 * encrypted,
+            }
+        )
+
+    def _connection(self, conn: int) -> Connection:
+        if conn not in self._connections:
+            raise ChipError(errno.ENOTCONN)
+        return self._connections[conn]
+
+    async def _disconnect(self, conn: int) -> None:
+        connection = self._connection(conn)
+
+        async def disconnect() -> None:
+            with contextlib.suppress(hci.HCI_Error, core.BaseBumbleError):
+                await connection.disconnect()
+
+        self._spawn(disconnect())
+
+    async def _exchange_mtu(self, conn: int) -> None:
+        connection = self._connection(conn)
+        if conn in self._mtu_asked:
+            raise ChipError(errno.EALREADY)
+        self._mtu_asked.add(conn)
+
+        async def exchange() -> None:
+            with contextlib.suppress(core.BaseBumbleError, TimeoutError):
+                await connection.gatt_client.request_mtu(self._mtu)
+
+        self._spawn(exchange())
+
+    async def _pair(self, conn: int) -> None:
+        self._connection(conn).request_pairing()
+
+    # -- notifications --------------------------------------------------------------------------------------------
+
+    def _hand_over(self, connection: Connection, handle: int, data: str, indicate: bool) -> None:
+        value = bytes.fromhex(data)[: connection.att_mtu - ATT_HEADER]
+        pdu: att.ATT_PDU
+        if indicate:
+            self._spawn(self._await_confirmation(connection, handle, value))
+        else:
+            pdu = att.ATT_Handle_Value_Notification(attribute_handle=handle, attribute_value=value)
+            assert self._device
+            self._device.gatt_server.send_gatt_pdu(connection, bytes(pdu))
+
+    async def _notify(self, conn: int, handle: int, data: str) -> None:
+        self._hand_over(self._connection(conn), handle, data, indicate=False)
+
+    async def _indicate(self, conn: int, handle: int, data: str) -> None:
+        self._hand_over(self._connection(conn), handle, data, indicate=True)
+
+    async def _await_confirmation(self, connection: Connection, handle: int, value: bytes) -> None:
+        assert self._device
+        status = 0
+        attribute = self._attributes[handle]
+        try:
+            await self._device.gatt_server.indicate_subscriber(connection, attribute, value, force=True)
+        except (TimeoutError, core.BaseBumbleError):
+            status = HS_ETIMEOUT
+        self._send({"event": "indicated", "conn": connection.handle, "handle": handle, "status": status})
+
+    async def _update(self, handle: int, data: str) -> None:
+        """Notifies or indicates every central that subscribed, as NimBLE does when a value has changed."""
+        assert self._device
+        for connection in list(self._connections.values()):
+            cccd = self._device.gatt_server.subscribers.get(connection, {}).get(handle, b"\0\0")
+            if cccd[0] & 1:
+                self._hand_over(connection, handle, data, indicate=False)
+            elif cccd[0] & 2:
+                self._hand_over(connection, handle, data, indicate=True)
