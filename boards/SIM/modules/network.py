@@ -1,0 +1,381 @@
+# network, as MicroPython 1.25's ESP32 port has it (ports/esp32/network_wlan.c, network_common.c), over the air of the
+# virtual dorm. Status codes, exceptions and their texts are those of the chip.
+import _air
+
+STA_IF = 0
+AP_IF = 1
+
+STAT_IDLE = 1000
+STAT_CONNECTING = 1001
+STAT_GOT_IP = 1010
+STAT_BEACON_TIMEOUT = 200
+STAT_NO_AP_FOUND = 201
+STAT_WRONG_PASSWORD = 202
+STAT_ASSOC_FAIL = 203
+STAT_CONNECT_FAIL = 203
+STAT_HANDSHAKE_TIMEOUT = 204
+STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY = 210
+STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD = 211
+STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD = 212
+
+AUTH_OPEN = 0
+AUTH_WEP = 1
+AUTH_WPA_PSK = 2
+AUTH_WPA2_PSK = 3
+AUTH_WPA_WPA2_PSK = 4
+AUTH_WPA2_ENTERPRISE = 5
+AUTH_WPA3_PSK = 6
+AUTH_WPA2_WPA3_PSK = 7
+
+_CONNECTION_FAIL = 205
+_ASSOC_LEAVE = 8
+# What MicroPython reports of a failed attempt while it goes on trying; every other reason reads as "connecting".
+_REPORTED = (201, 202, 210, 211, 212)
+_MAX_SSID = 32
+_MAX_KEY = 63
+_MIN_KEY = 8
+_MAX_HOSTNAME = 32
+
+_hostname = "mpy-esp32"
+_country = "XX"
+
+
+def hostname(name=None):
+    global _hostname
+    if name is None:
+        return _hostname
+    if len(name) > _MAX_HOSTNAME:
+        raise ValueError
+    _hostname = name
+    return None
+
+
+def country(code=None):
+    global _country
+    if code is None:
+        return _country
+    if len(code) != 2:
+        raise ValueError
+    _country = code
+    return None
+
+
+def ipconfig(*query, **settings):
+    if not settings:
+        if len(query) != 1:
+            raise TypeError("must query one param")
+        if query[0] != "dns":
+            raise ValueError("unexpected key")
+        _air.look()
+        servers = _air.lease["dns"]
+        return servers[0] if servers else "0.0.0.0"
+    if query:
+        raise TypeError("can't specify pos and kw args")
+    for key, value in settings.items():
+        if key != "dns":
+            raise ValueError("unexpected key")
+        _air.lease["dns"] = [_address(value)]
+    return None
+
+
+def _address(text):
+    parts = text.split(".")
+    if len(parts) != 4 or not all(p and all("0" <= c <= "9" for c in p) and int(p) <= 255 for p in parts):
+        raise ValueError("invalid arguments")
+    return text
+
+
+def _mask(bits):
+    value = (0xFFFFFFFF << (32 - bits)) & 0xFFFFFFFF
+    return ".".join(str(value >> shift & 255) for shift in (24, 16, 8, 0))
+
+
+def _address_and_mask(value, mask):
+    # "addr", "addr/bits" or (addr, mask)
+    if not isinstance(value, str):
+        return value
+    addr, _, bits = value.partition("/")
+    return addr, _mask(int(bits)) if bits else mask
+
+
+def _data(value, limit):
+    # What fits of a str or bytes, as the text that JSON can carry.
+    data = value if isinstance(value, bytes) else value.encode()
+    return data[:limit].decode()
+
+
+class WLAN:
+    IF_STA = 0
+    IF_AP = 1
+    SEC_OPEN = 0
+    SEC_WEP = 1
+    SEC_WPA = 2
+    SEC_WPA2 = 3
+    SEC_WPA_WPA2 = 4
+    SEC_WPA2_ENT = 5
+    SEC_WPA3 = 6
+    SEC_WPA2_WPA3 = 7
+    PM_NONE = 0
+    PM_PERFORMANCE = 1
+    PM_POWERSAVE = 2
+
+    def __new__(cls, interface=IF_STA):
+        if interface not in (WLAN.IF_STA, WLAN.IF_AP):
+            raise ValueError("invalid WLAN interface identifier")
+        _air.look()
+        if _interfaces[interface] is None:
+            self = object.__new__(cls)
+            self._start(interface)
+            _interfaces[interface] = self
+        return _interfaces[interface]
+
+    def _start(self, interface):
+        self._ap = interface == WLAN.IF_AP
+        self._active = False
+        self._mac = bytes(int(b, 16) for b in _air.hello["ap_mac" if self._ap else "station_mac"].split(":"))
+        if self._ap:
+            # What the chip starts with: open, until it is told otherwise.
+            self._config = {
+                "ssid": "ESP_" + "".join(f"{b:02X}" for b in self._mac[3:]),
+                "key": "",
+                "hidden": False,
+                "security": AUTH_OPEN,
+                "channel": 1,
+                "max_clients": 4,
+            }
+            self._addr = ["192.168.4.1", "255.255.255.0", "192.168.4.1"]
+        else:
+            self._config = {"ssid": "", "reconnects": -1, "channel": 0}
+            self._requested = False
+            self._dhcp = True
+
+    def _require(self, ap):
+        if self._ap != ap:
+            raise OSError("AP required" if ap else "STA required")
+
+    def active(self, *is_active):
+        if is_active:
+            wanted = bool(is_active[0])
+            if wanted != self._active:
+                _air.ask("ap" if self._ap else "station", active=wanted, **self._ap_settings())
+                self._active = wanted
+                if not wanted and not self._ap:
+                    self._requested = False
+        return self._active
+
+    def _ap_settings(self):
+        if not self._ap:
+            return {}
+        settings = dict(self._config)
+        settings["addr"], settings["mask"] = self._addr[:2]
+        return settings
+
+    def connect(self, ssid=None, key=None, *, bssid=None):
+        self._started()
+        if not self._active:
+            raise OSError("Wifi Invalid Mode")
+        arguments = {}
+        if ssid is not None:
+            self._config["ssid"] = arguments["ssid"] = _data(ssid, _MAX_SSID)
+            arguments["key"] = "" if key is None else _data(key, _MAX_KEY + 1)
+        if bssid is not None:
+            if len(bssid) != 6:
+                raise ValueError
+            arguments["bssid"] = ":".join(f"{b:02x}" for b in bssid)
+        _air.ask("connect", hostname=_hostname, reconnects=self._config["reconnects"], **arguments)
+        self._requested = True
+
+    def disconnect(self):
+        self._started()
+        self._requested = False
+        _air.ask("disconnect")
+
+    def _started(self):
+        if not any(i is not None and i._active for i in _interfaces):
+            raise OSError("Wifi Not Started")
+
+    def status(self, *query):
+        _air.look()
+        if not query:
+            return None if self._ap else self._station_status()
+        if query[0] == "stations":
+            self._require(True)
+            return [(mac,) for mac in _air.stations]
+        if query[0] == "rssi":
+            self._require(False)
+            if not _air.station["associated"]:
+                raise OSError("Wifi Not Connected")
+            return _air.station["rssi"]
+        raise ValueError("unknown status param")
+
+    def _station_status(self):
+        if _air.station["connected"]:
+            return STAT_GOT_IP
+        reason = _air.station["reason"]
+        if reason in _REPORTED:
+            return reason
+        if reason == _CONNECTION_FAIL:
+            return STAT_WRONG_PASSWORD
+        if reason == _ASSOC_LEAVE:
+            return STAT_IDLE
+        if self._requested and not _air.station["gave_up"]:
+            return STAT_CONNECTING
+        return reason or STAT_IDLE
+
+    def isconnected(self):
+        _air.look()
+        return bool(_air.stations) if self._ap else _air.station["connected"]
+
+    def scan(self):
+        sta = _interfaces[WLAN.IF_STA]
+        if sta is None or not sta._active:
+            raise OSError("STA must be active")
+        return [
+            (
+                n["ssid"].encode(),
+                bytes(int(b, 16) for b in n["bssid"].split(":")),
+                n["channel"],
+                n["rssi"],
+                n["auth"],
+                False,
+            )
+            for n in _air.ask("scan")["networks"]
+        ]
+
+    def config(self, *query, **settings):
+        if query and settings:
+            raise TypeError("either pos or kw args are allowed")
+        if not settings:
+            if len(query) != 1:
+                raise TypeError("can query only one param")
+            return self._query(query[0])
+        before = self._config
+        self._config = dict(before)
+        try:
+            for key, value in settings.items():
+                self._set(key, value)
+            if self._ap:
+                self._configure_ap()
+        except (OSError, ValueError, TypeError):
+            self._config = before
+            raise
+        return None
+
+    def _configure_ap(self):
+        if not self._active:
+            raise OSError("Wifi Invalid Mode")
+        if not self._config["ssid"]:
+            raise OSError("Wifi SSID Invalid")
+        if self._config["security"] != AUTH_OPEN and not _MIN_KEY <= len(self._config["key"]) <= _MAX_KEY:
+            raise OSError("Wifi Invalid Password")
+        _air.ask("ap", active=True, **self._ap_settings())
+
+    def _query(self, key):
+        key = {"essid": "ssid", "authmode": "security", "dhcp_hostname": "hostname"}.get(key, key)
+        if key == "mac":
+            return self._mac
+        if key == "hostname":
+            self._require(False)
+            return _hostname
+        if key == "ifname":
+            return "ap2" if self._ap else "st1"
+        if key in ("hidden", "security"):
+            self._require(True)
+        elif key == "reconnects":
+            self._require(False)
+        if key == "key" or key not in self._config:
+            raise ValueError("unknown config param")
+        return self._config[key]
+
+    def _set(self, key, value):
+        key = {"essid": "ssid", "authmode": "security", "password": "key", "dhcp_hostname": "hostname"}.get(key, key)
+        if key == "hostname":
+            hostname(value)
+        elif key == "mac":
+            if len(value) != 6:
+                raise ValueError("invalid buffer length")
+            _air.ask("mac", interface="ap" if self._ap else "station", mac=":".join(f"{b:02x}" for b in value))
+            self._mac = bytes(value)
+        elif key in ("ssid", "hidden", "security", "key", "max_clients"):
+            self._require(True)
+            self._config[key] = {
+                "ssid": lambda: _data(value, _MAX_SSID),
+                "key": lambda: _data(value, _MAX_KEY),
+                "hidden": lambda: bool(value),
+            }.get(key, lambda: int(value))()
+        elif key == "reconnects":
+            self._require(False)
+            self._config[key] = int(value)
+        elif key == "channel":
+            self._config[key] = int(value)
+        elif key == "pm":
+            self._config[key] = int(value)  # a virtual radio does not sleep
+        else:
+            raise ValueError("unknown config param")
+
+    def _ip(self):
+        _air.look()
+        if self._ap:
+            return self._addr if self._active else ["0.0.0.0", "0.0.0.0", "0.0.0.0"]
+        return [_air.lease["addr"], _air.lease["mask"], _air.lease["router"]]
+
+    def ifconfig(self, *settings):
+        addr, mask, router = self._ip()
+        if not settings:
+            return (addr, mask, router, ipconfig("dns"))
+        if settings[0] == "dhcp":
+            if self._ap:
+                raise ValueError("invalid arguments")
+            self.ipconfig(dhcp4=True)
+            return None
+        addr, mask, router, dns = settings[0]
+        self._set_ip(_address(addr), _mask(mask) if isinstance(mask, int) else _address(mask), _address(router))
+        ipconfig(dns=dns)
+        return None
+
+    def ipconfig(self, *query, **settings):
+        if not settings:
+            if len(query) != 1:
+                raise TypeError("must query one param")
+            return self._query_ip(query[0])
+        if query:
+            raise TypeError("can't specify pos and kw args")
+        addr, mask, router = self._addr if self._ap else self._ip()
+        touched = self._ap
+        for key, value in settings.items():
+            if key == "dhcp4" and not self._ap:
+                self._dhcp = bool(value)
+                _air.ask("dhcp", on=self._dhcp)
+                continue
+            touched = True
+            if key == "addr4":
+                addr, mask = _address_and_mask(value, mask)
+            elif key == "gw4":
+                router = value
+            else:
+                raise ValueError("unexpected key")
+        if touched:
+            self._set_ip(_address(addr), _address(mask), _address(router))
+        return None
+
+    def _query_ip(self, key):
+        addr, mask, router = self._ip()
+        if key == "addr4":
+            return (addr, mask)
+        if key == "gw4":
+            return router
+        if key == "dhcp4" and not self._ap:
+            return self._dhcp
+        raise ValueError("unexpected key")
+
+    def _set_ip(self, addr, mask, router):
+        if self._ap:
+            self._addr = [addr, mask, router]
+            if self._active:
+                _air.ask("ap", active=True, **self._ap_settings())
+        else:
+            self._dhcp = False
+            _air.ask("static", addr=addr, mask=mask, router=router)
+
+
+_interfaces = [None, None]

@@ -1,0 +1,293 @@
+"""The bridge's hardware: the SIM board's process, its flash, its console, its power.
+
+The process is MicroPython's unix port with the firmware frozen in. It gets four TAP devices, of which it sees frames
+only: two radios, whose network interfaces are in other people's namespaces, and two interfaces of its own IP stack.
+
+    uplink radio   `radio`   namespace of the switch           host uplink    `uplink`   namespace of the bridge
+    segment radio  `wlan0`   namespace of the speaker          host segment   `segment`  namespace of the bridge
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from dorm import topology, wifi
+from dorm.errors import DormError
+from dorm.namespaces import Namespace
+
+logger = logging.getLogger(__name__)
+
+# Exit statuses of the process, boards/SIM/modsim.c, and what reset_cause() says after each.
+STATUS_RESET = 3
+STATUS_WATCHDOG = 4
+STATUS_SOFT_RESET = 5
+_CAUSES = {
+    STATUS_RESET: wifi.HARD_RESET,
+    STATUS_WATCHDOG: wifi.WDT_RESET,
+    STATUS_SOFT_RESET: wifi.SOFT_RESET,
+}
+# A firmware that resets again and again has to stop being a busy loop for the machine, not being seen.
+RESET_PAUSE_S = 0.1
+RESETS_IN_A_ROW = 20
+STEADY_S = 5.0  # a boot that lasted this long ends the row
+LINE_LIMIT = 64 * 1024  # bytes of one line on the console
+_FRAME_LIMIT = 2048
+
+
+class Board:
+    """One bridge. `namespaces` must hold the switch's, the bridge's and the speaker's (see topology).
+
+    Public attributes: `air` (the Wi-Fi and the pins, a WifiAir), `flash` (a directory), `log` (the console, a file that
+    grows), `boots` (how often it has started), `exit_status` (of the last process; None while one runs).
+    """
+
+    def __init__(
+        self,
+        namespaces: Mapping[str, Namespace],
+        run_dir: Path,
+        *,
+        binary: Path = topology.SIM_BINARY,
+        environment: Mapping[str, str] | None = None,
+        arguments: tuple[str, ...] = ("-m", "main"),
+    ) -> None:
+        self._namespaces = namespaces
+        self._binary = binary
+        self._environment = dict(environment or {})
+        self._arguments = arguments
+        self.flash = run_dir / "flash"
+        self.log = run_dir / "log" / "bridge.log"
+        self.air_directory = run_dir / "air"
+        self.air = wifi.WifiAir(
+            switch=namespaces[topology.SWITCH],
+            bridge=namespaces[topology.BRIDGE],
+            speaker=namespaces[topology.SPEAKER],
+            log_directory=self.log.parent,
+        )
+        self._taps: list[int] = []
+        self._process: asyncio.subprocess.Process | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._powered = False
+        self.boots = 0
+        self.exit_status: int | None = None
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Makes the TAP devices and the air, without power yet: see `power_on`. Raises DormError."""
+        if not self._binary.is_file():
+            raise DormError(f"The simulated board is not built: {self._binary} is missing. Run `make sim`.")
+        for directory in (self.flash, self.log.parent, self.air_directory):
+            directory.mkdir(parents=True, exist_ok=True)
+        self.flash.chmod(0o700)
+        self._make_taps()
+        await self._enslave_radio()
+        await self.air.start(self.air_directory)
+
+    async def stop(self) -> None:
+        """Power off, and everything gone but the flash and the log."""
+        await self.power_off()
+        if self._taps:
+            await self.air.stop()
+        for fd in self._taps:
+            os.close(fd)
+        self._taps.clear()
+
+    def _make_taps(self) -> None:
+        switch, bridge, speaker = (
+            self._namespaces[name] for name in (topology.SWITCH, topology.BRIDGE, topology.SPEAKER)
+        )
+        # In the order of SPEAKEASY_TAPS. The radio itself has no address: nobody sends from it or to it.
+        self._taps = [
+            switch.open_tap(topology.UPLINK_RADIO),
+            speaker.open_tap(topology.SEGMENT_RADIO, topology.MAC[topology.SPEAKER]),
+            bridge.open_tap(topology.HOST_UPLINK, topology.MAC[topology.HOST_UPLINK]),
+            bridge.open_tap(topology.HOST_SEGMENT, topology.MAC[topology.HOST_SEGMENT]),
+        ]
+
+    async def _enslave_radio(self) -> None:
+        switch, speaker = self._namespaces[topology.SWITCH], self._namespaces[topology.SPEAKER]
+        await switch.carrier(topology.UPLINK_RADIO, False)
+        await speaker.carrier(topology.SEGMENT_RADIO, False)
+        await switch.run("ip", "link", "set", "dev", topology.UPLINK_RADIO, "master", topology.SWITCH_BRIDGE, "up")
+        await speaker.run("ip", "link", "set", "dev", topology.SEGMENT_RADIO, "up")
+
+    # --- power ----------------------------------------------------------------------------------------------------
+
+    async def power_on(self) -> None:
+        """The board boots. Nothing happens when it has power."""
+        if self._powered:
+            return
+        self._powered = True
+        self.air.reset_cause = wifi.PWRON_RESET
+        await self._boot()
+        self._life = asyncio.create_task(self._live())
+
+    async def power_off(self) -> None:
+        """The plug is pulled (SIGKILL): what the process had not yet written to its flash is lost."""
+        self._powered = False
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        life, self._life = self._life, None
+        if life is not None:
+            life.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await life
+            await self.air.power_lost()
+
+    async def power_cycle(self) -> None:
+        await self.power_off()
+        await self.power_on()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id, while it runs."""
+        return self._process.pid if self._process is not None and self.running else None
+
+    async def _boot(self) -> None:
+        self._drain()
+        # Descriptors keep their numbers in the child.
+        env = {
+            "PATH": "/usr/bin:/bin",
+            "SPEAKEASY_TAPS": ",".join(str(fd) for fd in self._taps),
+            "SPEAKEASY_AIR": str(self.air_directory),
+            **self._environment,
+        }
+        with open(self.log, "ab") as log:
+            self._process = await self._namespaces[topology.BRIDGE].spawn(
+                str(self._binary),
+                *self._arguments,
+                env=env,
+                stdout=log,
+                stderr=log,
+                pass_fds=self._taps,
+                cwd=self.flash,
+            )
+        self.boots += 1
+        self.exit_status = None
+
+    def _drain(self) -> None:
+        """What was sent to the board before it had power did not reach it."""
+        for fd in self._taps:
+            os.set_blocking(fd, False)
+            with contextlib.suppress(OSError):  # EAGAIN: empty; EIO: the interface is down
+                while os.read(fd, _FRAME_LIMIT):
+                    pass
+            os.set_blocking(fd, True)
+
+    async def _live(self) -> None:
+        """Starts the board again after each reset, until the power goes or the firmware ends for good."""
+        in_a_row = 0
+        while self._process is not None:
+            started = time.monotonic()
+            status = await self._process.wait()
+            self.exit_status = status
+            watchdog_ms = self.air.watchdog_ms
+            await self.air.power_lost()
+            in_a_row = 0 if time.monotonic() - started > STEADY_S else in_a_row + 1
+            if in_a_row >= RESETS_IN_A_ROW:
+                self._say(f"{in_a_row} resets in a row: the board stays off")
+                return
+            cause = _CAUSES.get(status)
+            if cause is None and watchdog_ms > 0:
+                # The firmware is gone, its watchdog is not: nobody feeds it any more.
+                self._say(f"the firmware has ended ({_ended(status)}); its watchdog bites in {watchdog_ms} ms")
+                await asyncio.sleep(watchdog_ms / 1000)
+                cause = wifi.WDT_RESET
+            elif cause is None:
+                self._say(f"the firmware has ended ({_ended(status)}); nothing starts it again")
+                return
+            else:
+                await asyncio.sleep(RESET_PAUSE_S)
+            self.air.reset_cause = cause
+            await self._boot()
+
+    def _say(self, text: str) -> None:
+        logger.warning("bridge: %s", text)
+        with open(self.log, "a") as log:
+            log.write(f"[board] {text}\n")
+
+    # --- flash ----------------------------------------------------------------------------------------------------
+
+    def erase(self) -> None:
+        """An empty flash, as the board left the factory. The board must be off."""
+        if self.running:
+            raise DormError("The flash cannot be erased while the board runs: power it off first.")
+        shutil.rmtree(self.flash, ignore_errors=True)
+        self.flash.mkdir(parents=True, mode=0o700)
+
+    def provision(
+        self, uplink: topology.Wifi = topology.DORM_WIFI, segment: topology.Wifi = topology.SEGMENT_WIFI
+    ) -> None:
+        """Leaves a headless set-up on the flash: the firmware takes it in, and removes it, at its next boot."""
+        self.flash.mkdir(parents=True, exist_ok=True, mode=0o700)
+        text = json.dumps(
+            {
+                "uplink": {"ssid": uplink.ssid, "key": uplink.key},
+                "segment": {"ssid": segment.ssid, "key": segment.key},
+            }
+        )
+        path = self.flash / "provision.json"
+        path.touch(0o600)
+        path.write_text(text)
+
+    # --- console --------------------------------------------------------------------------------------------------
+
+    def serial(self) -> str:
+        """All that the board has printed so far, over all boots."""
+        try:
+            return self.log.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    async def wait_for(self, pattern: str, limit_s: float, *, after: int = 0) -> re.Match[str]:
+        """The first match of the regular expression on the console from offset `after` on.
+
+        Raises DormError when it does not come within `limit_s`, or when the board has ended before.
+        """
+        wanted = re.compile(pattern, re.MULTILINE)
+        match: re.Match[str] | None = None
+
+        def found() -> bool:
+            nonlocal match
+            match = wanted.search(self.serial(), after)
+            return match is not None
+
+        await self.until(found, limit_s, f"{pattern!r} on the bridge's console")
+        assert match is not None
+        return match
+
+    async def until(self, predicate: Callable[[], object], limit_s: float, what: str) -> None:
+        """Waits for `predicate()`. Raises DormError after `limit_s`, or when the board has ended for good."""
+        limit = time.monotonic() + limit_s
+        while not predicate():
+            ended = self._life is not None and self._life.done()
+            if ended and not predicate():
+                raise DormError(
+                    f"The bridge has ended ({_ended(self.exit_status)}). Waited for: {what}.\n{self._tail()}"
+                )
+            if time.monotonic() > limit:
+                raise DormError(f"Not within {limit_s:g} s: {what}. The end of the bridge's console:\n{self._tail()}")
+            await asyncio.sleep(0.02)
+
+    def _tail(self) -> str:
+        return "\n".join(f"  | {line}" for line in self.serial().splitlines()[-15:])
+
+
+def _ended(status: int | None) -> str:
+    if status is None:
+        return "still running"
+    return f"signal {-status}" if status < 0 else f"status {status}"
