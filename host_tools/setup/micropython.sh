@@ -29,13 +29,15 @@ archives=$(apt-get update --print-uris | sed -nE "s,^'([^']+)/dists/(bookworm|tr
 rm -rf "$work"
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
 work=$(cd "$work" && pwd)
-private_apt() {
-    apt-get -qq -o Dir::Etc::sourcelist="$work/debian.sources" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$work/lists" \
+private_apt() { # apt-get|apt-cache ...
+    tool=$1
+    shift
+    "$tool" -qq -o Dir::Etc::sourcelist="$work/debian.sources" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$work/lists" \
         -o Dir::Cache="$work/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::IndexTargets::deb-src::DEP-11::DefaultEnabled=false "$@"
 }
 fetch() {
     printf 'Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$1" "$suite" "$keyring" >"$work/debian.sources"
-    private_apt -o APT::Update::Error-Mode=any update && (cd "$work" && private_apt source --download-only "$package=$version")
+    private_apt apt-get -o APT::Update::Error-Mode=any update && (cd "$work" && private_apt apt-get source --download-only "$package=$version")
 }
 for archive in $archives; do
     say "fetching the source package $package $version ($suite) from $archive"
@@ -47,7 +49,7 @@ for archive in $archives; do
     grep -E '^[EW]:' "$work/log" | head -n 5 || tail -n 5 "$work/log"
 done
 if [ -z "${fetched:-}" ]; then
-    have=$(private_apt showsrc "$package" 2>/dev/null | sed -n 's/^Version: //p' | tr '\n' ' ' || true)
+    have=$(private_apt apt-cache showsrc "$package" 2>/dev/null | sed -n 's/^Version: //p' | sort -u | tr '\n' ' ' || true)
     [ -z "$have" ] || [ "$have" = "$version " ] ||
         die "Debian's archive has moved on: it has $package $have instead of $version." "Set the new version in host_tools/setup/micropython.sh and run \`make test\`." "$other_way"
     die "The source package could not be fetched. Is the network up, and does \`apt-get update\` work?" "$other_way"
