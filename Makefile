@@ -84,7 +84,7 @@ $(STAMPS)/packages-%: $(SETUP)/packages.txt $(SETUP)/packages.sh
 
 $(STAMPS)/typings: requirements-stubs.lock | dev
 	@rm -rf build/typings
-	@$(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r $< --target build/typings
+	@$(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r $< --target build/typings > build/pip.log 2>&1 || { tail build/pip.log >&2; exit 1; }
 	@mkdir -p $(@D) && touch $@
 
 include boards/SIM/build.mk

@@ -17,7 +17,7 @@ check() {
 files() { git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do [ ! -e "$file" ] || echo "$file"; done; }
 
 check "ruff format" "$bin/ruff" format --quiet --check --diff .
-check "ruff check" "$bin/ruff" check --quiet .
+check "ruff check" "$bin/ruff" check --quiet --output-format concise .
 check "mypy host_tools" "$bin/mypy" --no-error-summary
 check "mypy firmware" "$bin/mypy" --no-error-summary --config-file firmware/mypy.ini
 # shellcheck disable=SC2046
