@@ -1,12 +1,13 @@
 """A phone's controller: SoCo, unmodified, told what to do by lines of JSON.
 
-`python -m dorm.controller` reads requests `{"do": NAME, ...}` from standard input, one a line, and answers each by a line:
-the result, or `{"error": text, "kind": exception}`. `python -m dorm.controller NAME key=value ...` does one thing and ends
-(exit status 1 on an error). Values that are JSON are read as JSON.
+`python -m dorm.controller` reads requests `{"do": NAME, ...}` from standard input, one a line, and answers each by a
+line: the result, or `{"error": text, "kind": exception}`. `python -m dorm.controller NAME key=value ...` does one thing
+and ends (exit status 1 on an error). Values that are JSON are read as JSON.
 """
 
 import http.client
 import json
+import os
 import queue
 import socket
 import sys
@@ -41,7 +42,7 @@ class Controls:
         method: Callable[..., Result] = getattr(self, name)
         try:
             return method(**arguments)
-        except Exception as error:  # whatever SoCo and requests raise is a result here
+        except Exception as error:  # noqa: BLE001  whatever SoCo and requests raise is a result here
             return {"error": str(error) or type(error).__name__, "kind": type(error).__name__}
 
     def _it(self) -> soco.SoCo:
@@ -180,8 +181,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     # No atexit handlers: SoCo would try to unsubscribe from a speaker that may be out of reach by now.
-    import os
-
     status = main()
     sys.stdout.flush()
     os._exit(status)

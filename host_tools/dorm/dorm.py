@@ -28,7 +28,7 @@ from dorm.speaker.machine import SpeakerMachine
 STARTUP_S = 20.0  # for everything but the bridge
 SERIAL_S = 20.0  # for the bridge's first words
 POLL_S = 0.05
-_MARK = "lock"  # the file by which a run directory is known as one
+LOCK = "lock"  # held while a dorm is up; also the file by which a run directory is known as one
 _IDENTITY = re.compile(r"^bridge id: ([0-9a-f]+)\s*$.*?^setup code: (\S+)\s*$", re.MULTILINE | re.DOTALL)
 
 _log = logging.getLogger("dorm")
@@ -71,10 +71,11 @@ class Dorm:
     """A virtual dorm; an async context manager.
 
     `run_dir` holds everything that it writes (see topology.run_dir for the default). `ble` is the bridge's Bluetooth:
-    "bumble" or "nimble". Without `bridge` the bridge's place stays empty. `board_options` go to dorm.board.Board.
+    "bumble" or "nimble". Without `bridge` the bridge's place stays empty; without `provision` the bridge knows no Wi-Fi
+    network at its first boot. `board_options` go to dorm.board.Board.
 
-    Attributes, once up: `namespaces` (by name), `people` (by name), `router`, `internet`, `speaker`, `board`, `air` (the
-    Wi-Fi side), `bluetooth`.
+    Attributes, once up: `namespaces` and `people` (both by name), `router`, `internet`, `speaker`, `board`, `air` (the
+    board's Wi-Fi), `bluetooth`.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Dorm:
         *,
         ble: str = "bumble",
         bridge: bool = True,
+        provision: bool = True,
         **board_options: Any,
     ) -> None:
         self.run_dir = Path(run_dir) if run_dir is not None else t.run_dir()
@@ -97,6 +99,7 @@ class Dorm:
         self.began = time.monotonic()
         self._ble = ble
         self._with_bridge = bridge
+        self._provision = provision
         self._board_options = board_options
         self._lock: int | None = None
         self._undo: list[tuple[str, Callable[[], Awaitable[None]]]] = []
@@ -136,7 +139,7 @@ class Dorm:
             name, undo = self._undo.pop()
             try:
                 await undo()
-            except Exception as error:  # the rest must still be taken down
+            except Exception as error:  # noqa: BLE001  the rest must still be taken down
                 _log.warning("taking down %s: %s", name, error)
         for namespace in self.namespaces.values():
             namespace.close()
@@ -151,8 +154,10 @@ class Dorm:
         try:
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
         except OSError as error:
-            raise DormError(f"The run directory {path} cannot be made ({error.strerror}). Name another: SPEAKEASY_RUN.") from None
-        mark = path / _MARK
+            raise DormError(
+                f"The run directory {path} cannot be made ({error.strerror}). Name another: SPEAKEASY_RUN."
+            ) from None
+        mark = path / LOCK
         if not mark.exists() and any(path.iterdir()):
             raise DormError(f"{path} is not empty and not a dorm's. Name another run directory: SPEAKEASY_RUN.")
         lock = os.open(mark, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -171,7 +176,7 @@ class Dorm:
 
     def _clear_run_dir(self, keep: tuple[str, ...] = ()) -> None:
         for entry in self.run_dir.iterdir():
-            if entry.name == _MARK or entry.name in keep:
+            if entry.name == LOCK or entry.name in keep:
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
@@ -195,6 +200,9 @@ class Dorm:
             # The segment's radio is the speaker's network interface: it came with the board.
             self.speaker = SpeakerMachine(ns[t.SPEAKER], run)
             await self._begin("speaker", self.speaker)
+            if self._provision:
+                self.board.provision()
+            await self.board.power_on()
         self._write_description()
         await self.until(self._everyone_is_there, STARTUP_S, "everybody in the dorm to have an address")
 
@@ -210,10 +218,9 @@ class Dorm:
         self.bluetooth = BluetoothAir()
         self._undo.append(("bluetooth", self.bluetooth.stop))
         await self.bluetooth.start(self.run_dir / "air")
-        self.board = Board(self, ble=self._ble, **self._board_options)
-        self._undo.append(("bridge", self.board.stop))
-        await self.board.start()
-        self.air = getattr(self.board, "air", None)
+        self.board = Board(self.namespaces, self.run_dir, **self._board_options)
+        self.air = self.board.air
+        await self._begin("bridge", self.board)
 
     async def _lay_cables(self) -> None:
         ns = self.namespaces
@@ -283,9 +290,7 @@ class Dorm:
         except KeyError:
             raise DormError(f"Nobody in the dorm is called {name!r}. There are {', '.join(t.PEOPLE)}.") from None
 
-    async def until(
-        self, predicate: Callable[[], Any], limit_s: float, what: str, interval_s: float = POLL_S
-    ) -> Any:
+    async def until(self, predicate: Callable[[], Any], limit_s: float, what: str, interval_s: float = POLL_S) -> Any:
         """Waits until `predicate()` (which may be a coroutine function) is true, and returns what it gave.
 
         DormError and OSError of the predicate count as "not yet" (as do things that are not there yet). After `limit_s`
@@ -305,19 +310,22 @@ class Dorm:
                 last = error
             if time.monotonic() >= end:
                 why = f" Last: {last}" if last is not None else ""
-                raise DormError(f"Waited {limit_s:g} s for {what}, in vain. The logs are in {self.run_dir / 'log'}.{why}")
+                raise DormError(
+                    f"Waited {limit_s:g} s for {what}, in vain. The logs are in {self.run_dir / 'log'}.{why}"
+                )
             await asyncio.sleep(interval_s)
 
     async def serial_label(self, limit_s: float = SERIAL_S) -> tuple[str, str]:
         """(bridge id in hex, setup code as text) as the bridge printed them at its first boot."""
-        log = self.run_dir / "log" / "bridge.log"
-
-        def printed() -> tuple[str, str] | None:
-            match = _IDENTITY.search(log.read_text(errors="replace"))
-            return (match[1], match[2]) if match else None
-
-        label: tuple[str, str] = await self.until(printed, limit_s, "the bridge to print its label on the serial console")
+        label: tuple[str, str] = await self.until(
+            self.label, limit_s, "the bridge to print its label on the serial console"
+        )
         return label
+
+    def label(self) -> tuple[str, str] | None:
+        """As `serial_label`, without waiting: None when it has not been printed yet."""
+        match = _IDENTITY.search(self.board.serial())
+        return (match[1], match[2]) if match else None
 
     def dhcp_clients(self, name: str) -> list[int]:
         """Process ids of the udhcpc processes that run in the namespace `name`, as this process may signal them."""

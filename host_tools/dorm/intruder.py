@@ -5,6 +5,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import http.client
 import json
 import os
@@ -26,9 +27,7 @@ ETH_P_ARP = 0x0806
 ETH_P_IP = 0x0800
 MAX_PACKETS = 100_000  # of any flood
 
-SEARCH = (
-    "M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\nST: {target}\r\n\r\n"
-)
+SEARCH = 'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\nST: {target}\r\n\r\n'
 SOAP = (
     '<?xml version="1.0"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
     's:encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"><s:Body>'
@@ -71,7 +70,7 @@ def discover(target: str | None, seconds: float) -> Result:
 async def _connect(ip: str, port: int, timeout_s: float) -> str:
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(ip, port), timeout_s)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return "silent"
     except ConnectionRefusedError:
         return "refused"
@@ -108,10 +107,8 @@ def udp(ip: str, ports: list[int], seconds: float) -> Result:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.connect((ip, port))
         sock.setblocking(False)
-        try:
+        with contextlib.suppress(OSError):
             sock.send(SEARCH.format(target="ssdp:all").encode())
-        except OSError:
-            pass
         socks[port] = sock
     answered: list[int] = []
     refused: list[int] = []
@@ -131,7 +128,9 @@ def udp(ip: str, ports: list[int], seconds: float) -> Result:
     return {"tried": len(ports), "answered": sorted(answered), "refused": sorted(refused)}
 
 
-def _request(ip: str, method: str, path: str, timeout_s: float, body: str = "", headers: Result | None = None) -> Result:
+def _request(
+    ip: str, method: str, path: str, timeout_s: float, body: str = "", headers: Result | None = None
+) -> Result:
     connection = http.client.HTTPConnection(ip, SPEAKER_PORT, timeout=timeout_s)
     try:
         connection.request(method, path, body.encode() or None, headers or {})
@@ -233,7 +232,7 @@ def _raw() -> socket.socket:
 def _checksum(data: bytes) -> int:
     if len(data) % 2:
         data += b"\0"
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

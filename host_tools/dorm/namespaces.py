@@ -1,7 +1,8 @@
 """Network namespaces without names.
 
-A namespace lives as long as a file descriptor of this process is open, so whatever happens to this process, nothing is
-left. `ip netns` and mount namespaces are not used: both want `/` to be a mount point, which it is not in a plain chroot.
+A namespace lives as long as a file descriptor of this process is open, so whatever happens to this process, nothing
+is left. `ip netns` and mount namespaces are not used: both want `/` to be a mount point, which it is not in a plain
+chroot.
 """
 
 import asyncio
@@ -58,14 +59,14 @@ def _check(result: int) -> None:
 
 
 def _in_thread(work: Callable[[], _T]) -> _T:
-    """Runs `work` in a thread of its own: a thread has a network namespace of its own, and takes it along as it ends."""
+    """Runs `work` in a thread: a thread has a network namespace of its own, and takes it along as it ends."""
     results: list[_T] = []
     errors: list[BaseException] = []
 
     def target() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # handed to the caller below
+        except BaseException as error:  # noqa: BLE001  handed to the caller below
             errors.append(error)
 
     thread = threading.Thread(target=target, name="namespace")
@@ -105,8 +106,8 @@ def _write_sysctl(name: str, value: str) -> None:
             raise DormError(f"/proc/sys/{name} is missing. Mount /proc: `mount -t proc proc /proc`.") from None
     except OSError as error:
         raise DormError(
-            f"/proc/sys/{name} cannot be written ({error.strerror}). The dorm needs root and a writable /proc/sys (in a "
-            "container: --privileged)."
+            f"/proc/sys/{name} cannot be written ({error.strerror}). The dorm needs root and a writable /proc/sys (in "
+            "a container: --privileged)."
         ) from None
 
 
@@ -163,7 +164,7 @@ class Namespace:
     async def run(
         self, *argv: str, check: bool = True, timeout_s: float = 10, input: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a program here to its end. Raises DormError when it fails (with `check`) or takes longer than `timeout_s`."""
+        """Runs a program here to its end. Raises DormError when it fails (`check`) or takes more than `timeout_s`."""
         return await run_command(
             self.command(*argv), shown=argv, where=self.name, check=check, timeout_s=timeout_s, input=input
         )
@@ -193,7 +194,7 @@ class Namespace:
         )
 
     def open_tap(self, ifname: str, mac: str | None = None) -> int:
-        """A TAP device of this namespace: returns its descriptor (frames, no header; blocking; not inherited by children).
+        """A TAP device of this namespace: returns its descriptor (bare frames; blocking; not inherited by children).
 
         The device goes when the descriptor is closed. `mac` is the address of the network interface, "02:00:...".
         """
@@ -258,7 +259,7 @@ async def run_command(
     words = " ".join(shown)
     try:
         out, err = await asyncio.wait_for(process.communicate(None if input is None else input.encode()), timeout_s)
-    except (asyncio.TimeoutError, asyncio.CancelledError) as error:
+    except (TimeoutError, asyncio.CancelledError) as error:
         if process.returncode is None:
             process.kill()
         await process.wait()

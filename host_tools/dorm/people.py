@@ -14,6 +14,20 @@ from dorm.programs import environment
 from dorm.topology import PERSON_IF
 
 
+def person_environment(run_dir: Path, name: str) -> dict[str, str]:
+    """The environment of programs that run on that person's machine."""
+    home = str(run_dir / "home" / name)
+    return environment(
+        {
+            "SPEAKEASY_RUN": str(run_dir),
+            "SPEAKEASY_AIR": str(run_dir / "air"),
+            "SPEAKEASY_HOME": home,
+            "HOME": home,
+            "USER": name,
+        }
+    )
+
+
 class Person:
     """A machine with one network interface (eth0), a home directory and a DHCP client."""
 
@@ -24,15 +38,7 @@ class Person:
         self.dhcp = DhcpClient(
             namespace, PERSON_IF, name, run_dir / "lease" / name, run_dir / "log" / f"{name}.dhcp.log"
         )
-        self.env = environment(
-            {
-                "SPEAKEASY_RUN": str(run_dir),
-                "SPEAKEASY_AIR": str(run_dir / "air"),
-                "SPEAKEASY_HOME": str(self.home),
-                "HOME": str(self.home),
-                "USER": name,
-            }
-        )
+        self.env = person_environment(run_dir, name)
 
     async def start(self) -> None:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -52,7 +58,7 @@ class Person:
     async def run(
         self, *argv: str, check: bool = True, timeout_s: float = 60, input: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a program on this machine to its end, both outputs captured. Raises DormError when it fails (`check`)."""
+        """Runs a program on this machine to its end, outputs captured. Raises DormError when it fails (`check`)."""
         return await run_command(
             self.namespace.command(*argv),
             shown=argv,
@@ -66,9 +72,7 @@ class Person:
 
     async def spawn(self, *argv: str, stdout: Any = None, stderr: Any = None, stdin: Any = None) -> Any:
         """Starts a program on this machine (asyncio.subprocess.Process)."""
-        return await self.namespace.spawn(
-            *argv, env=self.env, cwd=self.home, stdout=stdout, stderr=stderr, stdin=stdin
-        )
+        return await self.namespace.spawn(*argv, env=self.env, cwd=self.home, stdout=stdout, stderr=stderr, stdin=stdin)
 
     async def tool(self, module: str, *argv: str, timeout_s: float = 60) -> dict[str, Any]:
         """Runs `python -m MODULE ARGV` here, and returns the JSON object that it printed."""
@@ -108,12 +112,13 @@ class Controller:
 
     async def call(self, do: str, timeout_s: float = 30, **arguments: Any) -> dict[str, Any]:
         """Does one thing (see dorm.controller) and returns its result; failures too: `{"error": text, ...}`."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
         await self._process.stdin.drain()
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), timeout_s)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise DormError(f"{self._who}'s controller did not do {do!r} within {timeout_s:g} s.") from None
         if not line:
             raise DormError(f"{self._who}'s controller ended while it did {do!r}.")
@@ -134,6 +139,6 @@ class Controller:
             self._process.stdin.close()
             try:
                 await asyncio.wait_for(self._process.wait(), 2)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 self._process.kill()
                 await self._process.wait()

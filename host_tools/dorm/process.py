@@ -43,7 +43,7 @@ def contain(work: Callable[[], int], *, die_with_starter: bool = True) -> int:
     try:
         if _libc.unshare(CLONE_NEWPID) != 0:
             raise DormError(
-                "No PID namespace could be made. The dorm needs root with all capabilities (in a container: --privileged)."
+                "No PID namespace could be made. The dorm needs root with all rights (in a container: --privileged)."
             )
         try:
             init = os.fork()
@@ -108,7 +108,7 @@ def _as_worker(work: Callable[[], int]) -> None:
         status = 130
     except DormError as error:
         print(error, file=sys.stderr)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  said here: there is nobody above
         traceback.print_exc()
     finally:
         with contextlib.suppress(OSError, ValueError):
@@ -127,7 +127,7 @@ def _outer_ppid() -> int:
 
 
 async def until_signalled(work: Coroutine[Any, Any, int]) -> int:
-    """Awaits `work`; SIGINT, SIGTERM and SIGHUP cancel it once, so that its cleanup runs undisturbed. Returns its status."""
+    """Awaits `work`; SIGINT, SIGTERM and SIGHUP cancel it once: cleanup runs undisturbed. Returns its status."""
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
     got: list[signal.Signals] = []

@@ -31,7 +31,9 @@ def search_path() -> str:
 
 def require_programs() -> None:
     """Raises DormError with the names of the Debian packages whose programs are missing."""
-    missing = sorted({package for program, package in PACKAGES.items() if not shutil.which(program, path=search_path())})
+    missing = sorted(
+        {package for program, package in PACKAGES.items() if not shutil.which(program, path=search_path())}
+    )
     if missing:
         raise DormError(f"The dorm needs programs that are not here. Run: apt-get install {' '.join(missing)}")
 
@@ -78,7 +80,7 @@ class Program:
         self.send_signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), patience_s)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             self.send_signal(signal.SIGKILL)
             await process.wait()
         self.process = None
@@ -87,7 +89,8 @@ class Program:
         """Raises DormError, with the end of the log, when the program has ended by itself."""
         if self.process is not None and self.process.returncode is not None:
             raise DormError(
-                f"{self.argv[0]} in {self.namespace.name} ended with status {self.process.returncode}: {self.last_words()}"
+                f"{self.argv[0]} in {self.namespace.name} ended with status {self.process.returncode}: "
+                f"{self.last_words()}"
             )
 
     def last_words(self) -> str:

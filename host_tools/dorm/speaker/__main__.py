@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from dorm.speaker.machine import REBOOT_STATUS
 async def run(ifname: str, lease_file: Path, control: Path, boot: int) -> None:
     await Device(ifname, lease_file, boot).run(control)
     # A machine that reboots says no goodbye to its TCP peers: the radio goes off first.
-    subprocess.run(["ip", "link", "set", "dev", ifname, "down"], check=True)
+    down = await asyncio.create_subprocess_exec("ip", "link", "set", "dev", ifname, "down")
+    await down.wait()
     os._exit(REBOOT_STATUS)
 
 

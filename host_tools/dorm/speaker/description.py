@@ -133,7 +133,7 @@ def status_pages(identity: Identity, address: str, lease: dict[str, str], seen: 
 
     `lease` is the DHCP client's, `seen` the addresses of whoever controlled it lately.
     """
-    info = f"{XML_HEADER}<?xml-stylesheet type=\"text/xsl\" href=\"/xml/review.xsl\"?><ZPSupportInfo>"
+    info = f'{XML_HEADER}<?xml-stylesheet type="text/xsl" href="/xml/review.xsl"?><ZPSupportInfo>'
     zp = (
         f"{info}<ZPInfo><ZoneName>{escape(identity.name)}</ZoneName><LocalUID>{identity.uid}</LocalUID>"
         f"<SerialNumber>{identity.serial}</SerialNumber><SoftwareVersion>{SOFTWARE_VERSION}</SoftwareVersion>"
@@ -155,5 +155,7 @@ def status_pages(identity: Identity, address: str, lease: dict[str, str], seen: 
         "</ZPSupportInfo>\n",
     }
     links = "".join(f'<li><a href="/status/{name}">{name}</a></li>' for name in pages)
-    pages[""] = f"<html><body><h1>{escape(identity.name)}</h1><ul>{links}</ul><a href='/reboot'>reboot</a></body></html>\n"
+    pages[""] = (
+        f"<html><body><h1>{escape(identity.name)}</h1><ul>{links}</ul><a href='/reboot'>reboot</a></body></html>\n"
+    )
     return pages

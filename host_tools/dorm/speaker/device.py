@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import logging
 import ssl
 import tempfile
@@ -123,7 +123,7 @@ class Device:
         response.headers["Server"] = description.SERVER
         return response
 
-    async def _describe(self, request: web.Request) -> web.Response:
+    async def _describe(self, _: web.Request) -> web.Response:
         text = description.device_description(self._identity, self._services.entries, self._address())
         return web.Response(text=text, content_type=XML_TYPE)
 
@@ -153,7 +153,7 @@ class Device:
         pages = description.status_pages(self._identity, self._address(), known, list(self._controllers))
         page = request.match_info.get("page", "")
         if page not in pages:
-            raise web.HTTPNotFound()
+            raise web.HTTPNotFound
         return web.Response(text=pages[page], content_type=XML_TYPE if page else "text/html")
 
     async def _reboot(self, request: web.Request) -> web.Response:
@@ -164,7 +164,7 @@ class Device:
 
     # --- TLS --------------------------------------------------------------------------------------------------------
     def _tls_application(self) -> web.Application:
-        async def info(request: web.Request) -> web.Response:
+        async def info(_: web.Request) -> web.Response:
             return web.json_response(
                 {
                     "_objectType": "discoveryInfo",
@@ -231,15 +231,15 @@ def _tls_context(uid: str) -> ssl.SSLContext:
     """TLS with a certificate made for this boot; nobody can check a real player's certificate either."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, uid)])
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=3650))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=3650))
         .sign(key, hashes.SHA256())
     )
     pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(

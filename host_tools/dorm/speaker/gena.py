@@ -41,9 +41,7 @@ class Subscription:
 
 def property_set(variables: dict[str, str]) -> str:
     """The body of a NOTIFY."""
-    inner = "".join(
-        f"<e:property><{name}>{escape(value)}</{name}></e:property>" for name, value in variables.items()
-    )
+    inner = "".join(f"<e:property><{name}>{escape(value)}</{name}></e:property>" for name, value in variables.items())
     return f'<e:propertyset xmlns:e="urn:schemas-upnp-org:event-1-0">{inner}</e:propertyset>'
 
 
@@ -156,7 +154,7 @@ class Publisher:
                 "NOTIFY", callback, data=property_set(variables).encode(), headers=headers
             ) as answer:
                 await answer.read()
-        except (aiohttp.ClientError, asyncio.TimeoutError, ValueError) as error:
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             _log.info("event to %s not delivered: %s", callback, error or type(error).__name__)
             return False
         self.delivered += 1

@@ -1,4 +1,4 @@
-"""The speaker as a machine: what is around its software. It asks for an address whenever its link comes up, and reboots."""
+"""The speaker as a machine, around its software: it asks for an address whenever its link comes up, and reboots."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,9 @@ class SpeakerMachine:
         self.namespace = namespace
         self.ifname = ifname
         self.boots = 0
-        self.dhcp = DhcpClient(namespace, ifname, SPEAKER, run_dir / "lease" / SPEAKER, run_dir / "log" / "speaker.dhcp.log")
+        self.dhcp = DhcpClient(
+            namespace, ifname, SPEAKER, run_dir / "lease" / SPEAKER, run_dir / "log" / "speaker.dhcp.log"
+        )
         self._log = run_dir / "log" / "speaker.log"
         self._control = run_dir / "speaker.sock"
         self._tasks: list[asyncio.Task[None]] = []

@@ -39,7 +39,10 @@ class LeaseResolver(AbstractResolver):
         self._lease_file = lease_file
 
     async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002  the base class says so
     ) -> list[ResolveResult]:
         lease = read_lease(self._lease_file)
         if lease is None or not lease.dns:
@@ -161,7 +164,7 @@ class Player:
             except _NoSuchStream as error:
                 _log.info("%s: %s", url, error)
                 break
-            except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+            except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
                 _log.info("%s: %s", url, error or type(error).__name__)
             failures = failures + 1 if self.stats["bytes"] == before else 0
             await asyncio.sleep(RETRY_S)

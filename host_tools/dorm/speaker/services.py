@@ -1,6 +1,7 @@
 """The player's services: what can be asked of it, and what it then does."""
 
 from collections.abc import Callable
+from typing import ClassVar
 from xml.sax.saxutils import quoteattr
 
 from dorm.speaker.description import (
@@ -33,7 +34,7 @@ class DeviceProperties:
     """Names, lights and buttons of the player."""
 
     entry = ServiceEntry(ZONE_PLAYER, "DeviceProperties", "/DeviceProperties/Control", "/DeviceProperties/Event")
-    variables = {
+    variables: ClassVar[dict[str, Variable]] = {
         "ZoneName": _EVENTED,
         "Icon": _EVENTED,
         "Configuration": _EVENTED,
@@ -52,7 +53,9 @@ class DeviceProperties:
         GetZoneAttributes() -> CurrentZoneName:ZoneName, CurrentIcon:Icon, CurrentConfiguration:Configuration
         SetZoneAttributes(DesiredZoneName:ZoneName, DesiredIcon:Icon, DesiredConfiguration:Configuration)
         GetHouseholdID() -> CurrentHouseholdID:HouseholdID
-        GetZoneInfo() -> SerialNumber:SerialNumber, SoftwareVersion:SoftwareVersion, DisplaySoftwareVersion:SoftwareVersion, IPAddress:IPAddress, MACAddress:MACAddress, HTAudioIn:HTAudioIn, Flags:Flags
+        GetZoneInfo() -> SerialNumber:SerialNumber, SoftwareVersion:SoftwareVersion,
+            DisplaySoftwareVersion:SoftwareVersion, IPAddress:IPAddress, MACAddress:MACAddress, HTAudioIn:HTAudioIn,
+            Flags:Flags
         GetInvisible() -> CurrentInvisible:Invisible
         GetLEDState() -> CurrentLEDState:LEDState
         SetLEDState(DesiredLEDState:LEDState)
@@ -115,7 +118,7 @@ class ZoneGroupTopology:
     """Who plays together with whom: a player alone."""
 
     entry = ServiceEntry(ZONE_PLAYER, "ZoneGroupTopology", "/ZoneGroupTopology/Control", "/ZoneGroupTopology/Event")
-    variables = {
+    variables: ClassVar[dict[str, Variable]] = {
         "ZoneGroupState": _EVENTED,
         "ZoneGroupName": _EVENTED,
         "ZoneGroupID": _EVENTED,
@@ -124,7 +127,8 @@ class ZoneGroupTopology:
     }
     actions = """
         GetZoneGroupState() -> ZoneGroupState:ZoneGroupState
-        GetZoneGroupAttributes() -> CurrentZoneGroupName:ZoneGroupName, CurrentZoneGroupID:ZoneGroupID, CurrentZonePlayerUUIDsInGroup:ZonePlayerUUIDsInGroup, CurrentMuseHouseholdId:MuseHouseholdId
+        GetZoneGroupAttributes() -> CurrentZoneGroupName:ZoneGroupName, CurrentZoneGroupID:ZoneGroupID,
+            CurrentZonePlayerUUIDsInGroup:ZonePlayerUUIDsInGroup, CurrentMuseHouseholdId:MuseHouseholdId
     """
 
     def __init__(self, identity: Identity, address: Callable[[], str], boot_seq: int) -> None:
@@ -159,7 +163,10 @@ class GroupManagement:
     """Which group the player belongs to."""
 
     entry = ServiceEntry(ZONE_PLAYER, "GroupManagement", "/GroupManagement/Control", "/GroupManagement/Event")
-    variables = {"GroupCoordinatorIsLocal": Variable("boolean", evented=True), "LocalGroupUUID": _EVENTED}
+    variables: ClassVar[dict[str, Variable]] = {
+        "GroupCoordinatorIsLocal": Variable("boolean", evented=True),
+        "LocalGroupUUID": _EVENTED,
+    }
     actions = ""
 
     def __init__(self, identity: Identity, boot_seq: int) -> None:
@@ -173,7 +180,11 @@ class GroupManagement:
 class ConnectionManager:
     """What the player can play."""
 
-    variables = {"SourceProtocolInfo": _EVENTED, "SinkProtocolInfo": _EVENTED, "CurrentConnectionIDs": _EVENTED}
+    variables: ClassVar[dict[str, Variable]] = {
+        "SourceProtocolInfo": _EVENTED,
+        "SinkProtocolInfo": _EVENTED,
+        "CurrentConnectionIDs": _EVENTED,
+    }
     actions = """
         GetProtocolInfo() -> Source:SourceProtocolInfo, Sink:SinkProtocolInfo
         GetCurrentConnectionIDs() -> ConnectionIDs:CurrentConnectionIDs
@@ -199,9 +210,12 @@ class RenderingControl:
     """Volume, mute and tone."""
 
     entry = ServiceEntry(
-        MEDIA_RENDERER, "RenderingControl", "/MediaRenderer/RenderingControl/Control", "/MediaRenderer/RenderingControl/Event"
+        MEDIA_RENDERER,
+        "RenderingControl",
+        "/MediaRenderer/RenderingControl/Control",
+        "/MediaRenderer/RenderingControl/Event",
     )
-    variables = {
+    variables: ClassVar[dict[str, Variable]] = {
         "LastChange": _EVENTED,
         "A_ARG_TYPE_InstanceID": _INSTANCE,
         "A_ARG_TYPE_Channel": _CHANNEL,
@@ -218,7 +232,8 @@ class RenderingControl:
         SetMute(InstanceID:A_ARG_TYPE_InstanceID, Channel:A_ARG_TYPE_Channel, DesiredMute:Mute)
         GetVolume(InstanceID:A_ARG_TYPE_InstanceID, Channel:A_ARG_TYPE_Channel) -> CurrentVolume:Volume
         SetVolume(InstanceID:A_ARG_TYPE_InstanceID, Channel:A_ARG_TYPE_Channel, DesiredVolume:Volume)
-        SetRelativeVolume(InstanceID:A_ARG_TYPE_InstanceID, Channel:A_ARG_TYPE_Channel, Adjustment:VolumeAdjustment) -> NewVolume:Volume
+        SetRelativeVolume(InstanceID:A_ARG_TYPE_InstanceID, Channel:A_ARG_TYPE_Channel,
+            Adjustment:VolumeAdjustment) -> NewVolume:Volume
         GetBass(InstanceID:A_ARG_TYPE_InstanceID) -> CurrentBass:Bass
         SetBass(InstanceID:A_ARG_TYPE_InstanceID, DesiredBass:Bass)
         GetTreble(InstanceID:A_ARG_TYPE_InstanceID) -> CurrentTreble:Treble
@@ -251,7 +266,9 @@ class RenderingControl:
         }
 
     def _changed(self, inner: str) -> None:
-        change = f'<Event xmlns="urn:schemas-upnp-org:metadata-1-0/RCS/"><InstanceID val="0">{inner}</InstanceID></Event>'
+        change = (
+            f'<Event xmlns="urn:schemas-upnp-org:metadata-1-0/RCS/"><InstanceID val="0">{inner}</InstanceID></Event>'
+        )
         self._publish("RenderingControl", {"LastChange": change})
 
     def set_level(self, volume: int) -> None:
@@ -314,7 +331,7 @@ class GroupRenderingControl:
         "/MediaRenderer/GroupRenderingControl/Control",
         "/MediaRenderer/GroupRenderingControl/Event",
     )
-    variables = {
+    variables: ClassVar[dict[str, Variable]] = {
         "A_ARG_TYPE_InstanceID": _INSTANCE,
         "GroupVolume": Variable("ui2", range=(0, VOLUME_MAX), evented=True),
         "GroupMute": Variable("boolean", evented=True),
@@ -366,7 +383,7 @@ class AVTransport:
     entry = ServiceEntry(
         MEDIA_RENDERER, "AVTransport", "/MediaRenderer/AVTransport/Control", "/MediaRenderer/AVTransport/Event"
     )
-    variables = {
+    variables: ClassVar[dict[str, Variable]] = {
         "LastChange": _EVENTED,
         "A_ARG_TYPE_InstanceID": _INSTANCE,
         "AVTransportURI": _STRING,
@@ -386,22 +403,30 @@ class AVTransport:
         "GroupID": _STRING,
     }
     actions = """
-        SetAVTransportURI(InstanceID:A_ARG_TYPE_InstanceID, CurrentURI:AVTransportURI, CurrentURIMetaData:AVTransportURIMetaData)
-        GetMediaInfo(InstanceID:A_ARG_TYPE_InstanceID) -> NrTracks:NumberOfTracks, MediaDuration:Duration, CurrentURI:AVTransportURI, CurrentURIMetaData:AVTransportURIMetaData, NextURI:AVTransportURI, NextURIMetaData:AVTransportURIMetaData, PlayMedium:Medium, RecordMedium:Medium, WriteStatus:Medium
-        GetTransportInfo(InstanceID:A_ARG_TYPE_InstanceID) -> CurrentTransportState:TransportState, CurrentTransportStatus:TransportStatus, CurrentSpeed:TransportPlaySpeed
-        GetPositionInfo(InstanceID:A_ARG_TYPE_InstanceID) -> Track:NumberOfTracks, TrackDuration:Duration, TrackMetaData:AVTransportURIMetaData, TrackURI:AVTransportURI, RelTime:Duration, AbsTime:Duration, RelCount:Count, AbsCount:Count
+        SetAVTransportURI(InstanceID:A_ARG_TYPE_InstanceID, CurrentURI:AVTransportURI,
+            CurrentURIMetaData:AVTransportURIMetaData)
+        GetMediaInfo(InstanceID:A_ARG_TYPE_InstanceID) -> NrTracks:NumberOfTracks, MediaDuration:Duration,
+            CurrentURI:AVTransportURI, CurrentURIMetaData:AVTransportURIMetaData, NextURI:AVTransportURI,
+            NextURIMetaData:AVTransportURIMetaData, PlayMedium:Medium, RecordMedium:Medium, WriteStatus:Medium
+        GetTransportInfo(InstanceID:A_ARG_TYPE_InstanceID) -> CurrentTransportState:TransportState,
+            CurrentTransportStatus:TransportStatus, CurrentSpeed:TransportPlaySpeed
+        GetPositionInfo(InstanceID:A_ARG_TYPE_InstanceID) -> Track:NumberOfTracks, TrackDuration:Duration,
+            TrackMetaData:AVTransportURIMetaData, TrackURI:AVTransportURI, RelTime:Duration, AbsTime:Duration,
+            RelCount:Count, AbsCount:Count
         GetTransportSettings(InstanceID:A_ARG_TYPE_InstanceID) -> PlayMode:CurrentPlayMode, RecQualityMode:Medium
         SetPlayMode(InstanceID:A_ARG_TYPE_InstanceID, NewPlayMode:CurrentPlayMode)
         GetCrossfadeMode(InstanceID:A_ARG_TYPE_InstanceID) -> CrossfadeMode:CurrentCrossfadeMode
         GetCurrentTransportActions(InstanceID:A_ARG_TYPE_InstanceID) -> Actions:CurrentTransportActions
-        GetRemainingSleepTimerDuration(InstanceID:A_ARG_TYPE_InstanceID) -> RemainingSleepTimerDuration:Duration, CurrentSleepTimerGeneration:NumberOfTracks
+        GetRemainingSleepTimerDuration(InstanceID:A_ARG_TYPE_InstanceID) ->
+            RemainingSleepTimerDuration:Duration, CurrentSleepTimerGeneration:NumberOfTracks
         Stop(InstanceID:A_ARG_TYPE_InstanceID)
         Play(InstanceID:A_ARG_TYPE_InstanceID, Speed:TransportPlaySpeed)
         Pause(InstanceID:A_ARG_TYPE_InstanceID)
         Next(InstanceID:A_ARG_TYPE_InstanceID)
         Previous(InstanceID:A_ARG_TYPE_InstanceID)
         Seek(InstanceID:A_ARG_TYPE_InstanceID, Unit:A_ARG_TYPE_SeekMode, Target:A_ARG_TYPE_SeekTarget)
-        BecomeCoordinatorOfStandaloneGroup(InstanceID:A_ARG_TYPE_InstanceID) -> DelegatedGroupCoordinatorID:GroupID, NewGroupID:GroupID
+        BecomeCoordinatorOfStandaloneGroup(InstanceID:A_ARG_TYPE_InstanceID) ->
+            DelegatedGroupCoordinatorID:GroupID, NewGroupID:GroupID
     """
 
     def __init__(self, player: Player, identity: Identity, boot_seq: int) -> None:

@@ -11,6 +11,7 @@ from dorm.speaker.description import XML_HEADER, ServiceEntry
 BODY_LIMIT = 64 * 1024  # bytes of a request
 _SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _SIGNATURE = re.compile(r"^(\w+)\(([^)]*)\)(?: -> (.*))?$")
+_NEXT_ACTION = re.compile(r"\n\s*(?=\w+\()")
 _RANGES = {"ui1": (0, 2**8 - 1), "ui2": (0, 2**16 - 1), "ui4": (0, 2**32 - 1), "i2": (-(2**15), 2**15 - 1)}
 
 DESCRIPTIONS = {
@@ -74,7 +75,9 @@ class Action:
     @property
     def method(self) -> str:
         """SetAVTransportURI -> set_av_transport_uri; GetCurrentConnectionIDs -> get_current_connection_ids"""
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", re.sub(r"IDs$", "Ids", self.name)).lower()
+        return re.sub(
+            r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", re.sub(r"IDs$", "Ids", self.name)
+        ).lower()
 
 
 Handler = Callable[[dict[str, str]], dict[str, str] | None]
@@ -83,13 +86,15 @@ Handler = Callable[[dict[str, str]], dict[str, str] | None]
 class Service:
     """One service: what it has (tables) and what does it (`handlers`: an object with a method for each action).
 
-    `actions`: lines like "GetVolume(InstanceID:A, Channel:B) -> CurrentVolume:C", each argument with its state variable.
+    `actions`: lines like "GetVolume(InstanceID:A, Channel:B) -> CurrentVolume:C", each argument with its state
+    variable; a line may go on in the next one.
     """
 
     def __init__(self, entry: ServiceEntry, variables: dict[str, Variable], actions: str, handlers: object) -> None:
         self.entry = entry
         self.variables = variables
-        self.actions = {action.name: action for action in map(_parse_action, actions.strip().splitlines())}
+        lines = _NEXT_ACTION.split(actions.strip()) if actions else []
+        self.actions = {action.name: action for action in map(_parse_action, lines)}
         self._handlers: dict[str, Handler] = {
             name: getattr(handlers, action.method) for name, action in self.actions.items()
         }
@@ -182,7 +187,7 @@ def fault(error: UpnpError) -> str:
 
 
 def _parse_action(line: str) -> Action:
-    match = _SIGNATURE.match(line.strip())
+    match = _SIGNATURE.match(" ".join(line.split()))
     if match is None:
         raise ValueError(f"not an action: {line!r}")
 

@@ -1,0 +1,205 @@
+"""A dorm in the background, and how other processes join it: `up`, `status`, `down`, `entry` (for a shell).
+
+All of these are plain functions, to be called from outside of an event loop.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dorm import topology as t
+from dorm.dorm import LOCK, Dorm
+from dorm.errors import DormError
+from dorm.jsonlines import ask_json, serve_json
+from dorm.people import person_environment
+from dorm.process import require_root, run_contained
+from dorm.programs import environment
+
+UP_LIMIT_S = 60.0
+DOWN_LIMIT_S = 15.0
+CONTROL = "control.sock"
+
+
+# --- the dorm's own process -----------------------------------------------------------------------------------------
+def serve(run_dir: Path, ready: BinaryIO | None = None, *, die_with_starter: bool = True, **options: Any) -> int:
+    """Runs a dorm until it is told to go down (or a signal comes). Returns the exit status.
+
+    `ready` gets one line of JSON when it is up, or could not be: `{}` or `{"error": text}`. `options` as in Dorm.
+    """
+
+    async def work() -> int:
+        try:
+            async with Dorm(run_dir, **options) as dorm:
+                await _serve(dorm, ready)
+        except DormError as error:
+            if ready is None or ready.closed:
+                raise
+            _tell(ready, {"error": str(error)})
+            return 1
+        return 0
+
+    return run_contained(work, die_with_starter=die_with_starter)
+
+
+async def _serve(dorm: Dorm, ready: BinaryIO | None) -> None:
+    over = asyncio.Event()
+
+    async def answer(request: dict[str, Any]) -> dict[str, Any]:
+        match request.get("op"):
+            case "status":
+                return await report(dorm)
+            case "down":
+                over.set()
+                return {}
+            case other:
+                raise ValueError(f"unknown op {other!r}")
+
+    async with await serve_json(dorm.run_dir / CONTROL, answer):
+        if ready is not None:
+            log = os.open(dorm.run_dir / "log" / "dorm.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os.close(log)
+            _tell(ready, {})
+        await over.wait()
+
+
+def _tell(ready: BinaryIO, what: dict[str, Any]) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        ready.write(json.dumps(what).encode() + b"\n")
+        ready.flush()
+    with contextlib.suppress(BrokenPipeError):
+        ready.close()
+
+
+async def report(dorm: Dorm) -> dict[str, Any]:
+    """What `status` shows: machines and addresses; `bridge` and `speaker` are null where there is none."""
+    bridge = speaker = None
+    if dorm.board is not None:
+        bridge = {
+            "running": bool(dorm.board.running),
+            "boots": int(dorm.board.boots),
+            "address": dorm.bridge_address(),
+            "label": dorm.label(),
+        }
+        try:
+            state = await dorm.speaker.state()
+        except (DormError, OSError):
+            state = {}
+        speaker = {
+            "address": state.get("address"),
+            "boots": dorm.speaker.boots,
+            "state": state.get("player", {}).get("state"),
+            "dropouts": state.get("player", {}).get("dropouts"),
+        }
+    people = {}
+    for name, person in dorm.people.items():
+        lease = person.dhcp.lease
+        people[name] = lease.address if lease else None
+    return {
+        "run_dir": str(dorm.run_dir),
+        "uptime_s": round(time.monotonic() - dorm.began),
+        "bridge": bridge,
+        "speaker": speaker,
+        "people": people,
+        "radio": t.RADIO_URL,
+    }
+
+
+# --- joining it -----------------------------------------------------------------------------------------------------
+def up(run_dir: Path | None = None, *, ble: str = "bumble") -> None:
+    """Starts a dorm in the background; returns when it is up. Raises DormError when it could not be."""
+    require_root()
+    run_dir = run_dir or t.run_dir()
+    read, write = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dorm", "--run-dir", str(run_dir), "serve", "--ready", str(write), "--ble", ble],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            pass_fds=(write,),
+            start_new_session=True,
+        )
+    finally:
+        os.close(write)
+    with os.fdopen(read, "rb") as pipe, _in_time(process):
+        line = pipe.readline()
+    if not line:
+        raise DormError(f"The dorm's process ended as it came up (status {process.wait()}): see above.")
+    said = json.loads(line)
+    if "error" in said:
+        process.wait()
+        raise DormError(said["error"])
+
+
+@contextlib.contextmanager
+def _in_time(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    # A dorm that neither comes up nor gives up is stopped; its end of the pipe closes then.
+    timer = threading.Timer(UP_LIMIT_S, process.terminate)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _ask(op: str, run_dir: Path | None) -> dict[str, Any]:
+    run_dir = run_dir or t.run_dir()
+    try:
+        return asyncio.run(ask_json(run_dir / CONTROL, {"op": op}))
+    except PermissionError:
+        raise DormError("The dorm belongs to root. Run the same command with sudo.") from None
+    except OSError:
+        raise DormError(f"No dorm is up in {run_dir}. Start one with `speakeasy dorm up`.") from None
+
+
+def status(run_dir: Path | None = None) -> dict[str, Any]:
+    """See `report`. Raises DormError when no dorm is up."""
+    return _ask("status", run_dir)
+
+
+def down(run_dir: Path | None = None) -> None:
+    """Takes the dorm in the background down, and returns when nothing of it is left. Raises DormError."""
+    run_dir = run_dir or t.run_dir()
+    _ask("down", run_dir)
+    end = time.monotonic() + DOWN_LIMIT_S
+    with open(run_dir / LOCK, "rb") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise DormError(
+                        f"The dorm is not down after {DOWN_LIMIT_S:g} s; {run_dir}/log/dorm.log may say why."
+                    ) from None
+                time.sleep(0.05)
+
+
+def entry(who: str, run_dir: Path | None = None) -> tuple[list[str], dict[str, str], str]:
+    """How to run a program on the machine `who` (a person, `router`, `speaker`, ...) of the dorm that is up.
+
+    Returns (words to put before the program's own, environment, working directory). Raises DormError.
+    """
+    require_root()
+    run_dir = run_dir or t.run_dir()
+    try:
+        description = json.loads((run_dir / "dorm.json").read_text())
+    except (OSError, ValueError):
+        raise DormError(f"No dorm is up in {run_dir}. Start one with `speakeasy dorm up`.") from None
+    path = description["namespaces"].get(who)
+    if path is None:
+        raise DormError(f"Nobody in the dorm is called {who!r}. There are {', '.join(description['namespaces'])}.")
+    if not os.path.exists(path):
+        raise DormError(f"The dorm in {run_dir} is gone. Start one with `speakeasy dorm up`.")
+    home = description["homes"].get(who, str(run_dir))
+    return ["nsenter", f"--net={path}"], person_environment(run_dir, who), home
