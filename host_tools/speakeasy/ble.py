@@ -23,6 +23,8 @@ from bleak.exc import (
     BleakGATTProtocolError,
 )
 
+from speakeasy.errors import SpeakeasyError
+
 SERVICE = "5ea50001-7a1c-4b0e-9d57-0f5a3c8e2b11"
 INBOX = "5ea50002-7a1c-4b0e-9d57-0f5a3c8e2b11"
 OUTBOX = "5ea50003-7a1c-4b0e-9d57-0f5a3c8e2b11"
@@ -45,7 +47,7 @@ RETRY_S = 0.5
 QUEUE_LENGTH = 256
 
 
-class BleError(Exception):
+class BleError(SpeakeasyError):
     """What happened and what to do about it, in a sentence or two for people."""
 
 

@@ -16,11 +16,12 @@ from speakeasy.session import (
     Credential,
     Info,
     Link,
+    Refused,
     Session,
     SessionError,
     WrongSecret,
 )
-from speakeasy.store import MOST_PENDING, PhoneKey, Store
+from speakeasy.store import MOST_PENDING, PhoneKey, Store, StoreError
 
 FIND_LIMIT_S = 20.0
 INFO_LIMIT_S = 5.0
@@ -104,7 +105,8 @@ async def pair(
         async with await Session.open(link, credential, info) as session:
             try:
                 return await _enrol(store, session, credential, name)
-            except (SessionError, OSError) as error:
-                # Lost before the answer to `confirm`: only the stored key can tell what the bridge has saved.
-                lost = error if isinstance(error, SpeakeasyError) else None
+            except (Refused, StoreError):
+                raise
+            except SpeakeasyError as error:
+                lost = error  # before the answer to `confirm` came: only the stored key can tell what the bridge saved
     raise lost or SessionError("The link to the bridge was lost again and again. Go nearer to it, and try again.")

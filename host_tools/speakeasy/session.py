@@ -46,6 +46,7 @@ PHONE_KEY_BYTES = 32
 HANDSHAKE_LIMIT_S = 10.0  # the bridge hangs up after as long
 REQUEST_LIMIT_S = 15.0
 CLOSE_LIMIT_S = 3.0
+LAST_WORDS_S = 0.5
 MOST_PAGES = 64
 LONGEST_SAY = 300  # characters of a bridge's sentence that we show
 
@@ -347,8 +348,15 @@ class Session:
         await self.close()
 
     async def _send(self, message: bytes) -> None:
-        for fragment in fragments(message, self._link.mtu):
-            await self._link.write(fragment)
+        try:
+            for fragment in fragments(message, self._link.mtu):
+                await self._link.write(fragment)
+        except SpeakeasyError:
+            # A bridge that hangs up in the middle has said why before: let that be heard, if it is there.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_S):
+                    await self._receive()
+            raise
 
     async def _receive(self) -> bytes:
         async for fragment in self._received:

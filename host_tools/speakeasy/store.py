@@ -1,8 +1,8 @@
 """What a phone remembers: bridges, and its keys for them.
 
 One JSON file, `bridges.json`, mode 0600, in $SPEAKEASY_HOME, else in `speakeasy` below the XDG configuration directory.
-A change writes a new file beside it, flushes it to disk, and renames it over the old one: after a power cut there is the
-old state or the new one, complete. Two commands at once wait for each other. A file that is not understood is never
+A change writes a new file beside it, flushes it to disk, and renames it over the old one: after a power cut there is
+the old state or the new one, complete. Two commands at once wait for each other. A file that is not understood is never
 written over.
 """
 
@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ FILE = "bridges.json"
 LOCK = "bridges.lock"
 VERSION = 1
 LARGEST_FILE = 1 << 20  # bytes; ours has a few hundred for each bridge
+LOCK_LIMIT_S = 10.0
 MOST_PENDING = 4  # keys of unfinished enrolments kept for each bridge
 DEFAULT_CLAIM_PORT = 7780
 
@@ -165,10 +167,23 @@ class Store:
     def _locked(self) -> Iterator[None]:
         fd = os.open(self._directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)  # held for a few milliseconds by whoever has it
+            self._wait_for_lock(fd)
             yield
         finally:
             os.close(fd)
+
+    def _wait_for_lock(self, fd: int) -> None:
+        """Another command has it for a few milliseconds; one that was stopped must not stop us, too."""
+        end = time.monotonic() + LOCK_LIMIT_S
+        while True:
+            try:
+                return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise StoreError(
+                        f"Another `speakeasy` holds {self._directory / LOCK}. End it, and try again."
+                    ) from None
+                time.sleep(0.005)
 
     def _write(self, bridges: list[dict[str, Any]]) -> None:
         text = json.dumps({"version": VERSION, "bridges": bridges}, indent=1) + "\n"

@@ -1,7 +1,7 @@
 """A bridge in memory, for what a real one never does: it may be made to lie, repeat, reorder, hang up.
 
-It is written from docs/SPEC.md on hashlib and hmac, and shares no code with what it tests. That a real bridge gets on with
-this phone is shown in test_firmware_pipe.py and by the dorm.
+It is written from docs/SPEC.md on hashlib and hmac, and shares no code with what it tests. That the firmware gets on
+with this phone is shown by test_firmware.py and in the dorm.
 """
 
 import asyncio
@@ -46,12 +46,12 @@ class Bridge:
     connections: int = 0
     heard: list[dict[str, Any]] = field(default_factory=list)  # every request, in clear
     # Called with (connection, what, messages) for each answer; returns the messages to send instead; None: hang up.
-    lie: Callable[[int, str, list[bytes]], list[bytes] | None] = lambda connection, what, messages: messages
+    lie: Callable[[int, str, list[bytes]], list[bytes] | None] = lambda _connection, _what, messages: messages
     # Cuts the message before it goes out: may break fragments. Called with (message's type, fragments).
-    cut: Callable[[int, list[bytes]], list[bytes]] = lambda kind, fragments: fragments
+    cut: Callable[[int, list[bytes]], list[bytes]] = lambda _kind, fragments: fragments
     info: bytes | None = None
 
-    async def find(self, bridge: bytes | None, timeout_s: float) -> "MemoryLink":
+    async def find(self, bridge: bytes | None, _timeout_s: float) -> "MemoryLink":
         assert bridge in (None, self.bridge_id)
         self.connections += 1
         return MemoryLink(self, self.connections)

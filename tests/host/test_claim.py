@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-
 from speakeasy import claim as c
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "pairing.json").read_text())

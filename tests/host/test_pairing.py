@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from peer import BRIDGE_ID, INVITE_ID, INVITE_SECRET, SETUP_CODE, Bridge
-
 from speakeasy.errors import SpeakeasyError
 from speakeasy.pairing import Paired, pair
 from speakeasy.session import Credential, HasOwner, SessionError, WrongSecret
@@ -21,7 +20,8 @@ def go(store: Store, bridge: Bridge, credential: Credential | None = SETUP) -> P
 
 def key_is_good(store: Store, bridge: Bridge) -> bool:
     known = store.get(BRIDGE_ID)
-    assert known is not None and known.key is not None
+    assert known is not None
+    assert known.key is not None
     return bridge.phones[known.key.phone][0] == known.key.key
 
 
@@ -29,7 +29,8 @@ def test_setup_code_makes_an_owner(tmp_path: Path) -> None:
     store, bridge = Store(tmp_path), Bridge()
     assert go(store, bridge) == Paired(BRIDGE_ID, "owner", was_known=False)
     known = store.get(BRIDGE_ID)
-    assert known is not None and known.pending == ()
+    assert known is not None
+    assert known.pending == ()
     assert key_is_good(store, bridge)
     assert bridge.heard[0] == {"op": "enrol", "id": 1, "name": "Ada"}
 
@@ -80,7 +81,8 @@ def test_link_lost_at_every_answer(at: str, mode: str, tmp_path: Path) -> None:
         assert at in ("challenge", "welcome")
         paired = go(store, bridge, credential)
     assert lost
-    assert paired is not None and paired.role == "owner"
+    assert paired is not None
+    assert paired.role == "owner"
     assert paired.was_known == (at == "confirm")
     assert len(set(bridge.phones) - before) == 1
     assert key_is_good(store, bridge)
@@ -101,7 +103,7 @@ def test_the_command_dies_before_the_answer_to_confirm(tmp_path: Path) -> None:
     with pytest.raises(Dies):
         go(store, bridge)
     assert len(bridge.phones) == 1, "the bridge has an owner now"
-    bridge.lie = lambda _, what, messages: messages
+    bridge.lie = lambda _, _what, messages: messages
     assert go(store, bridge, None) == Paired(BRIDGE_ID, "owner", was_known=True)
     assert key_is_good(store, bridge)
 
@@ -129,7 +131,8 @@ def test_old_keys_are_tried_and_a_reset_bridge_is_paired_anew(tmp_path: Path) ->
     bridge.phones = {}
     assert go(store, bridge) == Paired(BRIDGE_ID, "owner", was_known=False)
     known = store.get(BRIDGE_ID)
-    assert known is not None and known.pending == ()
+    assert known is not None
+    assert known.pending == ()
     assert key_is_good(store, bridge)
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from speakeasy.store import MOST_PENDING, Bridge, PhoneKey, Store, StoreError, directory
 
 ONE, TWO = bytes.fromhex("0102030405060708"), bytes.fromhex("0102aabbccddeeff")
@@ -67,7 +66,8 @@ def test_pending_keys_are_kept_newest_first_and_in_bounds(tmp_path: Path) -> Non
     assert [k.phone[0] for k in known.pending] == [6, 5, 4, 3]
     store.confirm(ONE, key(5).phone, "owner")
     known = store.get(ONE)
-    assert known is not None and known.key == key(5)
+    assert known is not None
+    assert known.key == key(5)
     assert [k.phone[0] for k in known.pending] == [6, 4, 3]
     store.confirm(ONE, key(6).phone, "owner", others_are_void=True)
     assert store.get(ONE) == Bridge(ONE, key(6))
@@ -98,7 +98,7 @@ CUT_AT = ("open", "fchmod", "write", "fsync", "replace")
 
 
 def with_power(monkeypatch: pytest.MonkeyPatch, cut_at: int) -> list[str]:
-    """Counts what reaches the disk; the call with the number `cut_at` does half of its work or none, and nothing follows."""
+    """Counts what reaches the disk; call number `cut_at` does half of its work or none, and nothing follows it."""
     done: list[str] = []
     off = False
 
@@ -141,7 +141,8 @@ def test_power_cut_at_every_write(cut_at: int, tmp_path: Path, monkeypatch: pyte
     # And the next change works as ever.
     paired(store, TWO, 3)
     known = store.get(TWO)
-    assert known is not None and known.key == key(3)
+    assert known is not None
+    assert known.key == key(3)
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def handshake(what: str, mode: int, key_id: bytes, secret: bytes) -> dict[str, A
 def fragmenting() -> list[dict[str, Any]]:
     cases = []
     for mtu in (23, 185, 247, 517):
-        # 1: the smallest; one full piece; one byte more than it; a HELLO; the largest message (at MTU 23: 54 fragments).
+        # The smallest; one full piece; one byte more than it; a HELLO; the largest (at MTU 23: 54 fragments).
         for size in sorted({1, min(mtu - 4, 511), min(mtu - 4, 511) + 1, 27, 1024}):
             message = bytes(n % 251 for n in range(size))
             cut = list(fragments(message, mtu))
