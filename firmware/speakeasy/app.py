@@ -1,0 +1,67 @@
+"""Puts the parts together and starts them."""
+
+import asyncio
+import sys
+import time
+
+import network
+
+from . import VERSION, identity
+from .claims import Claims
+from .eventlog import log
+from .files import Files
+from .health import Health
+from .lockout import Lockout
+from .operations import Operations
+from .pairing import Pairing
+from .phones import Phones
+from .policy import Policy
+from .segment import Segment
+from .settings import Settings
+from .status import Status
+from .uplink import Uplink
+
+_NO_FILTER_PAUSE_S = 5
+
+
+async def main() -> None:
+    """Boot the bridge; returns never."""
+    log("app", "Speakeasy %s starts" % VERSION)
+    files = Files()
+    me = identity.load(files)
+    settings = Settings(files, me.bridge_id)
+    settings.import_provision()
+    health = Health()
+    phones = Phones(settings)
+    lockout = Lockout(files)
+    # The interfaces must exist before the filter is bound to them, and the filter be bound before they carry frames.
+    station = network.WLAN(network.WLAN.IF_STA)
+    access_point = network.WLAN(network.WLAN.IF_AP)
+    policy = Policy(station.config("mac"), access_point.config("mac"), health.beat("policy"))
+    policy.start()
+    uplink = Uplink(station, settings, policy.uplink_changed, health.beat("uplink"))
+    segment = Segment(access_point, settings, policy, health.beat("segment"))
+    status = Status(me, settings, phones, lockout, uplink, segment, policy, health.beat("status"))
+    operations = Operations(me, phones, policy, uplink, status)
+    pairing = Pairing(me, phones, lockout, operations, health.beat("pairing"))
+    claims = Claims(me, phones, policy, operations.tokens, health.beat("claims"))
+    for name, part in (
+        ("policy", policy),
+        ("uplink", uplink),
+        ("segment", segment),
+        ("status", status),
+        ("pairing", pairing),
+        ("claims", claims),
+    ):
+        asyncio.create_task(health.supervise(name, part.run))
+    await health.run()
+
+
+def run() -> None:
+    """Run the bridge. When it cannot even start, say why, and leave: the board then starts again."""
+    try:
+        asyncio.run(main())
+    except OSError as e:
+        log("app", "the bridge cannot start: error %d; it stays closed, and tries again" % (e.errno or 0))
+        time.sleep(_NO_FILTER_PAUSE_S)
+        sys.exit(1)

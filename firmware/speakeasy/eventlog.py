@@ -1,0 +1,37 @@
+"""The event log: a line on the serial console, and the last lines in RAM.
+
+No secret goes in here: no key, code, token, proof, nor what a stranger sent. Callers pass plain text.
+"""
+
+import time
+
+LINES = 64
+LINE_CHARS = 160
+
+_ring: list = [None] * LINES
+_next = 0
+
+
+def log(module: str, text: str) -> None:
+    """Print `[ms] module: text` and keep it; longer texts are cut to LINE_CHARS."""
+    global _next
+    line = "[%d] %s: %s" % (time.ticks_ms(), module, text)
+    if len(line) > LINE_CHARS:
+        line = line[: LINE_CHARS - 3] + "..."
+    print(line)
+    _ring[_next % LINES] = line
+    _next += 1
+
+
+def recent() -> list:
+    """The lines kept, oldest first."""
+    first = max(0, _next - LINES)
+    return [_ring[n % LINES] for n in range(first, _next)]
+
+
+def clear() -> None:
+    """Forget all lines: after a factory reset nothing of the earlier owner is left."""
+    global _next
+    _next = 0
+    for n in range(LINES):
+        _ring[n] = None

@@ -1,0 +1,93 @@
+"""Small files on the flash that are whole or absent, whatever happens to the power.
+
+A file is JSON of this form, so that a person can read it and a damaged one is noticed:
+
+    {"check":"<first 16 bytes of SHA-256 of DATA, hex>","data":DATA}
+
+Writing: the new file beside the old one, flushed to the flash, then renamed over it; littlefs and POSIX rename
+atomically. (FAT does not: keep the flash's file system littlefs.)
+"""
+
+import json
+import os
+
+from . import crypto
+
+_HEAD = b'{"check":"'
+_MIDDLE = b'","data":'
+_TAIL = b"}"
+_CHECK_CHARS = 32
+
+MAX_BYTES = 12288
+
+
+class Damaged(Exception):
+    """The file is there but is not what was written."""
+
+
+class Files:
+    """The flash's directory, the current one or `root`. The three methods with an underscore are all that touch it."""
+
+    def __init__(self, root: str = "") -> None:
+        self.root = root
+
+    def _open(self, name: str, mode: str):
+        return open(self.root + name, mode)
+
+    def _rename(self, old: str, new: str) -> None:
+        os.rename(self.root + old, self.root + new)
+
+    def _remove(self, name: str) -> None:
+        os.remove(self.root + name)
+
+    def read(self, name: str, limit: int = MAX_BYTES) -> bytes | None:
+        """The file's bytes, None if there is none; Damaged above `limit` bytes."""
+        try:
+            f = self._open(name, "rb")
+        except OSError:
+            return None
+        with f:
+            data = f.read(limit + 1)
+        if len(data) > limit:
+            raise Damaged("longer than %d bytes" % limit)
+        return data
+
+    def load(self, name: str):
+        """The object saved under `name`, None if there is none; Damaged if it is not whole."""
+        raw = self.read(name)
+        if raw is None:
+            return None
+        start = len(_HEAD) + _CHECK_CHARS + len(_MIDDLE)
+        body = raw[start : -len(_TAIL)]
+        if raw != _wrap(body):
+            raise Damaged("its check does not match")
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise Damaged("not JSON") from None
+
+    def save(self, name: str, value) -> None:
+        """Replace the file `name`; after a power cut at any moment the old or the new one is there, whole."""
+        raw = _wrap(json.dumps(value).encode())
+        if len(raw) > MAX_BYTES:
+            raise ValueError("%s would be longer than %d bytes" % (name, MAX_BYTES))
+        temporary = name + ".new"
+        with self._open(temporary, "wb") as f:
+            f.write(raw)
+            f.flush()  # fsync on POSIX, lfs_file_sync on littlefs: the content is safe before the name moves
+        self._rename(temporary, name)
+
+    def set_aside(self, name: str, aside: str) -> None:
+        """Rename a file that cannot be used, replacing an earlier one set aside."""
+        self._rename(name, aside)
+
+    def remove(self, name: str) -> None:
+        """Remove the file if it is there."""
+        try:
+            self._remove(name)
+        except OSError:
+            pass
+
+
+def _wrap(body: bytes) -> bytes:
+    return _HEAD + crypto.digest(body)[: _CHECK_CHARS // 2].hex().encode() + _MIDDLE + body + _TAIL

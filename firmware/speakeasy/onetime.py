@@ -1,0 +1,53 @@
+"""Things that are good once and not for long: tokens, invites, challenges. RAM only."""
+
+from . import clock
+
+
+class OneTime:
+    """At most `capacity` secrets or ids, each with a value, each valid for `ttl_s` seconds; a newer one pushes out the
+    oldest. Keys are bytes."""
+
+    def __init__(self, capacity: int, ttl_s: int, now=clock.seconds) -> None:
+        self.ttl_s = ttl_s
+        self._capacity = capacity
+        self._now = now
+        self._entries: list = []  # [key, value, expiry], oldest first
+
+    def __repr__(self) -> str:
+        return "<OneTime: %d>" % len(self._entries)
+
+    def __len__(self) -> int:
+        self._expire()
+        return len(self._entries)
+
+    def put(self, key: bytes, value=None) -> None:
+        """Remember `key`."""
+        self._expire()
+        if len(self._entries) >= self._capacity:
+            self._entries.pop(0)
+        self._entries.append((key, value, self._now() + self.ttl_s))
+
+    def peek(self, key: bytes):
+        """(value,) while `key` is valid, else None."""
+        self._expire()
+        for entry in self._entries:
+            if entry[0] == key:
+                return (entry[1],)
+        return None
+
+    def take(self, key: bytes):
+        """(value,) the first time, None ever after."""
+        found = self.peek(key)
+        if found is not None:
+            self._entries = [e for e in self._entries if e[0] != key]
+        return found
+
+    def drop(self, matches) -> None:
+        """Forget every entry whose value satisfies `matches`."""
+        self._entries = [e for e in self._entries if not matches(e[1])]
+
+    def _expire(self) -> None:
+        now = self._now()
+        # All live equally long, so the oldest expires first.
+        while self._entries and self._entries[0][2] <= now:
+            self._entries.pop(0)

@@ -1,0 +1,199 @@
+"""The only module that programs the packet filter: addresses, speaker, leases; and serves its DHCP frames.
+
+The filter denies by default and keeps that whatever happens here; this module opens it for phones that proved who they
+are, and closes it again.
+"""
+
+import asyncio
+
+import pktfilter
+from micropython import const
+
+from . import dhcp, inet
+from .eventlog import log
+
+LEASE_S = 12 * 3600
+CLAIM_PORT = 7780
+MAX_DNS = 3
+
+_POLL_MS = const(50)
+_TCP = const(6)
+_ENOSPC = const(28)  # MicroPython's errno does not name it
+_BIT_DHCP = const(1)
+_BIT_LEASE_ENDED = const(2)
+_BIT_OTHER_MAC = const(4)
+_BIT_STRANGER = const(8)
+_FRAMES_A_TURN = const(8)
+_DHCP_NEWS = {
+    dhcp.ACKED: "the speaker has its address",
+    dhcp.NAKED: "the speaker asked for an address that is no longer right: refused",
+    dhcp.DECLINED: "the speaker says that somebody else uses its address",
+    dhcp.RELEASED: "the speaker gave its address back",
+}
+
+
+class Full(Exception):
+    """All leases are taken."""
+
+
+class Unseen(Exception):
+    """The phone is on our own network, but the filter does not know which machine it is."""
+
+
+class Policy:
+    """`uplink_mac`, `segment_mac`: 6 bytes each. `beat()` is called at each turn of the poll loop."""
+
+    def __init__(self, uplink_mac: bytes, segment_mac: bytes, beat) -> None:
+        self._macs = (uplink_mac, segment_mac)
+        self._beat = beat
+        self._addr = inet.ZERO
+        self._mask = inet.ZERO
+        self._speaker: bytes | None = None
+        self._phone_at: dict = {}  # address -> phone id (hex)
+        self._dhcp = dhcp.Server()
+        self._last_news = dhcp.NOTHING
+        self.speaker_addr = inet.ZERO  # what the speaker was last acknowledged; zero: nothing yet
+        self.uplink_changed(inet.ZERO, inet.ZERO, inet.ZERO, b"")
+
+    @property
+    def addr(self) -> bytes:
+        """The uplink's address X, 4 bytes; zero: there is none."""
+        return self._addr
+
+    @property
+    def speaker(self) -> bytes | None:
+        """The speaker's MAC, None if none was seen."""
+        return self._speaker
+
+    def start(self) -> None:
+        """Bind the filter to the network interfaces; OSError when it cannot: then no radio may be switched on."""
+        pktfilter.start()
+
+    def uplink_changed(self, addr: bytes, mask: bytes, router: bytes, dns: bytes) -> None:
+        """The uplink's address and what belongs to it, 4 bytes each, `dns` n times 4; all zero and empty: no uplink.
+
+        A changed address, mask or router ends all flows and leases; the speaker is made to come again for its new
+        address.
+        """
+        dns = dns[: 4 * MAX_DNS]
+        up = addr != inet.ZERO
+        pktfilter.configure(self._macs[0], self._macs[1], addr, mask, router, dns, CLAIM_PORT)
+        self._phone_at = {a: p for a, p in self._phone_at.items() if a in {entry[0] for entry in pktfilter.leases()}}
+        if up:
+            self._dhcp.configure(addr, mask, router, dns or router)
+        else:
+            self._dhcp.configure(inet.SEGMENT_SPEAKER, inet.SEGMENT_MASK, inet.SEGMENT_HOST, b"")
+        changed = addr != self._addr
+        self._addr, self._mask = addr, mask
+        if changed:
+            self.speaker_addr = inet.ZERO
+            self._last_news = dhcp.NOTHING
+            if self._speaker is not None:
+                log("policy", "the speaker's address is %s now: it is made to come again" % self._wanted())
+                pktfilter.deauth()
+
+    def speaker_seen(self, mac: bytes) -> None:
+        """The one station of the segment; another MAC than before ends the earlier one's flows."""
+        if mac == self._speaker:
+            return
+        pktfilter.speaker(mac)
+        self._speaker = mac
+        self.speaker_addr = inet.ZERO
+        self._last_news = dhcp.NOTHING
+        log("policy", "the speaker is %s; it gets %s" % (inet.mac_text(mac), self._wanted()))
+
+    def grant(self, phone_id: str, addr: bytes, port: int, local_port: int = CLAIM_PORT) -> bool:
+        """Lease to a phone that proved itself from `addr`:`port`. True: bound to its MAC; False: by address only,
+        because a router stands in between. A lease of that phone at another address ends. Full, Unseen."""
+        mac = None
+        if inet.same_subnet(addr, self._addr, self._mask):
+            mac = pktfilter.flow_mac(_TCP, addr, port, local_port)
+            if mac is None:
+                raise Unseen
+        for old, owner in list(self._phone_at.items()):
+            if owner == phone_id and old != addr:
+                self._end(old)
+        try:
+            pktfilter.lease_add(addr, mac, LEASE_S)
+        except OSError as e:
+            if e.errno == _ENOSPC:
+                raise Full from None
+            raise
+        self._phone_at[addr] = phone_id
+        log(
+            "policy",
+            "phone %s may pass from %s, %s"
+            % (phone_id, inet.text(addr), "from " + inet.mac_text(mac) + " only" if mac else "known by address only"),
+        )
+        return mac is not None
+
+    def revoke(self, phone_id: str) -> int:
+        """End all leases of a phone; the number of flows that ended with them."""
+        flows = 0
+        for addr, owner in list(self._phone_at.items()):
+            if owner == phone_id:
+                flows += self._end(addr)
+        return flows
+
+    def leases(self) -> list:
+        """[(phone id, address, MAC or None, seconds left)]."""
+        return [(self._phone_at[a], a, mac, left) for a, mac, left, _ in pktfilter.leases() if a in self._phone_at]
+
+    def counters(self) -> dict:
+        """The filter's counters, name to count."""
+        return pktfilter.counters()
+
+    def flows(self) -> int:
+        """How many flows the filter tracks."""
+        return len(pktfilter.flows())
+
+    async def run(self) -> None:
+        """Serve the filter for ever."""
+        while True:
+            bits = pktfilter.poll()
+            if bits:
+                if bits & _BIT_DHCP:
+                    self._serve_dhcp()
+                if bits & ~_BIT_DHCP:
+                    self._news(bits)
+            self._beat()
+            await asyncio.sleep_ms(_POLL_MS)
+
+    def _end(self, addr: bytes) -> int:
+        # Out of the filter first: whatever fails after it, the phone no longer passes.
+        flows = pktfilter.lease_end(addr)
+        del self._phone_at[addr]
+        return flows
+
+    def _wanted(self) -> str:
+        return inet.text(self._addr if self._addr != inet.ZERO else inet.SEGMENT_SPEAKER)
+
+    def _serve_dhcp(self) -> None:
+        server = self._dhcp
+        for _ in range(_FRAMES_A_TURN):
+            n = pktfilter.dhcp_recv(server.request)
+            if n == 0:
+                return
+            size = server.answer(n, self._speaker)
+            if size:
+                pktfilter.dhcp_send(server.reply, size, server.to_mac, server.to_addr)
+            if server.event == dhcp.ACKED:
+                self.speaker_addr = self._addr if self._addr != inet.ZERO else inet.SEGMENT_SPEAKER
+            elif server.event in (dhcp.NAKED, dhcp.DECLINED, dhcp.RELEASED):
+                self.speaker_addr = inet.ZERO
+            # A speaker renews every half minute: only news is worth a line.
+            if server.event != self._last_news and server.event in _DHCP_NEWS:
+                self._last_news = server.event
+                log("dhcp", "%s: %s" % (_DHCP_NEWS[server.event], self._wanted()))
+
+    def _news(self, bits: int) -> None:
+        if bits & _BIT_LEASE_ENDED:
+            there = {entry[0] for entry in pktfilter.leases()}
+            for addr, owner in list(self._phone_at.items()):
+                if addr not in there:
+                    del self._phone_at[addr]
+                    log("policy", "the lease of phone %s at %s ended: silence" % (owner, inet.text(addr)))
+        if bits & _BIT_OTHER_MAC:
+            log("policy", "another machine used the address of a leased phone: its frames were dropped")
+        if bits & _BIT_STRANGER:
+            log("policy", "a machine that is not the speaker sent frames on the segment: they were dropped")

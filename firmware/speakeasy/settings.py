@@ -1,0 +1,175 @@
+"""Everything the bridge is told and must remember: typed, versioned, saved whole (`files`).
+
+The file holds `{"version": 1, "uplinks": [...], "segment": {...}, "mode": ..., "phones": [...]}`. A damaged one, or
+one of a newer firmware, is kept as settings.bad and defaults are used; `damaged` then says so for the status.
+"""
+
+import json
+import os
+
+from . import codes
+from .eventlog import log
+from .files import Damaged, Files
+
+FILE = "settings.json"
+ASIDE = "settings.bad"
+PROVISION = "provision.json"
+PROVISION_ASIDE = "provision.bad"
+PROVISION_MAX_BYTES = 1024
+
+VERSION = 1
+MAX_UPLINKS = 4
+MAX_PHONES = 16
+SSID_MAX_BYTES = 32
+KEY_MIN_CHARS = 8
+KEY_MAX_CHARS = 63
+NAME_MAX_CHARS = 32
+PHONE_ID_BYTES = 8
+PHONE_KEY_BYTES = 32
+OWNER = "owner"
+GUEST = "guest"
+ROLES = (OWNER, GUEST)
+PASSTHROUGH = "passthrough"
+MODES = (PASSTHROUGH,)
+
+_SEGMENT_KEY_BYTES = 10  # 16 symbols, 80 bits
+
+
+class Settings:
+    """The settings in RAM; change them by the methods of whoever owns the part, then `save()`.
+
+    uplinks: list of {"ssid", "key"}, the one to try first in front. segment: {"ssid", "key"}. phones: list of
+    {"id": 8 bytes hex, "name", "role", "key": 32 bytes hex}.
+    """
+
+    def __init__(self, files: Files, bridge_id: bytes, random=os.urandom) -> None:
+        self._files = files
+        self.damaged = False
+        self.uplinks: list = []
+        self.mode = PASSTHROUGH
+        self.phones: list = []
+        self.segment: dict = {}
+        try:
+            saved = files.load(FILE)
+            if saved is not None:
+                self._take(saved)
+        except Damaged as e:
+            self.damaged = True
+            files.set_aside(FILE, ASIDE)
+            log(
+                "settings",
+                "%s is damaged (%s): kept as %s, defaults are used; pair your phones again" % (FILE, e, ASIDE),
+            )
+        if not self.segment:
+            key = codes.encode(random(_SEGMENT_KEY_BYTES)).replace("-", "")[:16]
+            self.segment = {"ssid": "Speakeasy-" + bridge_id[:2].hex(), "key": key}
+            self.save()
+
+    def __repr__(self) -> str:
+        return "<Settings: %d networks, %d phones>" % (len(self.uplinks), len(self.phones))
+
+    def save(self) -> None:
+        """Write all of it; OSError when the flash refuses."""
+        self._files.save(
+            FILE,
+            {
+                "version": VERSION,
+                "uplinks": self.uplinks,
+                "segment": self.segment,
+                "mode": self.mode,
+                "phones": self.phones,
+            },
+        )
+
+    def _take(self, saved) -> None:
+        if not isinstance(saved, dict):
+            raise Damaged("not an object")
+        version = saved.get("version")
+        if version != VERSION:
+            raise Damaged("version %s, this firmware knows %d" % (version if type(version) is int else "?", VERSION))
+        uplinks = saved.get("uplinks")
+        phones = saved.get("phones")
+        if not isinstance(uplinks, list) or len(uplinks) > MAX_UPLINKS or not all(is_network(n) for n in uplinks):
+            raise Damaged("uplinks")
+        segment = saved.get("segment", {})
+        if not is_network(segment) or not segment["key"]:
+            raise Damaged("segment")
+        if not isinstance(phones, list) or len(phones) > MAX_PHONES or not all(_is_phone(p) for p in phones):
+            raise Damaged("phones")
+        if len({p["id"] for p in phones}) != len(phones):
+            raise Damaged("two phones with one id")
+        if saved.get("mode") not in MODES:
+            raise Damaged("mode")
+        self.uplinks, self.segment, self.mode, self.phones = uplinks, segment, saved["mode"], phones
+
+    def remember_network(self, ssid: str, key: str) -> None:
+        """Put a network in front and save; the one not used for longest goes when there are more than MAX_UPLINKS."""
+        others = [n for n in self.uplinks if n["ssid"] != ssid]
+        self.uplinks = [{"ssid": ssid, "key": key}] + others[: MAX_UPLINKS - 1]
+        self.save()
+
+    def import_provision(self) -> None:
+        """Take over provision.json, if there is one, and remove it: setting up without a phone."""
+        try:
+            raw = self._files.read(PROVISION, PROVISION_MAX_BYTES)
+            if raw is None:
+                return
+            given = json.loads(raw.decode())
+            if not isinstance(given, dict) or not given or not all(k in ("uplink", "segment") for k in given):
+                raise ValueError("it may hold uplink and segment, nothing else")
+            if "uplink" in given and not is_network(given["uplink"]):
+                raise ValueError("uplink must be an ssid of 1 to 32 bytes and a key, empty or of 8 to 63 characters")
+            if "segment" in given and not (is_network(given["segment"]) and given["segment"]["key"]):
+                raise ValueError("segment must be an ssid of 1 to 32 bytes and a key of 8 to 63 characters")
+        except (Damaged, ValueError) as e:
+            self._files.set_aside(PROVISION, PROVISION_ASIDE)
+            log("settings", "%s is not usable (%s): kept as %s, nothing changed" % (PROVISION, e, PROVISION_ASIDE))
+            return
+        if "segment" in given:
+            self.segment = given["segment"]
+        if "uplink" in given:
+            self.remember_network(given["uplink"]["ssid"], given["uplink"]["key"])
+        else:
+            self.save()
+        # Only now: a cut before this line imports the same values once more.
+        self._files.remove(PROVISION)
+        log("settings", "%s imported and removed" % PROVISION)
+
+
+def is_network(value) -> bool:
+    """Whether `value` is {"ssid": 1..32 bytes, "key": "" or 8..63 characters} and nothing else."""
+    if not isinstance(value, dict) or len(value) != 2:
+        return False
+    ssid = value.get("ssid")
+    key = value.get("key")
+    if not isinstance(ssid, str) or not isinstance(key, str):
+        return False
+    return 1 <= len(ssid.encode()) <= SSID_MAX_BYTES and (
+        key == "" or (KEY_MIN_CHARS <= len(key) <= KEY_MAX_CHARS and all(" " <= c <= "~" for c in key))
+    )
+
+
+def is_name(value) -> bool:
+    """Whether `value` can name a phone: 1..32 characters, no control characters."""
+    return (
+        isinstance(value, str)
+        and 1 <= len(value) <= NAME_MAX_CHARS
+        and all(c >= " " and c != "\x7f" for c in value)
+        and value.strip() != ""
+    )
+
+
+def is_hex(value, length: int) -> bool:
+    """Whether `value` is `length` bytes in lower-case hex."""
+    return isinstance(value, str) and len(value) == 2 * length and all(c in "0123456789abcdef" for c in value)
+
+
+def _is_phone(value) -> bool:
+    return (
+        isinstance(value, dict)
+        and len(value) == 4
+        and is_hex(value.get("id"), PHONE_ID_BYTES)
+        and is_name(value.get("name"))
+        and value.get("role") in ROLES
+        and is_hex(value.get("key"), PHONE_KEY_BYTES)
+    )

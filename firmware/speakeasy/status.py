@@ -1,0 +1,101 @@
+"""What the bridge shows: its light, and what the operation `status` answers."""
+
+import asyncio
+
+from machine import Pin
+from micropython import const
+
+from . import PROTOCOL, VERSION, clock, inet
+from . import uplink as uplinks
+from .policy import CLAIM_PORT
+
+# Patterns: the light's levels, an eighth of a second each, repeated.
+UNOWNED = b"\1\0\1\0\0\0\0\0"  # two blinks: pair a phone
+LOCKED = b"\1\0\1\0\1\0\1\0"  # fast: too many wrong proofs
+NO_UPLINK = b"\1\1\1\1\0\0\0\0"  # slow: no network
+NO_SPEAKER = b"\1\1\1\1\1\1\1\0"  # on, with a wink: no speaker
+WELL = b"\1"
+
+_STEP_MS = const(125)
+
+
+class Status:
+    """Collects from the others; owns nothing but the light."""
+
+    def __init__(self, identity, settings, phones, lockout, uplink, segment, policy, beat) -> None:
+        self._identity = identity
+        self._settings = settings
+        self._phones = phones
+        self._lockout = lockout
+        self._uplink = uplink
+        self._segment = segment
+        self._policy = policy
+        self._beat = beat
+        self._light = Pin("LED", Pin.OUT)
+
+    def pattern(self) -> bytes:
+        """The light's pattern for the most pressing state."""
+        if self._lockout.locked_s():
+            return LOCKED
+        if not self._phones.owned():
+            return UNOWNED
+        if self._uplink.state != uplinks.UP:
+            return NO_UPLINK
+        if not self._segment.present:
+            return NO_SPEAKER
+        return WELL
+
+    async def run(self) -> None:
+        """Drive the light for ever."""
+        step = 0
+        shown = -1
+        while True:
+            pattern = self.pattern()
+            level = pattern[step % len(pattern)]
+            if level != shown:
+                shown = level
+                self._light.value(level)
+            step += 1
+            self._beat()
+            await asyncio.sleep_ms(_STEP_MS)
+
+    def answer(self) -> dict:
+        """The answer to `status` without its leases (SPEC 2.4)."""
+        up = self._uplink
+        policy = self._policy
+        answer = {
+            "bridge": self._identity.bridge_id.hex(),
+            "version": VERSION,
+            "protocol": PROTOCOL,
+            "mode": self._settings.mode,
+            "uplink": {
+                "state": up.state,
+                "ssid": up.ssid,
+                "addr": _text(up.addr),
+                "mask": _text(up.mask),
+                "router": _text(up.router),
+            },
+            "segment": {
+                "state": self._segment.state,
+                "speaker": inet.mac_text(policy.speaker) if policy.speaker else None,
+                "addr": _text(policy.speaker_addr),
+            },
+            "claim_port": CLAIM_PORT,
+            "phones": len(self._phones.all()),
+            "flows": policy.flows(),
+            "uptime_s": clock.seconds(),
+        }
+        if self._settings.damaged:
+            answer["damaged"] = True
+        return answer
+
+    def leases(self) -> list:
+        """The leases, as `status` lists them."""
+        return [
+            {"phone": phone, "addr": inet.text(addr), "mac": inet.mac_text(mac) if mac else None, "left_s": left}
+            for phone, addr, mac, left in self._policy.leases()
+        ]
+
+
+def _text(addr: bytes) -> str:
+    return inet.text(addr) if addr != inet.ZERO else ""

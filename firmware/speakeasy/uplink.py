@@ -1,0 +1,237 @@
+"""The dorm's network: find it, join it, stay on it, and say clearly why not."""
+
+import asyncio
+import time
+
+import network
+from micropython import const
+
+from . import inet
+from .eventlog import log
+
+# States, as `status` answers them.
+OFF = "off"
+JOINING = "joining"
+UP = "up"
+LOST = "lost"
+WRONG_KEY = "wrong-key"
+NO_NETWORK = "no-network"
+NO_DHCP = "no-dhcp"
+UNUSABLE = "unusable-address"
+FAILED = "failed"
+
+JOIN_MS = 15_000
+HOLD_MS = 20_000  # how long an address is kept when the radio link drops: flows and leases survive a short gap
+FIRST_PAUSE_MS = 2_000
+LONGEST_PAUSE_MS = 60_000
+
+_SETTLE_MS = const(2_000)  # for so long after connect() the driver may still report the attempt before
+_POLL_MS = const(250)
+_REJOIN_MS = const(5_000)
+_GOT_IP = const(1010)
+# The driver's own attempts after the first. It tells most reasons of a failure only when it has given up.
+_RETRIES = const(2)
+# ESP-IDF's reasons; MicroPython passes the rarer ones through as they are.
+_NO_NETWORK = (201, 210, 211, 212)
+_WRONG_KEY = (202, 204, 15)
+
+_SAY = {
+    WRONG_KEY: "the key of %s is wrong: send the right one with 'speakeasy join'",
+    NO_NETWORK: "there is no network %s here: check its name, or come nearer",
+    NO_DHCP: "%s let us in, but gives no address (no DHCP answer): ask who runs it, or try later",
+    UNUSABLE: "%s gives an address that the bridge cannot use (192.168.77.x is its own): join another network",
+    FAILED: "joining %s failed: it will be tried again",
+}
+
+
+class Uplink:
+    """`radio`: the station's WLAN. `changed(addr, mask, router, dns)` is called whenever these change; all bytes.
+
+    `state`, `ssid`, `addr`, `mask`, `router`, `dns` are for the status.
+    """
+
+    def __init__(self, radio, settings, changed, beat) -> None:
+        self._radio = radio
+        self._settings = settings
+        self._changed = changed
+        self._beat = beat
+        self._asked = asyncio.Event()
+        self.state = OFF
+        self.ssid = ""
+        self._clear()
+
+    def join(self, ssid: str, key: str) -> None:
+        """Remember a network, and leave the present one for it."""
+        self._settings.remember_network(ssid, key)
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Keep the uplink up for ever, trying the remembered networks in their order."""
+        self._radio.active(True)
+        pause_ms = FIRST_PAUSE_MS
+        told_off = False
+        while True:
+            self._beat()
+            networks = self._settings.uplinks
+            if not networks and not told_off:
+                told_off = True
+                self.state = OFF
+                log("uplink", "no network is known yet: tell one with 'speakeasy join'")
+            self._asked.clear()
+            joined = False
+            for known in await self._in_sight(networks):
+                self._beat()
+                joined = await self._join(known["ssid"], known["key"])
+                if joined or self._asked.is_set():
+                    break
+            if joined:
+                pause_ms = FIRST_PAUSE_MS
+                await self._stay()
+                continue
+            self._drop()
+            await self._pause(pause_ms if networks else LONGEST_PAUSE_MS)
+            pause_ms = min(pause_ms * 2, LONGEST_PAUSE_MS)
+
+    async def _in_sight(self, networks: list) -> list:
+        # A scan stops the loop for two seconds on a chip, so only where it helps: to choose among several.
+        if len(networks) < 2:
+            return networks
+        try:
+            seen = {bytes(entry[0]) for entry in self._radio.scan()}
+        except OSError:
+            return networks
+        await asyncio.sleep_ms(0)
+        # Hidden networks are not seen, so the others are tried, too: later.
+        return [n for n in networks if n["ssid"].encode() in seen] + [
+            n for n in networks if n["ssid"].encode() not in seen
+        ]
+
+    async def _join(self, ssid: str, key: str) -> bool:
+        self.state = JOINING
+        self.ssid = ssid
+        log("uplink", "joining %s" % ssid)
+        radio = self._radio
+        radio.disconnect()
+        start = time.ticks_ms()
+        while radio.isconnected() and time.ticks_diff(time.ticks_ms(), start) < _SETTLE_MS:
+            await asyncio.sleep_ms(_POLL_MS)
+        radio.config(reconnects=_RETRIES)
+        radio.connect(ssid, key)
+        start = time.ticks_ms()
+        outcome = FAILED
+        while True:
+            spent = time.ticks_diff(time.ticks_ms(), start)
+            status = radio.status()
+            # A status of the network before lasts a moment: wait until the driver has let go of it.
+            if status == _GOT_IP and radio.isconnected() and self._take_address():
+                if self._usable():
+                    self.state = UP
+                    log("uplink", "joined %s: %s" % (ssid, inet.text(self.addr)))
+                    return True
+                outcome = UNUSABLE
+                break
+            if self._asked.is_set():
+                return False
+            if spent >= _SETTLE_MS and not self._associated():
+                if status in _WRONG_KEY:
+                    outcome = WRONG_KEY
+                    break
+                if status in _NO_NETWORK:
+                    outcome = NO_NETWORK
+                    break
+            if spent >= JOIN_MS:
+                outcome = NO_DHCP if self._associated() else FAILED
+                break
+            self._beat()
+            await asyncio.sleep_ms(_POLL_MS)
+        radio.disconnect()
+        self._clear()
+        self.state = outcome
+        log("uplink", _SAY[outcome] % ssid)
+        return False
+
+    async def _stay(self) -> None:
+        # Until the network is gone for good, or another one is asked for.
+        self._tell()
+        lost_at = tried_at = 0
+        lost = False
+        while not self._asked.is_set():
+            before = (self.addr, self.mask, self.router, self.dns)
+            if self._radio.isconnected() and self._take_address():
+                if lost:
+                    lost = False
+                    self.state = UP
+                    log("uplink", "%s is back" % self.ssid)
+                if (self.addr, self.mask, self.router, self.dns) != before:
+                    if not self._usable():
+                        self.state = UNUSABLE
+                        log("uplink", _SAY[UNUSABLE] % self.ssid)
+                        break
+                    log("uplink", "the address is %s now" % inet.text(self.addr))
+                    self._tell()
+            elif not lost:
+                lost = True
+                lost_at = tried_at = time.ticks_ms()
+                self.state = LOST
+                log("uplink", "%s is lost; trying to get back" % self.ssid)
+            elif time.ticks_diff(time.ticks_ms(), lost_at) >= HOLD_MS:
+                log("uplink", "%s stays away" % self.ssid)
+                break
+            elif time.ticks_diff(time.ticks_ms(), tried_at) >= _REJOIN_MS:
+                # The driver counts its attempts from connect() on, over days: it may have none left.
+                tried_at = time.ticks_ms()
+                self._connect_again()
+            self._beat()
+            await asyncio.sleep_ms(_POLL_MS)
+        self._radio.disconnect()
+
+    async def _pause(self, span_ms: int) -> None:
+        start = time.ticks_ms()
+        while not self._asked.is_set() and time.ticks_diff(time.ticks_ms(), start) < span_ms:
+            self._beat()
+            await asyncio.sleep_ms(_POLL_MS)
+
+    def _connect_again(self) -> None:
+        try:
+            self._radio.connect()
+        except OSError:
+            pass  # it is at it already
+
+    def _associated(self) -> bool:
+        # The driver has no better way to say so: it knows a signal strength only of a network that it is in.
+        try:
+            self._radio.status("rssi")
+            return True
+        except OSError:
+            return False
+
+    def _take_address(self) -> bool:
+        addr, mask = [inet.parse(part) for part in self._radio.ipconfig("addr4")]
+        if addr == inet.ZERO:
+            return False
+        dns = inet.parse(network.ipconfig("dns"))
+        self.addr = addr
+        self.mask = mask
+        self.router = inet.parse(self._radio.ipconfig("gw4"))
+        self.dns = dns if dns != inet.ZERO else b""
+        return True
+
+    def _usable(self) -> bool:
+        return (
+            inet.is_host(self.addr)
+            and inet.is_mask(self.mask)
+            and not inet.same_subnet(self.addr, inet.SEGMENT_HOST, inet.SEGMENT_MASK)
+        )
+
+    def _tell(self) -> None:
+        self._changed(self.addr, self.mask, self.router, self.dns)
+
+    def _clear(self) -> None:
+        self.addr = inet.ZERO
+        self.mask = inet.ZERO
+        self.router = inet.ZERO
+        self.dns = b""
+
+    def _drop(self) -> None:
+        self._clear()
+        self._tell()
