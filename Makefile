@@ -82,9 +82,8 @@ $(STAMPS)/packages-%: $(SETUP)/packages.txt $(SETUP)/packages.sh
 	@$(SETUP)/venv.sh requirements-dev.lock
 	@touch .venv/stamp-run $@
 
-$(STAMPS)/typings: requirements-stubs.lock | dev
-	@rm -rf build/typings
-	@$(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r $< --target build/typings > build/pip.log 2>&1 || { tail build/pip.log >&2; exit 1; }
+$(STAMPS)/typings: requirements-stubs.lock $(SETUP)/typings.sh | dev
+	@$(SETUP)/typings.sh build/typings
 	@mkdir -p $(@D) && touch $@
 
 include boards/SIM/build.mk

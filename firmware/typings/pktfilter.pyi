@@ -1,4 +1,5 @@
-# The MicroPython module `pktfilter`, for mypy. Addresses are 4 bytes, MACs 6 bytes, both in network order; firmware/pktfilter/modpktfilter.c says more.
+# The MicroPython module `pktfilter`, for mypy. Addresses are 4 bytes, MACs 6 bytes, both in network order;
+# firmware/pktfilter/modpktfilter.c says more.
 _Buffer = bytes | bytearray | memoryview
 
 def start() -> None: ...
