@@ -9,7 +9,7 @@ def equal(got, want):
         raise AssertionError("got %r, want %r" % (got, want))
 
 
-class raises:
+class raises:  # noqa: N801 (reads as in pytest)
     """with raises(ValueError) as caught: ... ; then caught.value is the exception."""
 
     def __init__(self, *kinds):
@@ -37,7 +37,5 @@ async def until(predicate, limit_ms=5000, what="the condition"):
         if value:
             return value
         if time.ticks_diff(time.ticks_ms(), start) > limit_ms:
-            raise AssertionError(
-                "%s did not come about within %d ms" % (what, limit_ms)
-            )
+            raise AssertionError("%s did not come about within %d ms" % (what, limit_ms))
         await asyncio.sleep_ms(5)

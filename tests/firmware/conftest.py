@@ -85,16 +85,12 @@ class MicroPythonItem(pytest.Item):
             ) from None
         text = output.decode(errors="replace")
         if process.returncode < 0:
-            raise MicroPythonFailure(
-                f"{text}\nthe interpreter died of {signal.Signals(-process.returncode).name}"
-            )
+            raise MicroPythonFailure(f"{text}\nthe interpreter died of {signal.Signals(-process.returncode).name}")
         if process.returncode != PASSED:
             raise MicroPythonFailure(f"{text}\nexit status {process.returncode}")
         self.add_report_section("call", "stdout", text)
 
-    def repr_failure(
-        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
-    ) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, MicroPythonFailure):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
@@ -108,9 +104,7 @@ class MicroPythonFile(pytest.File):
 
     def collect(self) -> Iterator[MicroPythonItem]:
         if not SIM.is_file():
-            raise self.CollectError(
-                f"{SIM} is missing: build it with 'make test-firmware' (or 'make sim')"
-            )
+            raise self.CollectError(f"{SIM} is missing: build it with 'make test-firmware' (or 'make sim')")
         limit_s = TIME_LIMIT_S
         tree = ast.parse(self.path.read_text(), str(self.path))
         for node in tree.body:
@@ -122,21 +116,15 @@ class MicroPythonFile(pytest.File):
                     limit_s = float(s)
         seen: set[str] = set()
         for node in tree.body:
-            if isinstance(
-                node, ast.FunctionDef | ast.AsyncFunctionDef
-            ) and node.name.startswith("test_"):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 if node.name in seen:
                     raise self.CollectError(
                         f"{self.path.name}: two functions are named {node.name}: one would never run"
                     )
                 seen.add(node.name)
-                yield MicroPythonItem.from_parent(
-                    self, name=node.name, line=node.lineno - 1, limit_s=limit_s
-                )
+                yield MicroPythonItem.from_parent(self, name=node.name, line=node.lineno - 1, limit_s=limit_s)
 
 
-def pytest_pycollect_makemodule(
-    module_path: Path, parent: pytest.Collector
-) -> pytest.Collector | None:
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Takes this folder's test files out of the hands of CPython."""
     return MicroPythonFile.from_parent(parent, path=module_path)  # type: ignore[no-any-return]

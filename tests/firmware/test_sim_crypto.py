@@ -4,7 +4,6 @@ import os
 from binascii import hexlify, unhexlify
 
 import cryptolib
-
 from check import equal, raises
 
 # NIST SP 800-38A, F.5.1 and F.5.2 (CTR-AES128)

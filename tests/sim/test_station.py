@@ -1,7 +1,7 @@
 """network.WLAN(IF_STA): joining, losing, addresses; as on MicroPython's ESP32 port."""
 
-from conftest import Bench
 from dorm import topology, wifi
+from sim_bench import Bench
 
 JOIN = """
     import network, time

@@ -14,6 +14,7 @@ SOFT_RESET = 5
 # The board's named pins, as pins.csv of an ESP32 board gives them.
 _BOARD = {"BUTTON": 0, "LED": 2}
 _PINS = 40
+_OUTPUT = 2  # bit of the modes
 
 
 def reset():
@@ -109,6 +110,8 @@ class Pin:
             self._output = 1 if value[0] else 0
             _air.tell("pin", pin=self._number, level=self._output)
             return None
+        if self._mode & _OUTPUT:
+            return self._output
         _air.look()
         return _air.levels.get(self._number, 0)
 

@@ -91,7 +91,7 @@ def _mask(bits):
 
 
 def _address_and_mask(value, mask):
-    # "addr", "addr/bits" or (addr, mask)
+    # Three forms: address alone, with "/bits", or a pair of address and mask.
     if not isinstance(value, str):
         return value
     addr, _, bits = value.partition("/")
