@@ -3,7 +3,6 @@
 All scanners and clients of a process share one adapter, as on a real machine; it goes when the last one is done.
 """
 # The signatures are bleak's.
-# ruff: noqa: ARG002
 
 import asyncio
 import contextlib
@@ -95,18 +94,16 @@ class _Adapter:
 
 
 class VirtualScanner(BaseBleakScanner):
-    """Active scanning; an advertisement and its scan response are put together, as operating systems do."""
+    """Active scanning; Bumble puts an advertisement and its scan response together, as operating systems do."""
 
     def __init__(
         self, detection_callback: AdvertisementDataCallback | None, service_uuids: list[str] | None, *_: Any, **__: Any
     ) -> None:
         super().__init__(detection_callback, service_uuids)
         self._adapter: _Adapter | None = None
-        self._known: dict[str, dict[bool, AdvertisingData]] = {}
 
     async def start(self) -> None:
         self.seen_devices.clear()
-        self._known.clear()
         self._adapter = await _Adapter.acquire()
         device = self._adapter.device
         device.on(Device.EVENT_ADVERTISEMENT, self._on_advertisement)
@@ -128,19 +125,17 @@ class VirtualScanner(BaseBleakScanner):
 
     def _on_advertisement(self, advertisement: Advertisement) -> None:
         address = advertisement.address.to_string(False)
-        parts = self._known.setdefault(address, {})
-        parts[advertisement.is_scan_response] = advertisement.data
-        data = self._describe([*parts.values()], advertisement.rssi)
+        data = self._describe(advertisement.data, advertisement.rssi)
         if self.is_allowed_uuid(data.service_uuids):
             device = self.create_or_update_device(address, address, data.local_name, advertisement.address, data)
             self.call_detection_callbacks(device, data)
 
     @staticmethod
-    def _describe(parts: list[AdvertisingData], rssi: int) -> AdvertisementData:
+    def _describe(advertised: AdvertisingData, rssi: int) -> AdvertisementData:
         name: str | None = None
         uuids: list[str] = []
         manufacturer: dict[int, bytes] = {}
-        for kind, value in (structure for part in parts for structure in part.ad_structures):
+        for kind, value in advertised.ad_structures:
             if kind == AdvertisingData.COMPLETE_LOCAL_NAME:
                 name = value.decode(errors="replace")
             elif kind == AdvertisingData.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS:

@@ -4,21 +4,18 @@ Exit status: 0 done, 1 refused or failed (one clear line on standard error), 2 u
 """
 
 import asyncio
-import json
 import os
 import socket
 import sys
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from speakeasy import codes
+from speakeasy import codes, dorm_commands
 from speakeasy.claim import Lease, Unreachable
 from speakeasy.claim import claim as claim_lease
 from speakeasy.errors import SpeakeasyError
@@ -27,6 +24,7 @@ from speakeasy.pairing import pair as pair_with
 from speakeasy.reasons import in_words
 from speakeasy.session import Credential, Link, Session, WrongSecret, printable
 from speakeasy.store import DEFAULT_CLAIM_PORT, Bridge, PhoneKey, Store
+from speakeasy.terminal import JsonOption, err, failures, out, show_json
 
 _T = TypeVar("_T")
 
@@ -43,13 +41,28 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+app.add_typer(dorm_commands.app, name="dorm")
 
 BridgeOption = Annotated[
     str | None, typer.Option("--bridge", metavar="ID", help="Which bridge: its id, or the beginning of it.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+
+
+@app.callback()
+def choose_person(
+    who: Annotated[
+        str | None,
+        typer.Option("--as", metavar="WHO", help="Be this person of the running dorm: phone, laptop, flatmate, ..."),
+    ] = None,
+) -> None:
+    """Pair this phone with a Speakeasy bridge, and be let in to its speaker."""
+    if who is not None:
+        dorm_commands.run_as(who, [sys.executable, "-m", "speakeasy.cli", *_without_as(sys.argv[1:])])
+
+
+def _without_as(argv: list[str]) -> list[str]:
+    at = next(n for n, word in enumerate(argv) if word == "--as" or word.startswith("--as="))
+    return argv[:at] + argv[at + (2 if argv[at] == "--as" else 1) :]
 
 
 class Role(StrEnum):
@@ -60,25 +73,10 @@ class Role(StrEnum):
 
 
 # --- running and failing --------------------------------------------------------------------------------------------
-@contextmanager
-def failures() -> Iterator[None]:
-    """Turns what may go wrong into one line and exit status 1."""
-    try:
-        yield
-    except SpeakeasyError as error:
-        err.print(f"[bold red]error:[/] {escape(printable(error))}")
-        raise typer.Exit(1) from None
-
-
 def run(work: Coroutine[Any, Any, _T]) -> _T:
     """Runs a command's work to its end."""
     with failures():
         return asyncio.run(work)
-
-
-def show_json(value: dict[str, Any]) -> None:
-    """For scripts: one line, no colours, no wrapping."""
-    print(json.dumps(value, ensure_ascii=False))
 
 
 async def find(bridge: bytes | None, timeout_s: float) -> Link:
