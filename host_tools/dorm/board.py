@@ -55,7 +55,7 @@ class Board:
         *,
         binary: Path = topology.SIM_BINARY,
         environment: Mapping[str, str] | None = None,
-        arguments: tuple[str, ...] = ("-m", "main"),
+        arguments: tuple[str, ...] = ("-m", "_boot"),
     ) -> None:
         self._namespaces = namespaces
         self._binary = binary

@@ -36,7 +36,7 @@ class Bench:
         await switch.run("ip", "link", "set", "dev", topology.SWITCH_BRIDGE, "up")
         address = f"{topology.ROUTER_LAN_ADDR}/{topology.LAN_PREFIX}"
         await switch.run("ip", "address", "add", address, "dev", topology.SWITCH_BRIDGE)
-        self.board = Board(self.namespaces, self.run_dir, arguments=("-m", "probe"))
+        self.board = Board(self.namespaces, self.run_dir, arguments=("-m", "_boot", "probe"))
         self.air = self.board.air
         await self.board.start()
         self.dhcp = Program(

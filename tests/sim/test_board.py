@@ -220,3 +220,17 @@ async def test_a_missing_binary_is_said(bench: Bench) -> None:
     board = Board(bench.namespaces, bench.run_dir / "other", binary=bench.run_dir / "nothing")
     with pytest.raises(DormError, match="is not built"):
         await board.start()
+
+
+async def test_leaving_by_system_exit_starts_again_as_on_a_chip(bench: Bench) -> None:
+    await bench.run(
+        """
+    import machine, sys
+    print("cause", machine.reset_cause())
+    if machine.reset_cause() == machine.PWRON_RESET:
+        sys.exit(1)
+    print("here")
+    """
+    )
+    await bench.says("^here")
+    assert "cause 5" in bench.board.serial()
