@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Coroutine
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -63,6 +64,13 @@ def choose_person(
 def _without_as(argv: list[str]) -> list[str]:
     at = next(n for n, word in enumerate(argv) if word == "--as" or word.startswith("--as="))
     return argv[:at] + argv[at + (2 if argv[at] == "--as" else 1) :]
+
+
+class Ble(StrEnum):
+    """Whose Bluetooth the simulated bridge has."""
+
+    bumble = "bumble"
+    nimble = "nimble"
 
 
 class Role(StrEnum):
@@ -478,6 +486,19 @@ def join(
     out.print(
         f"The bridge saved {escape(printable(ssid))}, and joins it now. See how it goes: [bold]speakeasy status[/]"
     )
+
+
+@app.command()
+def demo(
+    ble: Annotated[Ble, typer.Option(help="The bridge's Bluetooth.")] = Ble.bumble,
+    run_dir: dorm_commands.RunDirOption = None,
+    keep_logs: Annotated[Path | None, typer.Option("--keep-logs", metavar="DIR", help="Copy all logs there.")] = None,
+) -> None:
+    """Watch the whole of it in a virtual dorm: who gets in, and who does not."""
+    from speakeasy import demo as show  # late: with SoCo and Bumble come half a second of imports
+
+    with failures():
+        raise typer.Exit(show.run(run_dir, ble=ble.value, keep_logs=keep_logs))
 
 
 def main() -> None:

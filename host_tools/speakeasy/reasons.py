@@ -1,8 +1,89 @@
-"""What the filter's counters mean, in words. A counter that is not named here is shown by its own name."""
+"""What the filter's counters mean, in words: the names are those of `PF_COUNTERS` in firmware/pktfilter/pf.h."""
 
-WORDS: dict[str, str] = {}
+WORDS: dict[str, str] = {
+    # let through
+    "pass_uplink_speaker": "from a phone or the internet, to the speaker",
+    "pass_uplink_host": "from the network, to the bridge itself",
+    "pass_speaker_uplink": "from the speaker, out",
+    "pass_speaker_host": "from the speaker, to the bridge itself",
+    "pass_host_uplink": "from the bridge itself, out",
+    "pass_host_speaker": "from the bridge itself, to the speaker",
+    "relay_search": "a phone's search for speakers, handed on",
+    "relay_notify": "the speaker's announcement, handed to paired phones only",
+    "arp_answered": "ARP questions answered",
+    "arp_learned": "neighbours learned by ARP",
+    "dhcp_queued": "the speaker asked for an address",
+    # dropped: the frame itself
+    "drop_short": "frame too short",
+    "drop_long": "frame too long",
+    "drop_source_mac": "sender with an impossible hardware address",
+    "drop_not_for_us": "meant for another machine",
+    "drop_ipv6": "IPv6",
+    "drop_vlan": "with a VLAN tag",
+    "drop_ethertype": "neither IPv4 nor ARP",
+    "drop_ip_header": "broken IP header",
+    "drop_ip_options": "with IP options",
+    "drop_ip_length": "wrong IP length",
+    "drop_ip_checksum": "wrong IP checksum",
+    "drop_fragment": "a fragment",
+    "drop_ttl": "travelled too long (TTL)",
+    "drop_protocol": "neither TCP, UDP nor ICMP",
+    "drop_l4_length": "wrong TCP or UDP length",
+    "drop_tcp_flags": "nonsense in the TCP flags",
+    "drop_icmp_checksum": "wrong ICMP checksum",
+    "drop_icmp_type": "an ICMP message that nobody needs",
+    "drop_icmp_inner": "ICMP error about nothing of ours",
+    # dropped: who it says it is from
+    "drop_source_address": "a sender's address that cannot be true",
+    "drop_lease_mac": "a paired phone's address, from another machine",
+    "drop_flow_mac": "into a connection, from another machine",
+    "drop_arp_bad": "broken ARP",
+    "drop_arp_spoof": "ARP that claims somebody else's address",
+    "drop_arp_conflict": "ARP that claims the bridge's address",
+    "drop_arp_unasked": "ARP answer that nobody asked for",
+    "drop_arp_other": "ARP between others",
+    "drop_dhcp_unasked": "DHCP that nobody asked for",
+    "drop_dhcp_bad": "broken DHCP",
+    "drop_dhcp_full": "too much DHCP at once",
+    # dropped: no rule allows it
+    "drop_no_uplink": "to the network, while there is none",
+    "drop_no_speaker": "to the speaker, while there is none",
+    "drop_no_rule": "nothing that anybody may do here",
+    "drop_no_lease": "a stranger at the speaker's door",
+    "drop_no_flow": "into no open connection",
+    "drop_multicast": "multicast that is nobody's business",
+    "drop_search_bad": "malformed search for speakers",
+    "drop_egress_port": "the speaker, to a port that it may not use",
+    "drop_egress_local": "the speaker, to a neighbour that is not its own",
+    "drop_egress_address": "the speaker, to an address that cannot be",
+    "drop_tcp_window": "TCP outside of its window",
+    "drop_tcp_state": "TCP out of turn",
+    # dropped: limits
+    "drop_rate_egress": "the speaker opens connections too fast",
+    "drop_rate_callback": "the speaker calls phones back too fast",
+    "drop_rate_claim": "claims come too fast",
+    "drop_rate_echo": "pings come too fast",
+    "drop_rate_icmp_error": "ICMP errors come too fast",
+    "drop_rate_search": "a phone searches too fast",
+    "drop_rate_notify": "the speaker announces itself too fast",
+    "drop_claims_full": "too many claims at once",
+    "drop_flows_full": "no room for one more connection",
+    "drop_chain_full": "no room at this place of the connection table",
+    "drop_ports_full": "no port left for one more connection",
+    "drop_pending_full": "too many wait for a neighbour's address",
+    "drop_no_neighbour": "a neighbour that does not answer",
+    # not frames received: what the filter did of its own
+    "frames_pending": "kept until a neighbour answered",
+    "reset_sent": "connections closed for the speaker (RST)",
+    "flows_made": "connections opened",
+    "flows_expired": "connections that ended by silence",
+    "flows_evicted": "idle connections that made room",
+    "flows_ended": "connections cut with a lease",
+    "leases_expired": "leases that ended by silence",
+    "glue_lost": "frames that the machine could not take",
+}
 
 
 def in_words(name: str) -> str:
-    """A sentence's worth for one counter of the filter."""
-    return WORDS.get(name, name.replace("_", " "))
+    """A sentence's worth for one counter of the filter; a counter that has none yet, by its own name."""
+    return WORDS.get(name) or name.replace("_", " ")
