@@ -1,0 +1,192 @@
+/*
+ * Glue for a board whose radios and host interfaces are TAP devices: the simulated one.
+ *
+ * SPEAKEASY_TAPS holds four open file descriptors, "uplink,segment,host uplink,host segment". One thread polls them.
+ * An interface that is down or gone is no error: its frames are lost, as on a radio.
+ */
+#include "glue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    TICK_MS = 100,
+    DEAUTH_MS = 300,   /* long enough for the other side's kernel to tell its DHCP client */
+    BATCH = 64,        /* frames taken from one port before the others get their turn */
+    READ_MAX = PF_FRAME_MAX + 4,
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct pf *pf;
+    int fd[PF_PORT_COUNT]; /* -1: gone */
+    bool started;
+    bool link_down;
+    uint32_t link_up_at;
+} glue = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = {-1, -1, -1, -1}};
+
+void glue_lock(void)
+{
+    (void)pthread_mutex_lock(&glue.lock);
+}
+
+void glue_unlock(void)
+{
+    (void)pthread_mutex_unlock(&glue.lock);
+}
+
+uint32_t glue_now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint32_t)((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000);
+}
+
+int glue_random(uint8_t *buf, size_t len)
+{
+    return getrandom(buf, len, 0) == (ssize_t)len ? 0 : EIO;
+}
+
+void glue_out(void *ctx, enum pf_port port, const uint8_t *frame, size_t len)
+{
+    (void)ctx;
+    /* The descriptors do not block: a full queue (EAGAIN) or a link that is down (EIO) loses the frame. */
+    if (glue.fd[port] < 0 || write(glue.fd[port], frame, len) != (ssize_t)len) {
+        glue.pf->counters[PF_C_glue_lost]++;
+    }
+}
+
+static void set_carrier(int up)
+{
+    /* Kernels before 5.0 do not know it: then the link just stays as it is. */
+    if (glue.fd[PF_SEGMENT] >= 0) {
+        (void)ioctl(glue.fd[PF_SEGMENT], TUNSETCARRIER, &up);
+    }
+}
+
+void glue_deauth(const uint8_t mac[6])
+{
+    (void)mac; /* the segment has one station */
+    set_carrier(0);
+    glue.link_down = true;
+    glue.link_up_at = glue_now_ms() + DEAUTH_MS;
+}
+
+static void take_frames(enum pf_port port)
+{
+    static _Alignas(4) uint8_t buf[READ_MAX]; /* the thread's alone */
+    for (int n = 0; n < BATCH && glue.fd[port] >= 0; n++) {
+        const ssize_t len = read(glue.fd[port], buf, sizeof(buf));
+        if (len < 0) {
+            if (errno == EBADFD || errno == EBADF || errno == ENODEV) {
+                glue.fd[port] = -1; /* its namespace has ended; poll() would report it for ever */
+            }
+            return;
+        }
+        glue_lock();
+        pf_input(glue.pf, port, buf, (size_t)len, glue_now_ms());
+        glue_unlock();
+    }
+}
+
+static void do_timers(void)
+{
+    glue_lock();
+    const uint32_t now = glue_now_ms();
+    pf_tick(glue.pf, now);
+    if (glue.link_down && (int32_t)(now - glue.link_up_at) >= 0) {
+        glue.link_down = false;
+        set_carrier(1);
+    }
+    glue_unlock();
+}
+
+static void *run(void *arg)
+{
+    (void)arg;
+    uint32_t next_tick = glue_now_ms();
+    for (;;) {
+        struct pollfd p[PF_PORT_COUNT];
+        for (int i = 0; i < PF_PORT_COUNT; i++) {
+            p[i] = (struct pollfd){.fd = glue.fd[i], .events = POLLIN};
+        }
+        const int32_t left = (int32_t)(next_tick - glue_now_ms());
+        const int ready = poll(p, PF_PORT_COUNT, left > 0 ? left : 0);
+        for (int i = 0; ready > 0 && i < PF_PORT_COUNT; i++) {
+            if (p[i].revents != 0) {
+                take_frames((enum pf_port)i);
+            }
+        }
+        if ((int32_t)(glue_now_ms() - next_tick) >= 0) {
+            next_tick = glue_now_ms() + TICK_MS;
+            do_timers();
+        }
+    }
+    return NULL;
+}
+
+/* Four numbers, each an open descriptor. */
+static int parse_taps(int fd[PF_PORT_COUNT])
+{
+    const char *at = getenv("SPEAKEASY_TAPS");
+    for (int i = 0; i < PF_PORT_COUNT; i++) {
+        char *end = NULL;
+        const long n = at == NULL ? -1 : strtol(at, &end, 10);
+        const char after = i + 1 < PF_PORT_COUNT ? ',' : '\0';
+        if (at == NULL || end == at || *end != after || n < 0 || n > 1 << 20 || fcntl((int)n, F_GETFD) < 0) {
+            return ENODEV;
+        }
+        fd[i] = (int)n;
+        at = end + 1;
+    }
+    return 0;
+}
+
+static int start_thread(void)
+{
+    /* MicroPython's signals are not this thread's business. */
+    sigset_t all;
+    sigset_t before;
+    pthread_t thread;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int error = pthread_create(&thread, NULL, run, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0) {
+        (void)pthread_detach(thread);
+    }
+    return error;
+}
+
+int glue_start(struct pf *pf)
+{
+    int fd[PF_PORT_COUNT];
+    if (glue.started) {
+        return 0;
+    }
+    int error = parse_taps(fd);
+    if (error != 0) {
+        return error;
+    }
+    for (int i = 0; i < PF_PORT_COUNT; i++) {
+        const int flags = fcntl(fd[i], F_GETFL);
+        if (flags < 0 || fcntl(fd[i], F_SETFL, flags | O_NONBLOCK) < 0) {
+            return errno;
+        }
+        glue.fd[i] = fd[i];
+    }
+    glue.pf = pf;
+    error = start_thread();
+    glue.started = error == 0;
+    return error;
+}

@@ -1,0 +1,124 @@
+/* The filter as a whole: start, one frame, timers, configuration. */
+#include "pf_core.h"
+
+#define PF_COUNTER_NAME(name) #name,
+const char *const pf_counter_names[PF_COUNTER_COUNT] = {PF_COUNTERS(PF_COUNTER_NAME)};
+#undef PF_COUNTER_NAME
+
+void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uint32_t now_ms)
+{
+    memset(pf, 0, sizeof(*pf));
+    pf->out = out;
+    pf->ctx = ctx;
+    pf->now = now_ms;
+    pf_hash_init(pf, key);
+    pf_rates_init(pf);
+    pf_maps_init(pf);
+    pf_flows_init(pf);
+    pf_leases_init(pf);
+    const struct pf_service sonos = {.port = pf_wire16(1400), .proto = PF_TCP};
+    pf->service[0] = sonos;
+    pf->service_count = 1;
+}
+
+void pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms)
+{
+    enum pf_counter c = PF_C_drop_short;
+    pf->now = now_ms;
+    if (len > PF_FRAME_MAX) {
+        c = PF_C_drop_long;
+    } else if (len >= PF_ETH) {
+        switch (from) {
+        case PF_UPLINK:
+            c = pf_from_uplink(pf, frame, len);
+            break;
+        case PF_SEGMENT:
+            c = pf_from_segment(pf, frame, len);
+            break;
+        case PF_HOST_UPLINK:
+            c = pf_from_host_uplink(pf, frame, len);
+            break;
+        case PF_HOST_SEGMENT:
+            c = pf_from_host_segment(pf, frame, len);
+            break;
+        case PF_PORT_COUNT:
+        default:
+            break;
+        }
+    }
+    pf->counters[c]++;
+}
+
+void pf_tick(struct pf *pf, uint32_t now_ms)
+{
+    pf->now = now_ms;
+    pf_leases_sweep(pf);
+    pf_flows_sweep(pf);
+    pf_peers_tick(pf);
+}
+
+void pf_configure(struct pf *pf, const struct pf_config *cfg, uint32_t now_ms)
+{
+    pf->now = now_ms;
+    const struct pf_config *old = &pf->cfg;
+    const bool moved = old->addr != cfg->addr || old->mask != cfg->mask || old->router != cfg->router ||
+                       old->speaker_addr != cfg->speaker_addr || old->host_addr != cfg->host_addr || old->alias != cfg->alias;
+    const bool same = !moved && memcmp(old->dns, cfg->dns, sizeof(cfg->dns)) == 0 &&
+                      mac_eq(old->uplink_mac, cfg->uplink_mac) && mac_eq(old->segment_mac, cfg->segment_mac) &&
+                      old->claim_port == cfg->claim_port;
+    if (same) {
+        return;
+    }
+    if (moved) {
+        pf_leases_end_all(pf); /* with the old addresses, so that the speaker's connections are reset */
+        pf_flows_end_speaker(pf);
+        pf_flows_init(pf);
+        pf_maps_init(pf);
+        for (unsigned i = 0; i < PF_PEERS; i++) {
+            pf_peer_forget(pf, i);
+        }
+    }
+    pf->cfg = *cfg;
+    pf->out_delta = sum_fold(sum_change32(cfg->speaker_addr, cfg->addr));
+    pf->in_delta = sum_fold(sum_change32(cfg->addr, cfg->speaker_addr));
+    pf_peers_configure(pf);
+}
+
+void pf_speaker(struct pf *pf, const uint8_t *mac, uint32_t now_ms)
+{
+    pf->now = now_ms;
+    if (mac != NULL && pf->speaker_known && memcmp(mac, pf->speaker_mac, 6) == 0) {
+        return;
+    }
+    if (pf->speaker_known) {
+        pf_flows_end_speaker(pf);
+    }
+    pf->speaker_known = mac != NULL;
+    if (mac != NULL) {
+        memcpy(pf->speaker_mac, mac, 6);
+    }
+}
+
+bool pf_services(struct pf *pf, const struct pf_service *service, size_t count)
+{
+    if (count > PF_SERVICES) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if ((service[i].proto != PF_TCP && service[i].proto != PF_UDP) || service[i].port == 0) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        pf->service[i] = service[i];
+    }
+    pf->service_count = (uint8_t)count;
+    return true;
+}
+
+uint32_t pf_take_events(struct pf *pf)
+{
+    const uint32_t events = pf->events;
+    pf->events = 0;
+    return events;
+}

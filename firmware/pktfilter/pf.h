@@ -1,0 +1,537 @@
+/*
+ * Speakeasy's packet filter: Ethernet frames in, Ethernet frames out.
+ *
+ * It stands between a bridge's uplink and the one speaker on the bridge's segment, and between both and the bridge's own
+ * IP stack (the host). What it lets through, and why, is in docs/SPEC.md, "The packet filter".
+ *
+ * The core allocates nothing, calls nothing of the platform, and keeps all its state in a struct pf that the caller
+ * provides. It is not re-entrant: one thread at a time (the glue holds a lock).
+ */
+#ifndef PF_H
+#define PF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* ---- Limits. Each may be set at build time; docs/SPEC.md gives the same table. ---------------------------------- */
+
+/* Flows tracked at a time, a power of two, 32..16384. 28 bytes each, 12 more for its port mapping, 6 for the indexes. */
+#ifndef PF_FLOWS
+#define PF_FLOWS 512
+#endif
+
+/* Flows that only leased phones may use: whatever the speaker, the host or strangers do, a phone finds room. */
+#ifndef PF_PHONE_SHARE
+#define PF_PHONE_SHARE (PF_FLOWS / 4)
+#endif
+
+/* Established flows of one phone that nothing may evict. Further ones give way to other phones' flows only. */
+#ifndef PF_LEASE_PROTECTED
+#define PF_LEASE_PROTECTED (3 * PF_FLOWS / 4 / PF_LEASES)
+#endif
+
+/* Flows from the uplink to the claim port at a time. */
+#ifndef PF_CLAIM_FLOWS
+#define PF_CLAIM_FLOWS 16
+#endif
+
+/* Longest chain in a hash bucket; a flow that would make one longer is refused. */
+#ifndef PF_CHAIN_MAX
+#define PF_CHAIN_MAX 16
+#endif
+
+/* Leases at a time, 1..64. */
+#ifndef PF_LEASES
+#define PF_LEASES 16
+#endif
+
+/* Longest time to live of a lease, in seconds. */
+#ifndef PF_LEASE_MAX_S
+#define PF_LEASE_MAX_S (7UL * 24 * 3600)
+#endif
+
+/* Services (protocol and port at X) that phones may be allowed. */
+#ifndef PF_SERVICES
+#define PF_SERVICES 8
+#endif
+
+/* DNS servers of the uplink that the speaker may ask even where they are in a local network. */
+#ifndef PF_DNS
+#define PF_DNS 3
+#endif
+
+/* Largest Ethernet frame, without checksum, in bytes. Larger ones are dropped. */
+#ifndef PF_FRAME_MAX
+#define PF_FRAME_MAX 1514
+#endif
+
+/* Frames kept while the next hop's MAC is asked for. */
+#ifndef PF_PENDING
+#define PF_PENDING 4
+#endif
+
+/* DHCP messages from the segment that wait for the host, and the largest of them, in bytes. */
+#ifndef PF_DHCP_QUEUE
+#define PF_DHCP_QUEUE 2
+#endif
+#ifndef PF_DHCP_MAX
+#define PF_DHCP_MAX 1024
+#endif
+
+/* Addresses that the host asked for by ARP and whose answers it may get. */
+#ifndef PF_ASKED
+#define PF_ASKED 8
+#endif
+
+/* Flows looked at for expiry by each pf_tick(). */
+#ifndef PF_SWEEP
+#define PF_SWEEP 64
+#endif
+
+/* ---- Times ------------------------------------------------------------------------------------------------------ */
+
+/* Idle times after which a flow ends, in seconds. Counted in steps of 1.024 s, never shorter than said. RFC 5382 REQ-5,
+ * RFC 4787 REQ-5, RFC 5508 REQ-2. PF_TIME_CLAIM is for connections from the uplink to the claim port (ours to choose:
+ * a claim takes 5 s at most). */
+#ifndef PF_TIME_TCP
+#define PF_TIME_TCP 7440
+#endif
+#ifndef PF_TIME_TCP_TRANSITORY
+#define PF_TIME_TCP_TRANSITORY 240
+#endif
+#ifndef PF_TIME_UDP
+#define PF_TIME_UDP 300
+#endif
+#ifndef PF_TIME_ICMP
+#define PF_TIME_ICMP 60
+#endif
+#ifndef PF_TIME_CLAIM
+#define PF_TIME_CLAIM 60
+#endif
+
+/* A neighbour's MAC is asked for again after this time, in ms; an unanswered question is repeated at this interval, so many times. */
+#ifndef PF_ARP_FRESH_MS
+#define PF_ARP_FRESH_MS 30000
+#endif
+#ifndef PF_ARP_RETRY_MS
+#define PF_ARP_RETRY_MS 1000
+#endif
+#ifndef PF_ARP_TRIES
+#define PF_ARP_TRIES 3
+#endif
+
+/* Time in which answers to the host's own ARP and DHCP questions are let in, in ms. */
+#ifndef PF_ARP_ASKED_MS
+#define PF_ARP_ASKED_MS 3000
+#endif
+#ifndef PF_DHCP_ASKED_MS
+#define PF_DHCP_ASKED_MS 30000
+#endif
+
+/* ---- Rates: per second, and the burst --------------------------------------------------------------------------- */
+
+/* New flows of the speaker to the internet, the router, DNS servers; and the speaker's new connections to the host. */
+#ifndef PF_RATE_EGRESS
+#define PF_RATE_EGRESS 20
+#define PF_BURST_EGRESS 60
+#endif
+/* New flows of the speaker to leased phones. */
+#ifndef PF_RATE_CALLBACK
+#define PF_RATE_CALLBACK 50
+#define PF_BURST_CALLBACK 100
+#endif
+/* New connections to the claim port, for each of PF_CLAIM_BUCKETS groups of source addresses. */
+#ifndef PF_RATE_CLAIM
+#define PF_RATE_CLAIM 2
+#define PF_BURST_CLAIM 8
+#endif
+#ifndef PF_CLAIM_BUCKETS
+#define PF_CLAIM_BUCKETS 8
+#endif
+/* ICMP echo requests to the host. */
+#ifndef PF_RATE_ECHO
+#define PF_RATE_ECHO 5
+#define PF_BURST_ECHO 10
+#endif
+/* ICMP errors, each direction. */
+#ifndef PF_RATE_ICMP_ERROR
+#define PF_RATE_ICMP_ERROR 20
+#define PF_BURST_ICMP_ERROR 40
+#endif
+/* SSDP searches and mDNS queries relayed to the speaker, for each lease. */
+#ifndef PF_RATE_SEARCH
+#define PF_RATE_SEARCH 4
+#define PF_BURST_SEARCH 16
+#endif
+/* The speaker's SSDP notifications, and its mDNS answers, copied to the phones: frames, not copies. */
+#ifndef PF_RATE_NOTIFY
+#define PF_RATE_NOTIFY 20
+#define PF_BURST_NOTIFY 60
+#endif
+/* RSTs sent to the speaker for connections that the filter does not know (any more). */
+#ifndef PF_RATE_RESET
+#define PF_RATE_RESET 20
+#define PF_BURST_RESET 40
+#endif
+
+/* ---- Counters --------------------------------------------------------------------------------------------------- */
+
+/* X(symbol): counter PF_C_<symbol>, named "<symbol>" by pf_counter_names[]. Every frame raises exactly one of them. */
+#define PF_COUNTERS(X)                                                                                                 \
+    X(none) /* never raised */                                                                                         \
+    /* passed */                                                                                                       \
+    X(pass_uplink_speaker)                                                                                             \
+    X(pass_uplink_host)                                                                                                \
+    X(pass_speaker_uplink)                                                                                             \
+    X(pass_speaker_host)                                                                                               \
+    X(pass_host_uplink)                                                                                                \
+    X(pass_host_speaker)                                                                                               \
+    X(relay_search)                                                                                                    \
+    X(relay_notify)                                                                                                    \
+    X(arp_answered)                                                                                                    \
+    X(arp_learned)                                                                                                     \
+    X(dhcp_queued)                                                                                                     \
+    /* dropped: the frame itself */                                                                                    \
+    X(drop_short)                                                                                                      \
+    X(drop_long)                                                                                                       \
+    X(drop_source_mac)                                                                                                 \
+    X(drop_not_for_us)                                                                                                 \
+    X(drop_ipv6)                                                                                                       \
+    X(drop_vlan)                                                                                                       \
+    X(drop_ethertype)                                                                                                  \
+    X(drop_ip_header)                                                                                                  \
+    X(drop_ip_options)                                                                                                 \
+    X(drop_ip_length)                                                                                                  \
+    X(drop_ip_checksum)                                                                                                \
+    X(drop_fragment)                                                                                                   \
+    X(drop_ttl)                                                                                                        \
+    X(drop_protocol)                                                                                                   \
+    X(drop_l4_length)                                                                                                  \
+    X(drop_tcp_flags)                                                                                                  \
+    X(drop_icmp_checksum)                                                                                              \
+    X(drop_icmp_type)                                                                                                  \
+    X(drop_icmp_inner)                                                                                                 \
+    /* dropped: who it says it is from */                                                                              \
+    X(drop_source_address)                                                                                             \
+    X(drop_lease_mac)                                                                                                  \
+    X(drop_flow_mac)                                                                                                   \
+    X(drop_arp_bad)                                                                                                    \
+    X(drop_arp_spoof)                                                                                                  \
+    X(drop_arp_conflict)                                                                                               \
+    X(drop_arp_unasked)                                                                                                \
+    X(drop_arp_other)                                                                                                  \
+    X(drop_dhcp_unasked)                                                                                               \
+    X(drop_dhcp_bad)                                                                                                   \
+    X(drop_dhcp_full)                                                                                                  \
+    /* dropped: no rule allows it */                                                                                   \
+    X(drop_no_uplink)                                                                                                  \
+    X(drop_no_speaker)                                                                                                 \
+    X(drop_no_rule)                                                                                                    \
+    X(drop_no_lease)                                                                                                   \
+    X(drop_no_flow)                                                                                                    \
+    X(drop_multicast)                                                                                                  \
+    X(drop_search_bad)                                                                                                 \
+    X(drop_egress_port)                                                                                                \
+    X(drop_egress_local)                                                                                               \
+    X(drop_egress_address)                                                                                             \
+    X(drop_tcp_window)                                                                                                 \
+    X(drop_tcp_state)                                                                                                  \
+    /* dropped: limits */                                                                                              \
+    X(drop_rate_egress)                                                                                                \
+    X(drop_rate_callback)                                                                                              \
+    X(drop_rate_claim)                                                                                                 \
+    X(drop_rate_echo)                                                                                                  \
+    X(drop_rate_icmp_error)                                                                                            \
+    X(drop_rate_search)                                                                                                \
+    X(drop_rate_notify)                                                                                                \
+    X(drop_claims_full)                                                                                                \
+    X(drop_flows_full)                                                                                                 \
+    X(drop_chain_full)                                                                                                 \
+    X(drop_ports_full)                                                                                                 \
+    X(drop_pending_full)                                                                                               \
+    X(drop_no_neighbour)                                                                                               \
+    /* not frames received: what the filter did of its own */                                                          \
+    X(frames_pending)                                                                                                  \
+    X(reset_sent)                                                                                                      \
+    X(flows_made)                                                                                                      \
+    X(flows_expired)                                                                                                   \
+    X(flows_evicted)                                                                                                   \
+    X(flows_ended)                                                                                                     \
+    X(leases_expired)                                                                                                  \
+    X(glue_lost) /* raised by the glue: a frame that the machine did not take */
+
+#define PF_COUNTER_ENUM(name) PF_C_##name,
+enum pf_counter { PF_COUNTERS(PF_COUNTER_ENUM) PF_COUNTER_COUNT };
+#undef PF_COUNTER_ENUM
+extern const char *const pf_counter_names[PF_COUNTER_COUNT];
+
+/* ---- Types ------------------------------------------------------------------------------------------------------ */
+
+/* IPv4 addresses and ports in these structs are *wire values*: the bytes as they are in a frame, in an integer. They
+ * are compared, masked and hashed, never computed with. pf_wire32() and pf_bytes32() are at the end of this file. */
+
+enum pf_port { PF_UPLINK, PF_SEGMENT, PF_HOST_UPLINK, PF_HOST_SEGMENT, PF_PORT_COUNT };
+
+enum pf_proto { PF_TCP, PF_UDP, PF_ICMP, PF_PROTO_COUNT };
+enum pf_owner { PF_OWNER_HOST, PF_OWNER_SPEAKER };
+
+/* Bits of pf_take_events(). */
+enum pf_event {
+    PF_EVENT_DHCP = 1,          /* a DHCP message waits: pf_dhcp_take() */
+    PF_EVENT_LEASE_ENDED = 2,   /* a lease ended by its time */
+    PF_EVENT_LEASE_MAC = 4,     /* a frame or ARP message with a leased address came from another MAC */
+    PF_EVENT_SEGMENT_MAC = 8,   /* a frame on the segment came from a MAC that is not the speaker's */
+};
+
+/* Takes one frame for one port. The bytes are the filter's: copy what is kept. Must not call the filter. */
+typedef void (*pf_out_fn)(void *ctx, enum pf_port port, const uint8_t *frame, size_t len);
+
+struct pf_config {
+    uint8_t uplink_mac[6];
+    uint8_t segment_mac[6];
+    uint32_t addr; /* X; 0: no uplink */
+    uint32_t mask;
+    uint32_t router;
+    uint32_t dns[PF_DNS]; /* 0: none */
+    uint32_t speaker_addr; /* S: X with passthrough, the alias with private addressing or without an uplink */
+    uint32_t host_addr;    /* the host on the segment */
+    uint32_t alias;        /* the speaker's name for the host */
+    uint16_t claim_port;   /* wire value; 0: none */
+};
+
+struct pf_service {
+    uint16_t port; /* wire value */
+    uint8_t proto; /* PF_TCP or PF_UDP */
+};
+
+/* One connection. */
+struct pf_flow {
+    uint32_t raddr; /* remote address */
+    uint16_t rport; /* remote port; 0 for ICMP */
+    uint16_t eport; /* port at X (ICMP: identifier) */
+    uint16_t lport; /* the owner's own port (ICMP: identifier) */
+    uint16_t seen;  /* time of the last frame that counts, in 1.024 s */
+    union {
+        uint32_t end[2]; /* TCP: the sequence number after the last one seen, from the remote [0] and the owner [1] */
+        uint8_t mac[6];  /* flows from the uplink to the host: where they come from */
+    } u;
+    uint16_t next_ext; /* hash chains: index + 1, 0 at the end */
+    uint16_t next_loc;
+    uint8_t kind;  /* PF_KIND_* */
+    uint8_t state; /* PF_T_* */
+    uint8_t scale; /* TCP: window scale of the remote (low nibble) and the owner; 15: no such option */
+    uint8_t peer;  /* whom it is with: index into struct pf.peer */
+};
+
+/* One of the owners' ports and the port it has at X: kept while a flow uses it (endpoint-independent mapping). */
+struct pf_map {
+    uint16_t lport;
+    uint16_t eport;
+    uint16_t next_loc; /* hash chains: index + 1, 0 at the end; the list of free ones */
+    uint16_t next_ext;
+    uint16_t flows;
+    uint8_t kind; /* PF_KIND_PROTO and PF_KIND_SPEAKER */
+};
+
+struct pf_bucket {
+    uint32_t last;  /* ms */
+    uint32_t level; /* thousandths */
+};
+
+/* Where frames for an address go. Every possible next hop has its place: router, DNS servers, leases; so it cannot be full. */
+struct pf_peer {
+    uint32_t addr;
+    uint8_t mac[6];
+    uint8_t state; /* PF_PEER_* */
+    uint8_t tries; /* questions sent since the last answer */
+    uint32_t time; /* ms: of the last question (tries > 0) or answer */
+};
+
+struct pf_lease {
+    uint32_t ttl_ms;
+    uint32_t seen; /* ms */
+    struct pf_bucket search;
+    uint16_t protected_flows;
+    uint8_t used;
+    uint8_t next; /* hash chain: index + 1 */
+};
+
+struct pf_pending {
+    uint16_t len; /* 0: free */
+    uint8_t peer;
+    uint8_t frame[PF_FRAME_MAX];
+};
+
+struct pf_dhcp {
+    uint16_t len;
+    uint8_t data[PF_DHCP_MAX];
+};
+
+enum { PF_PEER_ROUTER = 0, PF_PEER_DNS = 1, PF_PEER_LEASE = 1 + PF_DNS, PF_PEERS = 1 + PF_DNS + PF_LEASES };
+enum { PF_LEASE_BUCKETS = 32, PF_BUCKETS = PF_FLOWS, PF_MAP_BUCKETS = PF_FLOWS / 2 };
+
+/* Flows by what they may be evicted for. */
+enum pf_class {
+    PF_CLASS_FREE,
+    PF_CLASS_LOOSE,           /* half open, closing, UDP, ICMP */
+    PF_CLASS_SETTLED,         /* established TCP */
+    PF_CLASS_PHONE_LOOSE,     /* the same, with a leased phone */
+    PF_CLASS_PHONE_PROTECTED, /* established with a leased phone: never evicted */
+    PF_CLASS_COUNT
+};
+
+/* All state. Opaque to callers; its size is the filter's whole need of memory. */
+struct pf {
+    pf_out_fn out;
+    void *ctx;
+    uint32_t now; /* ms, of the call being served */
+    uint32_t events;
+    struct pf_config cfg;
+    uint8_t speaker_mac[6];
+    bool speaker_known;
+    uint8_t service_count;
+    uint16_t out_delta; /* checksum change of S -> X, and of X -> S; 0 with passthrough */
+    uint16_t in_delta;
+    struct pf_service service[PF_SERVICES];
+
+    uint64_t hash_key[3]; /* multilinear hash: see pf_hash.c */
+    uint64_t random_key[2];
+    uint64_t random_count;
+
+    struct pf_flow flow[PF_FLOWS];
+    uint16_t ext_head[PF_BUCKETS];
+    uint16_t loc_head[PF_BUCKETS];
+    uint32_t class_bits[PF_CLASS_COUNT][PF_FLOWS / 32];
+    uint16_t class_count[PF_CLASS_COUNT];
+    uint16_t hand;  /* where the search for a flow to evict goes on */
+    uint16_t sweep; /* where the search for expired ones goes on */
+    uint16_t claims[PF_CLAIM_FLOWS]; /* flows to the claim port: index + 1 */
+
+    struct pf_map map[PF_FLOWS];
+    uint16_t map_loc_head[PF_MAP_BUCKETS];
+    uint16_t map_ext_head[PF_MAP_BUCKETS];
+    uint16_t map_free;
+
+    struct pf_peer peer[PF_PEERS];
+    struct pf_lease lease[PF_LEASES];
+    uint8_t lease_head[PF_LEASE_BUCKETS];
+
+    struct pf_bucket egress, callback, echo, icmp_error[2], notify, reset;
+    struct pf_bucket claim[PF_CLAIM_BUCKETS];
+
+    struct {
+        uint32_t addr;
+        uint32_t time;
+    } asked[PF_ASKED];
+    uint8_t asked_next;
+    bool dhcp_asked;
+    uint32_t dhcp_asked_time;
+
+    uint8_t dhcp_first, dhcp_count;
+    struct pf_dhcp dhcp[PF_DHCP_QUEUE];
+    struct pf_pending pending[PF_PENDING];
+    uint8_t scratch[PF_FRAME_MAX]; /* frames that the filter makes itself */
+    uint32_t counters[PF_COUNTER_COUNT];
+};
+
+struct pf_flow_info {
+    uint8_t proto; /* IP protocol number */
+    uint8_t owner;
+    uint8_t state; /* 0 opening, 1 established (UDP and ICMP: always), 2 closing */
+    uint32_t remote_addr; /* wire values */
+    uint16_t remote_port, local_port, external_port;
+    uint32_t idle_s;
+};
+
+struct pf_lease_info {
+    uint32_t addr; /* wire value */
+    uint8_t mac[6];
+    bool has_mac;
+    uint32_t left_s, idle_s;
+};
+
+/* ---- Frames ----------------------------------------------------------------------------------------------------- */
+
+/* Starts afresh: no uplink, no speaker, no lease; service TCP 1400. `key` is 16 random bytes, new at each boot. */
+void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uint32_t now_ms);
+
+/* One frame, without its checksum, that came in at a port. It is changed in place, at an even address, and must not be
+ * used after the call. `now_ms` never goes back, and wraps. */
+void pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms);
+
+/* Timers. To be called at least once a second, better ten times. */
+void pf_tick(struct pf *pf, uint32_t now_ms);
+
+/* ---- Control ---------------------------------------------------------------------------------------------------- */
+
+/* A changed address, mask, router or speaker address ends all flows and leases. */
+void pf_configure(struct pf *pf, const struct pf_config *cfg, uint32_t now_ms);
+
+/* The speaker's MAC, NULL for none. A change ends the speaker's flows. */
+void pf_speaker(struct pf *pf, const uint8_t *mac, uint32_t now_ms);
+
+/* Replaces the allowed services. False: too many, or not TCP or UDP; then nothing changed. Existing flows stay. */
+bool pf_services(struct pf *pf, const struct pf_service *service, size_t count);
+
+/* A lease for an address; `mac` NULL: by address only. Renews the lease of the same address; another MAC first ends its
+ * flows. Returns the lease's number, or -1 when all are taken, or -2 for an address that cannot be a phone's. */
+int pf_lease_add(struct pf *pf, uint32_t addr, const uint8_t *mac, uint32_t ttl_s, uint32_t now_ms);
+bool pf_lease_renew(struct pf *pf, uint32_t addr, uint32_t ttl_s, uint32_t now_ms);
+
+/* Ends a lease and its flows at once; the speaker gets a RST for each of its TCP connections. Returns their number. */
+int pf_lease_end(struct pf *pf, uint32_t addr, uint32_t now_ms);
+bool pf_lease_get(struct pf *pf, size_t i, struct pf_lease_info *info, uint32_t now_ms); /* i < PF_LEASES; false: unused */
+
+bool pf_flow_get(struct pf *pf, size_t i, struct pf_flow_info *info, uint32_t now_ms); /* i < PF_FLOWS; false: unused */
+
+/* The MAC that a flow from the uplink to the host came from. False: no such flow, or the phone is behind a router. */
+bool pf_flow_mac(struct pf *pf, enum pf_proto proto, uint32_t raddr, uint16_t rport, uint16_t lport, uint8_t mac[6],
+                 uint32_t now_ms);
+
+/* The oldest DHCP message that waits (BOOTP payload); 0: none. At most `max` bytes are written; a longer one is dropped. */
+size_t pf_dhcp_take(struct pf *pf, uint8_t *buf, size_t max);
+
+/* Sends a BOOTP payload from the host's segment address, port 67, to port 68. `mac` NULL: broadcast. False: too long. */
+bool pf_dhcp_send(struct pf *pf, const uint8_t *payload, size_t len, const uint8_t *mac, uint32_t addr);
+
+/* Events since the last call. */
+uint32_t pf_take_events(struct pf *pf);
+
+/* ---- Wire values ------------------------------------------------------------------------------------------------ */
+
+static inline uint32_t pf_wire32(const uint8_t b[4])
+{
+    uint32_t v;
+    memcpy(&v, b, 4);
+    return v;
+}
+
+static inline void pf_bytes32(uint8_t b[4], uint32_t v)
+{
+    memcpy(b, &v, 4);
+}
+
+static inline uint16_t pf_wire16(uint16_t host)
+{
+    const uint8_t b[2] = {(uint8_t)(host >> 8), (uint8_t)host};
+    uint16_t v;
+    memcpy(&v, b, 2);
+    return v;
+}
+
+/* The other way is the same exchange. */
+static inline uint16_t pf_host16(uint16_t wire)
+{
+    return pf_wire16(wire);
+}
+
+static inline uint32_t pf_host32(uint32_t wire)
+{
+    uint8_t b[4];
+    memcpy(b, &wire, 4);
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+#endif

@@ -1,0 +1,185 @@
+/* What the files of the core share. Nothing here is for callers. */
+#ifndef PF_CORE_H
+#define PF_CORE_H
+
+#include "pf_frame.h"
+
+/* An IPv4 packet that pf_parse() found sound. */
+struct pf_pkt {
+    uint8_t *frame;
+    uint8_t *l4;
+    uint32_t len;    /* of the frame, padding cut off */
+    uint32_t l4_len; /* of what follows the IP header */
+    uint32_t src;    /* wire values */
+    uint32_t dst;
+    uint16_t sport; /* ICMP queries: 0 */
+    uint16_t dport;
+    uint8_t proto; /* enum pf_proto */
+    uint8_t flags; /* TCP flags; ICMP: type */
+};
+
+/* struct pf_flow.kind */
+enum {
+    PF_KIND_PROTO = 3,
+    PF_KIND_SPEAKER = 4, /* the owner is the speaker */
+    PF_KIND_KEY = 7,
+    PF_KIND_INBOUND = 8, /* the remote opened it */
+    PF_KIND_CLASS_SHIFT = 4,
+};
+
+/* struct pf_flow.state; TCP only. Pairs: remote, owner. */
+enum {
+    PF_T_SYN = 1, /* and 2 */
+    PF_T_BOTH_SYN = 3,
+    PF_T_FIN = 4, /* and 8 */
+    PF_T_BOTH_FIN = 12,
+    PF_T_OPEN = 16, /* established */
+    PF_T_RST = 32,
+};
+
+/* Direction of a frame in its flow; index of pf_flow.u.end. */
+enum { PF_FROM_REMOTE = 0, PF_FROM_OWNER = 1 };
+
+/* struct pf_peer.state */
+enum {
+    PF_PEER_EMPTY,
+    PF_PEER_KNOWN,  /* learned by ARP */
+    PF_PEER_PINNED, /* the lease's MAC */
+    PF_PEER_ROUTED, /* behind the router: use its place */
+};
+
+#define PF_NO_PEER 0xff
+
+static inline enum pf_counter pf_count(struct pf *pf, enum pf_counter c)
+{
+    pf->counters[c]++;
+    return c;
+}
+
+/* Time of flows: 1.024 s, 16 bits; wraps after 18 h, longer than any idle time. */
+static inline uint16_t pf_steps(uint32_t now_ms)
+{
+    return (uint16_t)(now_ms >> 10);
+}
+
+static inline uint16_t pf_kind_key(unsigned proto, unsigned owner)
+{
+    return (uint16_t)(proto | (owner == PF_OWNER_SPEAKER ? PF_KIND_SPEAKER : 0));
+}
+
+static inline bool pf_on_link(const struct pf *pf, uint32_t addr)
+{
+    return ((addr ^ pf->cfg.addr) & pf->cfg.mask) == 0;
+}
+
+static inline bool pf_is_multicast(uint32_t wire)
+{
+    return (pf_host32(wire) & 0xf0000000) == 0xe0000000;
+}
+
+/* pf_hash.c */
+void pf_hash_init(struct pf *pf, const uint8_t key[16]);
+uint32_t pf_random(struct pf *pf);
+
+/* Multilinear, strongly universal (Lemire, Kaser: "Strongly universal string hashing is fast"): without the key nobody
+ * chooses pairs that meet more often than by chance, at a tenth of the cost of a cipher. */
+static inline uint32_t pf_hash(const struct pf *pf, uint32_t a, uint32_t b)
+{
+    return (uint32_t)((pf->hash_key[0] + pf->hash_key[1] * a + pf->hash_key[2] * b) >> 32);
+}
+
+/* pf_rate.c */
+bool pf_rate(struct pf_bucket *bucket, uint32_t per_s, uint32_t burst, uint32_t now_ms);
+void pf_rates_init(struct pf *pf);
+
+/* pf_ip.c */
+enum pf_counter pf_parse(struct pf_pkt *p, uint8_t *frame, size_t len);
+bool pf_source_is_sane(const struct pf *pf, uint32_t src);
+void pf_rewrite_src(struct pf_pkt *p, uint32_t addr, uint16_t port);
+void pf_rewrite_dst(struct pf_pkt *p, uint32_t addr, uint16_t port);
+void pf_ttl_down(uint8_t *frame);
+void pf_build_ip(uint8_t *frame, unsigned proto, uint32_t src, uint32_t dst, uint32_t l4_len);
+void pf_sum_l4(uint8_t *frame);
+
+/* pf_flow.c */
+void pf_flows_init(struct pf *pf);
+struct pf_flow *pf_flow_in(struct pf *pf, unsigned proto, uint32_t raddr, uint16_t rport, uint16_t eport);
+struct pf_flow *pf_flow_out(struct pf *pf, unsigned key, uint32_t raddr, uint16_t rport, uint16_t lport);
+struct pf_flow *pf_flow_new(struct pf *pf, unsigned kind, uint32_t raddr, uint16_t rport, uint16_t lport, unsigned peer,
+                            enum pf_counter *why);
+void pf_flow_end(struct pf *pf, struct pf_flow *f);
+void pf_flow_classify(struct pf *pf, struct pf_flow *f);
+void pf_flows_sweep(struct pf *pf);
+bool pf_flow_expired(const struct pf *pf, const struct pf_flow *f);
+int pf_flows_end_of(struct pf *pf, unsigned peer);
+void pf_flows_end_speaker(struct pf *pf);
+
+/* pf_map.c */
+void pf_maps_init(struct pf *pf);
+struct pf_map *pf_map_get(struct pf *pf, unsigned key, uint16_t lport, bool inbound);
+void pf_map_put(struct pf *pf, unsigned key, uint16_t lport);
+
+/* pf_tcp.c */
+bool pf_tcp_flags_ok(unsigned flags);
+enum pf_counter pf_tcp_track(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned from);
+bool pf_tcp_opens_anew(const struct pf_flow *f, unsigned flags, unsigned from);
+void pf_tcp_reset_speaker(struct pf *pf, const struct pf_flow *f);
+void pf_tcp_refuse_speaker(struct pf *pf, const struct pf_pkt *p);
+
+/* pf_icmp.c */
+bool pf_icmp_is_error(unsigned type);
+enum pf_counter pf_icmp_error_in(struct pf *pf, struct pf_pkt *p);
+enum pf_counter pf_icmp_error_out(struct pf *pf, struct pf_pkt *p, unsigned owner);
+enum pf_counter pf_icmp_error_alias(struct pf_pkt *p, uint32_t from, uint32_t to, unsigned side);
+
+/* pf_lease.c */
+void pf_leases_init(struct pf *pf);
+int pf_lease_find(struct pf *pf, uint32_t addr);
+enum pf_counter pf_lease_check(struct pf *pf, int lease, const uint8_t *mac);
+void pf_lease_expire(struct pf *pf, int lease);
+void pf_leases_sweep(struct pf *pf);
+void pf_leases_end_all(struct pf *pf);
+
+static inline bool pf_lease_over(const struct pf *pf, int lease)
+{
+    return pf->now - pf->lease[lease].seen >= pf->lease[lease].ttl_ms;
+}
+
+/* pf_peer.c */
+void pf_peers_configure(struct pf *pf);
+unsigned pf_peer_of(struct pf *pf, uint32_t dst);
+enum pf_counter pf_peer_send(struct pf *pf, unsigned peer, uint8_t *frame, uint32_t len, enum pf_counter passed);
+void pf_peer_answer(struct pf *pf, unsigned peer, const uint8_t *mac);
+unsigned pf_peer_find(struct pf *pf, uint32_t addr);
+void pf_peer_forget(struct pf *pf, unsigned peer);
+void pf_peers_tick(struct pf *pf);
+
+/* pf_arp.c */
+enum pf_counter pf_arp_uplink(struct pf *pf, uint8_t *frame, size_t len);
+enum pf_counter pf_arp_segment(struct pf *pf, uint8_t *frame, size_t len);
+enum pf_counter pf_arp_host_uplink(struct pf *pf, uint8_t *frame, size_t len);
+enum pf_counter pf_arp_host_segment(struct pf *pf, uint8_t *frame, size_t len);
+void pf_arp_ask(struct pf *pf, const struct pf_peer *peer, bool broadcast);
+
+/* pf_relay.c */
+bool pf_relay_is_group(const struct pf_pkt *p);
+enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p);
+enum pf_counter pf_relay_notify(struct pf *pf, struct pf_pkt *p);
+
+/* pf_dhcp.c */
+bool pf_dhcp_is_answer(const struct pf_pkt *p);
+bool pf_dhcp_is_request(const struct pf_pkt *p);
+enum pf_counter pf_dhcp_queue(struct pf *pf, const struct pf_pkt *p);
+
+/* pf_uplink.c, pf_segment.c, pf_host.c: the rules */
+enum pf_counter pf_from_uplink(struct pf *pf, uint8_t *frame, size_t len);
+enum pf_counter pf_from_segment(struct pf *pf, uint8_t *frame, size_t len);
+enum pf_counter pf_from_host_uplink(struct pf *pf, uint8_t *frame, size_t len);
+enum pf_counter pf_from_host_segment(struct pf *pf, uint8_t *frame, size_t len);
+
+/* pf_forward.c: a frame of a flow */
+enum pf_counter pf_forward_in(struct pf *pf, struct pf_pkt *p, struct pf_flow *f);
+enum pf_counter pf_forward_out(struct pf *pf, struct pf_pkt *p, struct pf_flow *f);
+enum pf_counter pf_to_speaker(struct pf *pf, uint8_t *frame, uint32_t len, enum pf_counter passed);
+
+#endif

@@ -1,0 +1,405 @@
+/*
+ * The flow table. Two hash indexes over one array: by what the uplink sees (remote address and port, port at X) and by
+ * what the owner sees (remote address and port, the owner's own port, which owner). Both are constant-time: the hash is
+ * keyed, and chains have a hard limit.
+ *
+ * Each flow is in one class; a bitmap per class finds a free or an evictable one without touching the flows.
+ */
+#include "pf_core.h"
+
+enum { WORDS = PF_FLOWS / 32, SAMPLE = 8 };
+
+static unsigned index_of(const struct pf *pf, const struct pf_flow *f)
+{
+    return (unsigned)(f - pf->flow);
+}
+
+static unsigned class_of(const struct pf_flow *f)
+{
+    return f->kind >> PF_KIND_CLASS_SHIFT;
+}
+
+static uint32_t ports(uint16_t rport, uint16_t port)
+{
+    return (uint32_t)port << 16 | rport;
+}
+
+static uint16_t *ext_bucket(struct pf *pf, unsigned proto, uint32_t raddr, uint16_t rport, uint16_t eport)
+{
+    return &pf->ext_head[(pf_hash(pf, raddr, ports(rport, eport)) ^ proto) & (PF_BUCKETS - 1)];
+}
+
+static uint16_t *loc_bucket(struct pf *pf, unsigned key, uint32_t raddr, uint16_t rport, uint16_t lport)
+{
+    return &pf->loc_head[(pf_hash(pf, raddr, ports(rport, lport)) ^ key) & (PF_BUCKETS - 1)];
+}
+
+void pf_flows_init(struct pf *pf)
+{
+    memset(pf->flow, 0, sizeof(pf->flow));
+    memset(pf->ext_head, 0, sizeof(pf->ext_head));
+    memset(pf->loc_head, 0, sizeof(pf->loc_head));
+    memset(pf->class_bits, 0, sizeof(pf->class_bits));
+    memset(pf->class_count, 0, sizeof(pf->class_count));
+    memset(pf->class_bits[PF_CLASS_FREE], 0xff, sizeof(pf->class_bits[PF_CLASS_FREE]));
+    memset(pf->claims, 0, sizeof(pf->claims));
+    pf->class_count[PF_CLASS_FREE] = PF_FLOWS;
+    for (unsigned i = 0; i < PF_LEASES; i++) {
+        pf->lease[i].protected_flows = 0;
+    }
+}
+
+static uint32_t idle_steps(const struct pf_flow *f)
+{
+    if ((f->kind & (PF_KIND_INBOUND | PF_KIND_SPEAKER)) == PF_KIND_INBOUND) {
+        return PF_TIME_CLAIM;
+    }
+    switch (f->kind & PF_KIND_PROTO) {
+    case PF_UDP:
+        return PF_TIME_UDP;
+    case PF_ICMP:
+        return PF_TIME_ICMP;
+    default:
+        break;
+    }
+    if ((f->state & (PF_T_OPEN | PF_T_RST)) == PF_T_OPEN && (f->state & PF_T_BOTH_FIN) != PF_T_BOTH_FIN) {
+        return PF_TIME_TCP;
+    }
+    return PF_TIME_TCP_TRANSITORY;
+}
+
+/* A step is longer than a second and the first one is not whole: more than the time has passed when this is true. */
+bool pf_flow_expired(const struct pf *pf, const struct pf_flow *f)
+{
+    return (uint16_t)(pf_steps(pf->now) - f->seen) > idle_steps(f);
+}
+
+static struct pf_flow *alive(struct pf *pf, struct pf_flow *f)
+{
+    if (pf_flow_expired(pf, f)) {
+        pf_flow_end(pf, f);
+        pf_count(pf, PF_C_flows_expired);
+        return NULL;
+    }
+    return f;
+}
+
+struct pf_flow *pf_flow_in(struct pf *pf, unsigned proto, uint32_t raddr, uint16_t rport, uint16_t eport)
+{
+    for (unsigned i = *ext_bucket(pf, proto, raddr, rport, eport); i != 0; i = pf->flow[i - 1].next_ext) {
+        struct pf_flow *f = &pf->flow[i - 1];
+        if (f->raddr == raddr && f->rport == rport && f->eport == eport && (f->kind & PF_KIND_PROTO) == proto) {
+            return alive(pf, f);
+        }
+    }
+    return NULL;
+}
+
+struct pf_flow *pf_flow_out(struct pf *pf, unsigned key, uint32_t raddr, uint16_t rport, uint16_t lport)
+{
+    for (unsigned i = *loc_bucket(pf, key, raddr, rport, lport); i != 0; i = pf->flow[i - 1].next_loc) {
+        struct pf_flow *f = &pf->flow[i - 1];
+        if (f->raddr == raddr && f->rport == rport && f->lport == lport && (f->kind & PF_KIND_KEY) == key) {
+            return alive(pf, f);
+        }
+    }
+    return NULL;
+}
+
+static void set_class(struct pf *pf, struct pf_flow *f, enum pf_class to)
+{
+    const unsigned i = index_of(pf, f);
+    const unsigned from = class_of(f);
+    pf->class_bits[from][i / 32] &= ~(1U << i % 32);
+    pf->class_count[from]--;
+    pf->class_bits[to][i / 32] |= 1U << i % 32;
+    pf->class_count[to]++;
+    f->kind = (uint8_t)((f->kind & ((1 << PF_KIND_CLASS_SHIFT) - 1)) | (unsigned)to << PF_KIND_CLASS_SHIFT);
+}
+
+static struct pf_lease *lease_of(struct pf *pf, const struct pf_flow *f)
+{
+    return f->peer >= PF_PEER_LEASE && f->peer != PF_NO_PEER ? &pf->lease[f->peer - PF_PEER_LEASE] : NULL;
+}
+
+/* Puts a flow into the class that its state asks for. */
+void pf_flow_classify(struct pf *pf, struct pf_flow *f)
+{
+    struct pf_lease *lease = lease_of(pf, f);
+    const bool settled = (f->state & (PF_T_OPEN | PF_T_RST)) == PF_T_OPEN && (f->state & PF_T_BOTH_FIN) != PF_T_BOTH_FIN;
+    const bool was_protected = class_of(f) == PF_CLASS_PHONE_PROTECTED;
+    enum pf_class to = settled ? PF_CLASS_SETTLED : PF_CLASS_LOOSE;
+    if (lease != NULL) {
+        to = PF_CLASS_PHONE_LOOSE;
+        if (was_protected) {
+            lease->protected_flows--;
+        }
+        if (settled && lease->protected_flows < PF_LEASE_PROTECTED) {
+            lease->protected_flows++;
+            to = PF_CLASS_PHONE_PROTECTED;
+        }
+    }
+    set_class(pf, f, to);
+}
+
+/* The first member of a class from `from` on, round the table; PF_FLOWS if the class is empty. */
+static unsigned next_of(const struct pf *pf, enum pf_class class, unsigned from)
+{
+    for (unsigned n = 0; n <= WORDS; n++) {
+        const unsigned w = (from / 32 + n) % WORDS;
+        uint32_t bits = pf->class_bits[class][w];
+        if (n == 0) {
+            bits &= ~0U << from % 32;
+        }
+        for (unsigned i = 0; bits != 0; i++, bits >>= 1) {
+            if ((bits & 1) != 0) {
+                return w * 32 + i;
+            }
+        }
+    }
+    return PF_FLOWS;
+}
+
+/* The longest idle of a few members of a class. */
+static unsigned victim_of(struct pf *pf, enum pf_class class)
+{
+    unsigned best = PF_FLOWS;
+    uint16_t best_idle = 0;
+    unsigned look = pf->class_count[class] < SAMPLE ? pf->class_count[class] : SAMPLE;
+    for (; look > 0; look--) {
+        const unsigned i = next_of(pf, class, pf->hand);
+        const uint16_t idle = (uint16_t)(pf_steps(pf->now) - pf->flow[i].seen);
+        if (best == PF_FLOWS || idle > best_idle) {
+            best = i;
+            best_idle = idle;
+        }
+        pf->hand = (uint16_t)((i + 1) % PF_FLOWS);
+    }
+    return best;
+}
+
+static struct pf_flow *take(struct pf *pf, bool phone)
+{
+    const unsigned others = (unsigned)pf->class_count[PF_CLASS_LOOSE] + pf->class_count[PF_CLASS_SETTLED];
+    if (pf->class_count[PF_CLASS_FREE] > 0 && (phone || others < PF_FLOWS - PF_PHONE_SHARE)) {
+        return &pf->flow[next_of(pf, PF_CLASS_FREE, pf->hand)];
+    }
+    unsigned i = victim_of(pf, PF_CLASS_LOOSE);
+    if (i == PF_FLOWS) {
+        i = victim_of(pf, PF_CLASS_SETTLED);
+    }
+    if (i == PF_FLOWS && phone) {
+        i = victim_of(pf, PF_CLASS_PHONE_LOOSE);
+    }
+    if (i == PF_FLOWS) {
+        return NULL;
+    }
+    pf_flow_end(pf, &pf->flow[i]);
+    pf_count(pf, PF_C_flows_evicted);
+    return &pf->flow[i];
+}
+
+/* Connections to the claim port are few, and a half-open one gives way, so that a flood of SYNs locks nobody out. */
+static bool take_claim(struct pf *pf, unsigned *slot)
+{
+    unsigned victim = PF_CLAIM_FLOWS;
+    uint16_t longest = 0;
+    for (unsigned i = 0; i < PF_CLAIM_FLOWS; i++) {
+        if (pf->claims[i] == 0) {
+            *slot = i;
+            return true;
+        }
+        const struct pf_flow *f = &pf->flow[pf->claims[i] - 1];
+        const uint16_t idle = (uint16_t)(pf_steps(pf->now) - f->seen);
+        if (class_of(f) == PF_CLASS_LOOSE && (victim == PF_CLAIM_FLOWS || idle > longest)) {
+            victim = i;
+            longest = idle;
+        }
+    }
+    if (victim == PF_CLAIM_FLOWS) {
+        return false;
+    }
+    pf_flow_end(pf, &pf->flow[pf->claims[victim] - 1]);
+    pf_count(pf, PF_C_flows_evicted);
+    *slot = victim;
+    return true;
+}
+
+static unsigned chain_length(const struct pf *pf, unsigned i, bool ext)
+{
+    unsigned n = 0;
+    for (; i != 0 && n < PF_CHAIN_MAX; n++) {
+        i = ext ? pf->flow[i - 1].next_ext : pf->flow[i - 1].next_loc;
+    }
+    return n;
+}
+
+static bool is_claim(unsigned kind)
+{
+    return (kind & (PF_KIND_INBOUND | PF_KIND_SPEAKER)) == PF_KIND_INBOUND;
+}
+
+/*
+ * A new flow. `kind`: PF_KIND_* without class; `lport`: the owner's own port (for one that the remote opens: also the
+ * port at X). NULL: refused, and *why says why.
+ */
+struct pf_flow *pf_flow_new(struct pf *pf, unsigned kind, uint32_t raddr, uint16_t rport, uint16_t lport, unsigned peer,
+                            enum pf_counter *why)
+{
+    const unsigned key = kind & PF_KIND_KEY;
+    unsigned claim = PF_CLAIM_FLOWS;
+    if (is_claim(kind) && !take_claim(pf, &claim)) {
+        *why = PF_C_drop_claims_full;
+        return NULL;
+    }
+    struct pf_flow *f = take(pf, peer >= PF_PEER_LEASE && peer != PF_NO_PEER);
+    if (f == NULL) {
+        *why = PF_C_drop_flows_full;
+        return NULL;
+    }
+    const struct pf_map *map = pf_map_get(pf, key, lport, (kind & PF_KIND_INBOUND) != 0);
+    if (map == NULL) {
+        *why = PF_C_drop_ports_full;
+        return NULL;
+    }
+    uint16_t *ext = ext_bucket(pf, kind & PF_KIND_PROTO, raddr, rport, map->eport);
+    uint16_t *loc = loc_bucket(pf, key, raddr, rport, lport);
+    if (chain_length(pf, *ext, true) >= PF_CHAIN_MAX || chain_length(pf, *loc, false) >= PF_CHAIN_MAX) {
+        pf_map_put(pf, key, lport);
+        *why = PF_C_drop_chain_full;
+        return NULL;
+    }
+    const uint16_t link = (uint16_t)(index_of(pf, f) + 1);
+    *f = (struct pf_flow){.raddr = raddr, .rport = rport, .eport = map->eport, .lport = lport, .seen = pf_steps(pf->now)};
+    f->kind = (uint8_t)kind; /* class: free */
+    f->peer = (uint8_t)peer;
+    f->next_ext = *ext;
+    f->next_loc = *loc;
+    *ext = link;
+    *loc = link;
+    if (claim < PF_CLAIM_FLOWS) {
+        pf->claims[claim] = link;
+    }
+    pf_flow_classify(pf, f);
+    pf_count(pf, PF_C_flows_made);
+    return f;
+}
+
+static void unlink_ext(struct pf *pf, const struct pf_flow *f)
+{
+    const unsigned link = index_of(pf, f) + 1;
+    uint16_t *at = ext_bucket(pf, f->kind & PF_KIND_PROTO, f->raddr, f->rport, f->eport);
+    while (*at != link && *at != 0) {
+        at = &pf->flow[*at - 1].next_ext;
+    }
+    *at = f->next_ext;
+}
+
+static void unlink_loc(struct pf *pf, const struct pf_flow *f)
+{
+    const unsigned link = index_of(pf, f) + 1;
+    uint16_t *at = loc_bucket(pf, f->kind & PF_KIND_KEY, f->raddr, f->rport, f->lport);
+    while (*at != link && *at != 0) {
+        at = &pf->flow[*at - 1].next_loc;
+    }
+    *at = f->next_loc;
+}
+
+void pf_flow_end(struct pf *pf, struct pf_flow *f)
+{
+    struct pf_lease *lease = lease_of(pf, f);
+    if (lease != NULL && class_of(f) == PF_CLASS_PHONE_PROTECTED) {
+        lease->protected_flows--;
+    }
+    unlink_ext(pf, f);
+    unlink_loc(pf, f);
+    pf_map_put(pf, f->kind & PF_KIND_KEY, f->lport);
+    if (is_claim(f->kind)) {
+        for (unsigned i = 0; i < PF_CLAIM_FLOWS; i++) {
+            if (pf->claims[i] == index_of(pf, f) + 1) {
+                pf->claims[i] = 0;
+            }
+        }
+    }
+    set_class(pf, f, PF_CLASS_FREE);
+}
+
+/* All flows with one peer: a lease that ends. */
+int pf_flows_end_of(struct pf *pf, unsigned peer)
+{
+    int ended = 0;
+    for (unsigned i = 0; i < PF_FLOWS; i++) {
+        struct pf_flow *f = &pf->flow[i];
+        if (class_of(f) == PF_CLASS_FREE || f->peer != peer) {
+            continue;
+        }
+        pf_tcp_reset_speaker(pf, f);
+        pf_flow_end(pf, f);
+        pf_count(pf, PF_C_flows_ended);
+        ended++;
+    }
+    return ended;
+}
+
+void pf_flows_end_speaker(struct pf *pf)
+{
+    for (unsigned i = 0; i < PF_FLOWS; i++) {
+        struct pf_flow *f = &pf->flow[i];
+        if (class_of(f) == PF_CLASS_FREE || (f->kind & PF_KIND_SPEAKER) == 0) {
+            continue;
+        }
+        pf_tcp_reset_speaker(pf, f);
+        pf_flow_end(pf, f);
+        pf_count(pf, PF_C_flows_ended);
+    }
+}
+
+void pf_flows_sweep(struct pf *pf)
+{
+    for (unsigned n = 0; n < PF_SWEEP; n++) {
+        struct pf_flow *f = &pf->flow[pf->sweep];
+        pf->sweep = (uint16_t)((pf->sweep + 1) % PF_FLOWS);
+        if (class_of(f) != PF_CLASS_FREE) {
+            (void)alive(pf, f);
+        }
+    }
+}
+
+bool pf_flow_get(struct pf *pf, size_t i, struct pf_flow_info *info, uint32_t now_ms)
+{
+    static const uint8_t number[PF_PROTO_COUNT] = {PF_IPPROTO_TCP, PF_IPPROTO_UDP, PF_IPPROTO_ICMP};
+    pf->now = now_ms;
+    const struct pf_flow *f = &pf->flow[i];
+    if (class_of(f) == PF_CLASS_FREE || pf_flow_expired(pf, f)) {
+        return false;
+    }
+    info->proto = number[f->kind & PF_KIND_PROTO];
+    info->owner = (f->kind & PF_KIND_SPEAKER) != 0 ? PF_OWNER_SPEAKER : PF_OWNER_HOST;
+    info->state = 1;
+    if ((f->kind & PF_KIND_PROTO) == PF_TCP) {
+        const bool closing = (f->state & (PF_T_RST | PF_T_BOTH_FIN)) != 0;
+        info->state = closing ? 2 : (f->state & PF_T_OPEN) != 0 ? 1 : 0;
+    }
+    info->remote_addr = f->raddr;
+    info->remote_port = f->rport;
+    info->local_port = f->lport;
+    info->external_port = f->eport;
+    info->idle_s = ((uint32_t)(uint16_t)(pf_steps(now_ms) - f->seen) << 10) / 1000;
+    return true;
+}
+
+bool pf_flow_mac(struct pf *pf, enum pf_proto proto, uint32_t raddr, uint16_t rport, uint16_t lport, uint8_t mac[6],
+                 uint32_t now_ms)
+{
+    pf->now = now_ms;
+    const struct pf_flow *f = pf_flow_out(pf, pf_kind_key(proto, PF_OWNER_HOST), raddr, rport, lport);
+    if (f == NULL || !is_claim(f->kind) || !pf_on_link(pf, raddr)) {
+        return false;
+    }
+    const struct pf_peer *router = &pf->peer[PF_PEER_ROUTER];
+    if (router->state == PF_PEER_KNOWN && raddr != router->addr && memcmp(router->mac, f->u.mac, 6) == 0) {
+        return false; /* the router answers for others: that MAC is nobody's own */
+    }
+    memcpy(mac, f->u.mac, 6);
+    return true;
+}

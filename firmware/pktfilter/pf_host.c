@@ -1,0 +1,129 @@
+/* Rules for frames from the host: its own traffic to the uplink, and to the speaker under its alias. */
+#include "pf_core.h"
+
+enum { IGMP_HEADER = 24, MIN_IGMP = PF_ETH + 20 + 8 };
+
+/* The host's membership reports, so that switches send it the groups: the one thing that may carry an IP option. */
+static bool is_igmp(const struct pf *pf, const uint8_t *frame, size_t len)
+{
+    return len >= MIN_IGMP && (frame[PF_O_VERSION] == 0x45 || frame[PF_O_VERSION] == 0x46) &&
+           frame[PF_O_PROTO] == PF_IPPROTO_IGMP && rd32(frame + PF_O_SRC) == pf->cfg.addr && pf->cfg.addr != 0 &&
+           pf_is_multicast(rd32(frame + PF_O_DST));
+}
+
+static enum pf_counter pass(struct pf *pf, const struct pf_pkt *p)
+{
+    pf->out(pf->ctx, PF_UPLINK, p->frame, p->len);
+    return PF_C_pass_host_uplink;
+}
+
+static enum pf_counter tracked(struct pf *pf, struct pf_pkt *p)
+{
+    enum pf_counter c = PF_C_none;
+    struct pf_flow *f = pf_flow_out(pf, pf_kind_key(p->proto, PF_OWNER_HOST), p->dst, p->dport, p->sport);
+    if (f != NULL && p->proto == PF_TCP && pf_tcp_opens_anew(f, p->flags, PF_FROM_OWNER)) {
+        pf_flow_end(pf, f);
+        f = NULL;
+    }
+    if (f == NULL) {
+        if (p->proto == PF_TCP && (p->flags & (PF_SYN | PF_ACK | PF_RST | PF_FIN)) != PF_SYN) {
+            return PF_C_drop_no_flow;
+        }
+        f = pf_flow_new(pf, p->proto, p->dst, p->dport, p->sport, PF_NO_PEER, &c);
+        if (f == NULL) {
+            return c;
+        }
+    }
+    return pf_forward_out(pf, p, f);
+}
+
+static enum pf_counter ip_to_uplink(struct pf *pf, uint8_t *frame, size_t len)
+{
+    struct pf_pkt p;
+    if (is_igmp(pf, frame, len)) {
+        pf->out(pf->ctx, PF_UPLINK, frame, len);
+        return PF_C_pass_host_uplink;
+    }
+    const enum pf_counter c = pf_parse(&p, frame, len);
+    if (c != PF_C_none) {
+        return c;
+    }
+    if (pf_dhcp_is_request(&p)) {
+        pf->dhcp_asked = true;
+        pf->dhcp_asked_time = pf->now;
+        return pass(pf, &p);
+    }
+    if (pf->cfg.addr == 0) {
+        return PF_C_drop_no_uplink;
+    }
+    if (p.src != pf->cfg.addr) {
+        return PF_C_drop_source_address;
+    }
+    if (mac_is_group(frame) || pf_is_multicast(p.dst)) {
+        return PF_C_drop_multicast;
+    }
+    if (p.proto == PF_ICMP && p.flags == 0) {
+        return pass(pf, &p);
+    }
+    if (p.proto == PF_ICMP && p.flags != 8) {
+        return pf_icmp_is_error(p.flags) ? pf_icmp_error_out(pf, &p, PF_OWNER_HOST) : PF_C_drop_icmp_type;
+    }
+    return tracked(pf, &p);
+}
+
+enum pf_counter pf_from_host_uplink(struct pf *pf, uint8_t *frame, size_t len)
+{
+    if (!mac_eq(frame + 6, pf->cfg.uplink_mac)) {
+        return PF_C_drop_source_mac;
+    }
+    switch (be16(frame + PF_O_TYPE)) {
+    case 0x0800:
+        return ip_to_uplink(pf, frame, len);
+    case 0x0806:
+        return pf_arp_host_uplink(pf, frame, len);
+    case 0x86dd:
+        return PF_C_drop_ipv6;
+    default:
+        return PF_C_drop_ethertype;
+    }
+}
+
+static enum pf_counter ip_to_segment(struct pf *pf, uint8_t *frame, size_t len)
+{
+    struct pf_pkt p;
+    const enum pf_counter c = pf_parse(&p, frame, len);
+    if (c != PF_C_none) {
+        return c;
+    }
+    if (!pf->speaker_known) {
+        return PF_C_drop_no_speaker;
+    }
+    if (p.src != pf->cfg.host_addr) {
+        return PF_C_drop_source_address;
+    }
+    if (p.dst != pf->cfg.alias || mac_is_group(frame)) {
+        return PF_C_drop_multicast;
+    }
+    if (p.proto == PF_ICMP && pf_icmp_is_error(p.flags)) {
+        const enum pf_counter inner = pf_icmp_error_alias(&p, pf->cfg.alias, pf->cfg.speaker_addr, 0);
+        if (inner != PF_C_none) {
+            return inner;
+        }
+    }
+    pf_rewrite_dst(&p, pf->cfg.speaker_addr, p.dport);
+    return pf_to_speaker(pf, frame, p.len, PF_C_pass_host_speaker);
+}
+
+enum pf_counter pf_from_host_segment(struct pf *pf, uint8_t *frame, size_t len)
+{
+    switch (be16(frame + PF_O_TYPE)) {
+    case 0x0800:
+        return ip_to_segment(pf, frame, len);
+    case 0x0806:
+        return pf_arp_host_segment(pf, frame, len);
+    case 0x86dd:
+        return PF_C_drop_ipv6;
+    default:
+        return PF_C_drop_ethertype;
+    }
+}

@@ -1,0 +1,223 @@
+/* IPv4 packets: are they sound, and how are they rewritten. */
+#include "pf_core.h"
+
+uint32_t pf_sum(const uint8_t *p, size_t len, uint32_t sum)
+{
+    size_t i = 0;
+    for (; i + 2 <= len; i += 2) {
+        sum += rd16(p + i);
+    }
+    if (i < len) {
+        const uint8_t last[2] = {p[i], 0};
+        uint16_t v;
+        memcpy(&v, last, 2);
+        sum += v;
+    }
+    return sum;
+}
+
+/* Pseudo header (RFC 793, 768) of a frame whose IP header is right. */
+static uint32_t sum_pseudo(const uint8_t *frame, uint32_t l4_len)
+{
+    return pf_sum(frame + PF_O_SRC, 8, 0) + pf_wire16(frame[PF_O_PROTO]) + pf_wire16((uint16_t)l4_len);
+}
+
+static enum pf_counter parse_tcp(struct pf_pkt *p)
+{
+    if (p->l4_len < 20) {
+        return PF_C_drop_l4_length;
+    }
+    const uint32_t header = (uint32_t)(p->l4[PF_TCP_OFFSET] >> 4) * 4;
+    if (header < 20 || header > p->l4_len) {
+        return PF_C_drop_l4_length;
+    }
+    p->flags = p->l4[PF_TCP_FLAGS];
+    if (!pf_tcp_flags_ok(p->flags)) {
+        return PF_C_drop_tcp_flags;
+    }
+    return PF_C_none;
+}
+
+static enum pf_counter parse_icmp(struct pf_pkt *p)
+{
+    if (p->l4_len < 8) {
+        return PF_C_drop_l4_length;
+    }
+    if (sum_fold(pf_sum(p->l4, p->l4_len, 0)) != 0xffff) {
+        return PF_C_drop_icmp_checksum;
+    }
+    /* An echo's identifier stands for the asking side's port. */
+    p->proto = PF_ICMP;
+    p->flags = p->l4[0];
+    const uint16_t id = rd16(p->l4 + PF_ICMP_ID);
+    p->sport = p->flags == 8 ? id : 0;
+    p->dport = p->flags == 0 ? id : 0;
+    return PF_C_none;
+}
+
+static enum pf_counter parse_l4(struct pf_pkt *p)
+{
+    switch (p->frame[PF_O_PROTO]) {
+    case PF_IPPROTO_TCP:
+        p->proto = PF_TCP;
+        break;
+    case PF_IPPROTO_UDP:
+        p->proto = PF_UDP;
+        break;
+    case PF_IPPROTO_ICMP:
+        return parse_icmp(p);
+    default:
+        return PF_C_drop_protocol;
+    }
+    if (p->l4_len < 8) {
+        return PF_C_drop_l4_length;
+    }
+    p->sport = rd16(p->l4);
+    p->dport = rd16(p->l4 + 2);
+    if (p->proto == PF_TCP) {
+        return parse_tcp(p);
+    }
+    return be16(p->l4 + PF_UDP_LEN) == p->l4_len ? PF_C_none : PF_C_drop_l4_length;
+}
+
+enum pf_counter pf_parse(struct pf_pkt *p, uint8_t *frame, size_t len)
+{
+    if (len < PF_L4) {
+        return PF_C_drop_short;
+    }
+    if (frame[PF_O_VERSION] != 0x45) {
+        return frame[PF_O_VERSION] > 0x45 && frame[PF_O_VERSION] <= 0x4f ? PF_C_drop_ip_options : PF_C_drop_ip_header;
+    }
+    const uint32_t total = be16(frame + PF_O_TOTAL);
+    if (total < PF_IP || total > len - PF_ETH) {
+        return PF_C_drop_ip_length;
+    }
+    uint32_t sum = 0;
+    for (unsigned i = PF_ETH; i < PF_L4; i += 2) {
+        sum += rd16(frame + i);
+    }
+    if (sum_fold(sum) != 0xffff) {
+        return PF_C_drop_ip_checksum;
+    }
+    if ((rd16(frame + PF_O_FRAG) & pf_wire16(0xbfff)) != 0) { /* all but DF: reserved bit, MF, offset */
+        return PF_C_drop_fragment;
+    }
+    p->frame = frame;
+    p->l4 = frame + PF_L4;
+    p->len = total + PF_ETH;
+    p->l4_len = total - PF_IP;
+    p->src = rd32(frame + PF_O_SRC);
+    p->dst = rd32(frame + PF_O_DST);
+    p->flags = 0;
+    return parse_l4(p);
+}
+
+/* Sources that nobody on the uplink may have: ours, the segment's, and those that are no host's at all. */
+bool pf_source_is_sane(const struct pf *pf, uint32_t src)
+{
+    const uint32_t a = pf_host32(src);
+    const uint32_t host_part = ~pf_host32(pf->cfg.mask);
+    if (src == pf->cfg.addr || src == pf->cfg.host_addr || src == pf->cfg.alias) {
+        return false;
+    }
+    if ((a >> 8) == (pf_host32(pf->cfg.host_addr) >> 8)) { /* the segment is a /24 */
+        return false;
+    }
+    if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000) {
+        return false;
+    }
+    /* Network and broadcast address of the uplink's subnet; /31 and /32 have neither. */
+    return !(host_part > 1 && pf_on_link(pf, src) && ((a & host_part) == host_part || (a & host_part) == 0));
+}
+
+static void adjust_l4(struct pf_pkt *p, uint32_t addr_change, uint32_t port_change)
+{
+    uint8_t *sum = p->l4 + PF_TCP_SUM;
+    uint32_t change = addr_change + port_change;
+    if (p->proto == PF_UDP) {
+        sum = p->l4 + PF_UDP_SUM;
+        if (rd16(sum) == 0) {
+            return; /* none was sent */
+        }
+    } else if (p->proto == PF_ICMP) {
+        sum = p->l4 + PF_ICMP_SUM;
+        change = port_change; /* no pseudo header */
+        if (change == 0) {
+            return;
+        }
+    }
+    sum_adjust(sum, change);
+    if (p->proto == PF_UDP && rd16(sum) == 0) {
+        wr16(sum, 0xffff);
+    }
+}
+
+static void rewrite(struct pf_pkt *p, unsigned addr_at, uint32_t addr, unsigned port_at, uint16_t old_port, uint16_t port)
+{
+    const uint32_t old = rd32(p->frame + addr_at);
+    uint32_t addr_change = 0;
+    uint32_t port_change = 0;
+    if (old != addr) {
+        addr_change = sum_change32(old, addr);
+        wr32(p->frame + addr_at, addr);
+        sum_adjust(p->frame + PF_O_SUM, addr_change);
+    }
+    if (old_port != port) {
+        port_change = sum_change16(old_port, port);
+        wr16(p->l4 + (p->proto == PF_ICMP ? PF_ICMP_ID : port_at), port);
+    }
+    if (addr_change + port_change != 0) {
+        adjust_l4(p, addr_change, port_change);
+    }
+}
+
+void pf_rewrite_src(struct pf_pkt *p, uint32_t addr, uint16_t port)
+{
+    rewrite(p, PF_O_SRC, addr, 0, p->sport, port);
+    p->src = addr;
+    p->sport = port;
+}
+
+void pf_rewrite_dst(struct pf_pkt *p, uint32_t addr, uint16_t port)
+{
+    rewrite(p, PF_O_DST, addr, 2, p->dport, port);
+    p->dst = addr;
+    p->dport = port;
+}
+
+void pf_ttl_down(uint8_t *frame)
+{
+    const uint16_t old = rd16(frame + PF_O_TTL);
+    frame[PF_O_TTL]--;
+    sum_adjust(frame + PF_O_SUM, sum_change16(old, rd16(frame + PF_O_TTL)));
+}
+
+/* Ethernet type and IP header for a packet of the filter's own. The MACs are the sender's work. */
+void pf_build_ip(uint8_t *frame, unsigned proto, uint32_t src, uint32_t dst, uint32_t l4_len)
+{
+    put_be16(frame + PF_O_TYPE, 0x0800);
+    memset(frame + PF_ETH, 0, PF_IP);
+    frame[PF_O_VERSION] = 0x45;
+    put_be16(frame + PF_O_TOTAL, PF_IP + l4_len);
+    frame[PF_O_TTL] = 64;
+    frame[PF_O_PROTO] = (uint8_t)proto;
+    wr32(frame + PF_O_SRC, src);
+    wr32(frame + PF_O_DST, dst);
+    wr16(frame + PF_O_SUM, (uint16_t)~sum_fold(pf_sum(frame + PF_ETH, PF_IP, 0)));
+}
+
+/* Checksum of a TCP, UDP or ICMP packet of the filter's own. */
+void pf_sum_l4(uint8_t *frame)
+{
+    const uint32_t l4_len = be16(frame + PF_O_TOTAL) - PF_IP;
+    const unsigned proto = frame[PF_O_PROTO];
+    uint8_t *l4 = frame + PF_L4;
+    uint8_t *field = l4 + (proto == PF_IPPROTO_TCP ? PF_TCP_SUM : proto == PF_IPPROTO_UDP ? PF_UDP_SUM : PF_ICMP_SUM);
+    wr16(field, 0);
+    const uint32_t start = proto == PF_IPPROTO_ICMP ? 0 : sum_pseudo(frame, l4_len);
+    uint16_t sum = (uint16_t)~sum_fold(pf_sum(l4, l4_len, start));
+    if (proto == PF_IPPROTO_UDP && sum == 0) {
+        sum = 0xffff;
+    }
+    wr16(field, sum);
+}

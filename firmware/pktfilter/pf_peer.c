@@ -1,0 +1,160 @@
+/*
+ * Next hops on the uplink. The speaker's frames leave by MACs that the filter knows itself: a lease's own, or one that
+ * answered the filter's own question. First answer wins; nothing unasked is believed.
+ */
+#include "pf_core.h"
+
+static bool is_known(const struct pf_peer *peer)
+{
+    return peer->state == PF_PEER_KNOWN || peer->state == PF_PEER_PINNED;
+}
+
+static void set_addr(struct pf *pf, unsigned i, uint32_t addr)
+{
+    struct pf_peer *peer = &pf->peer[i];
+    if (peer->addr != addr) {
+        pf_peer_forget(pf, i);
+        peer->addr = addr;
+    }
+}
+
+void pf_peers_configure(struct pf *pf)
+{
+    const struct pf_config *cfg = &pf->cfg;
+    set_addr(pf, PF_PEER_ROUTER, cfg->router);
+    for (unsigned i = 0; i < PF_DNS; i++) {
+        set_addr(pf, PF_PEER_DNS + i, cfg->dns[i]);
+        struct pf_peer *peer = &pf->peer[PF_PEER_DNS + i];
+        if (peer->addr == cfg->router || !pf_on_link(pf, peer->addr)) {
+            peer->state = PF_PEER_ROUTED;
+        } else if (peer->state == PF_PEER_ROUTED) {
+            peer->state = PF_PEER_EMPTY;
+        }
+    }
+}
+
+/* Forgets a MAC, the address, and the frames that wait for it. */
+void pf_peer_forget(struct pf *pf, unsigned peer)
+{
+    memset(&pf->peer[peer], 0, sizeof(pf->peer[peer]));
+    for (unsigned i = 0; i < PF_PENDING; i++) {
+        if (pf->pending[i].len != 0 && pf->pending[i].peer == peer) {
+            pf->pending[i].len = 0;
+            pf_count(pf, PF_C_drop_no_neighbour);
+        }
+    }
+}
+
+/* The place of a destination: a lease, the router, a DNS server; for all that is not on the link, the router's. */
+unsigned pf_peer_of(struct pf *pf, uint32_t dst)
+{
+    const int lease = pf_lease_find(pf, dst);
+    if (lease >= 0) {
+        return (unsigned)PF_PEER_LEASE + (unsigned)lease;
+    }
+    if (dst == pf->cfg.router) {
+        return PF_PEER_ROUTER;
+    }
+    for (unsigned i = 0; i < PF_DNS; i++) {
+        if (pf->cfg.dns[i] == dst && dst != 0) {
+            return PF_PEER_DNS + i;
+        }
+    }
+    return pf_on_link(pf, dst) ? PF_NO_PEER : PF_PEER_ROUTER;
+}
+
+/* The place that holds an address on the link, for ARP. */
+unsigned pf_peer_find(struct pf *pf, uint32_t addr)
+{
+    const unsigned peer = addr == 0 ? PF_NO_PEER : pf_peer_of(pf, addr);
+    return peer == PF_NO_PEER || pf->peer[peer].addr != addr ? PF_NO_PEER : peer;
+}
+
+static void ask(struct pf *pf, struct pf_peer *peer)
+{
+    peer->time = pf->now;
+    peer->tries++;
+    pf_arp_ask(pf, peer, peer->state != PF_PEER_KNOWN);
+}
+
+static enum pf_counter keep(struct pf *pf, unsigned via, const uint8_t *frame, uint32_t len)
+{
+    struct pf_peer *peer = &pf->peer[via];
+    struct pf_pending *place = NULL;
+    unsigned own = 0;
+    for (unsigned i = 0; i < PF_PENDING; i++) {
+        if (pf->pending[i].len == 0) {
+            place = &pf->pending[i];
+        } else if (pf->pending[i].peer == via) {
+            own++;
+        }
+    }
+    if (peer->tries == 0) {
+        ask(pf, peer);
+    }
+    if (place == NULL || own >= (PF_PENDING + 1) / 2) { /* one silent neighbour does not take all places */
+        return PF_C_drop_pending_full;
+    }
+    place->len = (uint16_t)len;
+    place->peer = (uint8_t)via;
+    memcpy(place->frame, frame, len);
+    return PF_C_frames_pending;
+}
+
+/* Sends a frame to a peer by the uplink, or keeps it until the peer's MAC is known. */
+enum pf_counter pf_peer_send(struct pf *pf, unsigned peer, uint8_t *frame, uint32_t len, enum pf_counter passed)
+{
+    const unsigned via = pf->peer[peer].state == PF_PEER_ROUTED ? (unsigned)PF_PEER_ROUTER : peer;
+    const struct pf_peer *to = &pf->peer[via];
+    mac_copy(frame + 6, pf->cfg.uplink_mac);
+    if (!is_known(to)) {
+        return to->addr == 0 ? PF_C_drop_no_neighbour : keep(pf, via, frame, len);
+    }
+    mac_copy(frame, to->mac);
+    pf->out(pf->ctx, PF_UPLINK, frame, len);
+    return passed;
+}
+
+/* An answer to the filter's own question. */
+void pf_peer_answer(struct pf *pf, unsigned i, const uint8_t *mac)
+{
+    struct pf_peer *peer = &pf->peer[i];
+    memcpy(peer->mac, mac, 6);
+    peer->state = PF_PEER_KNOWN;
+    peer->tries = 0;
+    peer->time = pf->now;
+    for (unsigned n = 0; n < PF_PENDING; n++) {
+        struct pf_pending *p = &pf->pending[n];
+        if (p->len != 0 && p->peer == i) {
+            const uint32_t len = p->len;
+            p->len = 0;
+            mac_copy(p->frame, peer->mac);
+            pf->out(pf->ctx, PF_UPLINK, p->frame, len);
+        }
+    }
+}
+
+static void give_up(struct pf *pf, unsigned i)
+{
+    const uint32_t addr = pf->peer[i].addr;
+    pf_peer_forget(pf, i);
+    pf->peer[i].addr = addr;
+}
+
+void pf_peers_tick(struct pf *pf)
+{
+    for (unsigned i = 0; i < PF_PEERS; i++) {
+        struct pf_peer *peer = &pf->peer[i];
+        const uint32_t passed = pf->now - peer->time;
+        if (peer->state != PF_PEER_EMPTY && peer->state != PF_PEER_KNOWN) {
+            continue;
+        }
+        if (peer->tries >= PF_ARP_TRIES && passed >= PF_ARP_RETRY_MS) {
+            give_up(pf, i);
+        } else if (peer->tries > 0 && passed >= PF_ARP_RETRY_MS) {
+            ask(pf, peer);
+        } else if (peer->tries == 0 && peer->state == PF_PEER_KNOWN && passed >= PF_ARP_FRESH_MS) {
+            ask(pf, peer);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+/*
+ * Discovery. Of all group traffic only this passes: an SSDP search or mDNS query of a leased phone goes to the speaker,
+ * an SSDP notification or mDNS answer of the speaker goes to each leased phone, by unicast.
+ */
+#include "pf_core.h"
+
+enum { UDP_HEADER = 8, DNS_HEADER = 12 };
+
+enum group { OTHER, SSDP, MDNS };
+
+static enum group group_of(const struct pf_pkt *p)
+{
+    const uint32_t dst = pf_host32(p->dst);
+    if (p->proto != PF_UDP) {
+        return OTHER;
+    }
+    if ((dst == 0xeffffffa || dst == 0xffffffff) && p->dport == pf_wire16(1900)) { /* 239.255.255.250, or broadcast */
+        return SSDP;
+    }
+    return dst == 0xe00000fb && p->dport == pf_wire16(5353) ? MDNS : OTHER; /* 224.0.0.251 */
+}
+
+static bool starts_with(const struct pf_pkt *p, const char *text, size_t len)
+{
+    return p->l4_len >= UDP_HEADER + len && memcmp(p->l4 + UDP_HEADER, text, len) == 0;
+}
+
+/* A DNS message with at least a header; its QR bit says answer. Opcode 0 only (RFC 6762, 18.3). */
+static bool is_dns(const struct pf_pkt *p, bool answer)
+{
+    if (p->l4_len < UDP_HEADER + DNS_HEADER) {
+        return false;
+    }
+    const uint8_t flags = p->l4[UDP_HEADER + 2];
+    return (flags & 0x78) == 0 && ((flags & 0x80) != 0) == answer;
+}
+
+bool pf_relay_is_group(const struct pf_pkt *p)
+{
+    return group_of(p) != OTHER;
+}
+
+/* From the uplink. */
+enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p)
+{
+    static const char search[] = "M-SEARCH * HTTP/1.1\r\n";
+    const enum group group = group_of(p);
+    if (group == OTHER) {
+        return PF_C_drop_multicast;
+    }
+    const int lease = pf_lease_find(pf, p->src);
+    const enum pf_counter c = pf_lease_check(pf, lease, p->frame + 6);
+    if (c != PF_C_none) {
+        return c;
+    }
+    if (group == SSDP ? !starts_with(p, search, sizeof(search) - 1) : !is_dns(p, false)) {
+        return PF_C_drop_search_bad;
+    }
+    if (!pf->speaker_known) {
+        return PF_C_drop_no_speaker;
+    }
+    if (!pf_rate(&pf->lease[lease].search, PF_RATE_SEARCH, PF_BURST_SEARCH, pf->now)) {
+        return PF_C_drop_rate_search;
+    }
+    pf->lease[lease].seen = pf->now;
+    return pf_to_speaker(pf, p->frame, p->len, PF_C_relay_search);
+}
+
+/* From the segment. */
+enum pf_counter pf_relay_notify(struct pf *pf, struct pf_pkt *p)
+{
+    static const char notify[] = "NOTIFY * HTTP/1.1\r\n";
+    const enum group group = group_of(p);
+    if (group == OTHER) {
+        return PF_C_drop_multicast;
+    }
+    if (group == SSDP ? !starts_with(p, notify, sizeof(notify) - 1) : !is_dns(p, true)) {
+        return PF_C_drop_multicast;
+    }
+    if (!pf_rate(&pf->notify, PF_RATE_NOTIFY, PF_BURST_NOTIFY, pf->now)) {
+        return PF_C_drop_rate_notify;
+    }
+    enum pf_counter result = PF_C_drop_no_lease;
+    pf_rewrite_src(p, pf->cfg.addr, p->sport);
+    for (unsigned i = 0; i < PF_LEASES; i++) {
+        const unsigned peer = (unsigned)PF_PEER_LEASE + i;
+        if (pf->lease[i].used == 0 || pf_lease_over(pf, (int)i)) {
+            continue;
+        }
+        if (group == MDNS && pf->peer[peer].state == PF_PEER_ROUTED) {
+            continue; /* mDNS is for the link only */
+        }
+        if (group == SSDP) {
+            pf_rewrite_dst(p, pf->peer[peer].addr, p->dport);
+        } /* an mDNS answer keeps its group: one to a unicast address nobody asked for is ignored (RFC 6762, 6) */
+        (void)pf_peer_send(pf, peer, p->frame, p->len, PF_C_relay_notify);
+        result = PF_C_relay_notify;
+    }
+    return result;
+}

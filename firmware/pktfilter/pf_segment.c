@@ -1,0 +1,152 @@
+/* Rules for frames from the segment: what the speaker may do. */
+#include "pf_core.h"
+
+static bool in_net(uint32_t a, uint32_t net, unsigned bits)
+{
+    return (a ^ net) >> (32 - bits) == 0;
+}
+
+static bool is_local(const struct pf *pf, uint32_t dst)
+{
+    const uint32_t a = pf_host32(dst);
+    return in_net(a, 0x0a000000, 8) || in_net(a, 0xac100000, 12) || in_net(a, 0xc0a80000, 16) || in_net(a, 0xa9fe0000, 16) ||
+           pf_on_link(pf, dst);
+}
+
+/* Telnet and mail: what a taken-over device is used for. */
+static bool is_barred(unsigned proto, uint16_t dport)
+{
+    static const uint16_t barred[] = {23, 25, 465, 587, 2323, 2525};
+    for (unsigned i = 0; i < sizeof(barred) / sizeof(barred[0]); i++) {
+        if (proto == PF_TCP && dport == pf_wire16(barred[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* May the speaker open a flow to there, and by which peer does it leave? */
+static enum pf_counter egress(struct pf *pf, const struct pf_pkt *p, unsigned *peer)
+{
+    const uint32_t a = pf_host32(p->dst);
+    if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000 || p->dst == pf->cfg.addr) {
+        return PF_C_drop_egress_address;
+    }
+    *peer = pf_peer_of(pf, p->dst);
+    const bool phone = *peer != PF_NO_PEER && *peer >= PF_PEER_LEASE;
+    const bool named = *peer != PF_NO_PEER && pf->peer[*peer].addr == p->dst;
+    if (!named && is_local(pf, p->dst)) {
+        return PF_C_drop_egress_local;
+    }
+    if (is_barred(p->proto, p->dport)) {
+        return PF_C_drop_egress_port;
+    }
+    if (phone) {
+        return pf_rate(&pf->callback, PF_RATE_CALLBACK, PF_BURST_CALLBACK, pf->now) ? PF_C_none : PF_C_drop_rate_callback;
+    }
+    return pf_rate(&pf->egress, PF_RATE_EGRESS, PF_BURST_EGRESS, pf->now) ? PF_C_none : PF_C_drop_rate_egress;
+}
+
+static enum pf_counter open_flow(struct pf *pf, struct pf_pkt *p)
+{
+    unsigned peer = PF_NO_PEER;
+    enum pf_counter c = egress(pf, p, &peer);
+    if (c != PF_C_none) {
+        return c;
+    }
+    struct pf_flow *f = pf_flow_new(pf, p->proto | PF_KIND_SPEAKER, p->dst, p->dport, p->sport, peer, &c);
+    return f == NULL ? c : pf_forward_out(pf, p, f);
+}
+
+/* To the host, under the speaker's other name. Addresses only: each has its ports for itself. */
+static enum pf_counter to_host(struct pf *pf, struct pf_pkt *p)
+{
+    const bool opens = p->proto == PF_TCP && (p->flags & (PF_SYN | PF_ACK)) == PF_SYN;
+    if (opens && !pf_rate(&pf->egress, PF_RATE_EGRESS, PF_BURST_EGRESS, pf->now)) {
+        return PF_C_drop_rate_egress;
+    }
+    if (p->proto == PF_ICMP && pf_icmp_is_error(p->flags)) {
+        const enum pf_counter c = pf_icmp_error_alias(p, pf->cfg.speaker_addr, pf->cfg.alias, 1);
+        if (c != PF_C_none) {
+            return c;
+        }
+    } else if (p->proto == PF_ICMP && p->flags != 8 && p->flags != 0) {
+        return PF_C_drop_icmp_type;
+    }
+    pf_rewrite_src(p, pf->cfg.alias, p->sport);
+    pf->out(pf->ctx, PF_HOST_SEGMENT, p->frame, p->len);
+    return PF_C_pass_speaker_host;
+}
+
+static enum pf_counter to_uplink(struct pf *pf, struct pf_pkt *p)
+{
+    if (p->proto == PF_ICMP && p->flags != 8) {
+        return pf_icmp_is_error(p->flags) ? pf_icmp_error_out(pf, p, PF_OWNER_SPEAKER) : PF_C_drop_icmp_type;
+    }
+    struct pf_flow *f = pf_flow_out(pf, pf_kind_key(p->proto, PF_OWNER_SPEAKER), p->dst, p->dport, p->sport);
+    if (f != NULL && p->proto == PF_TCP && pf_tcp_opens_anew(f, p->flags, PF_FROM_OWNER)) {
+        pf_flow_end(pf, f);
+        f = NULL;
+    }
+    if (f != NULL) {
+        return pf_forward_out(pf, p, f);
+    }
+    if (p->proto == PF_TCP && (p->flags & (PF_SYN | PF_ACK | PF_RST | PF_FIN)) != PF_SYN) {
+        pf_tcp_refuse_speaker(pf, p);
+        return PF_C_drop_no_flow;
+    }
+    return open_flow(pf, p);
+}
+
+static enum pf_counter ip(struct pf *pf, uint8_t *frame, size_t len)
+{
+    struct pf_pkt p;
+    const enum pf_counter c = pf_parse(&p, frame, len);
+    if (c != PF_C_none) {
+        return c;
+    }
+    if (pf_dhcp_is_request(&p)) { /* from any address: also from one that the speaker had before */
+        return pf_dhcp_queue(pf, &p);
+    }
+    if (!pf->speaker_known) {
+        return PF_C_drop_no_speaker;
+    }
+    if (p.src != pf->cfg.speaker_addr || p.src == 0) {
+        return PF_C_drop_source_address;
+    }
+    if (!mac_is_group(frame) && !mac_eq(frame, pf->cfg.segment_mac)) {
+        return PF_C_drop_not_for_us;
+    }
+    if (!mac_is_group(frame) && p.dst == pf->cfg.host_addr) {
+        return to_host(pf, &p);
+    }
+    if (pf->cfg.addr == 0) {
+        return PF_C_drop_no_uplink;
+    }
+    if (pf_is_multicast(p.dst) || p.dst == 0xffffffff) {
+        return pf_relay_notify(pf, &p);
+    }
+    return mac_is_group(frame) ? PF_C_drop_multicast : to_uplink(pf, &p);
+}
+
+enum pf_counter pf_from_segment(struct pf *pf, uint8_t *frame, size_t len)
+{
+    const bool known = pf->speaker_known;
+    if (mac_is_group(frame + 6) || (known && !mac_eq(frame + 6, pf->speaker_mac))) {
+        pf->events |= PF_EVENT_SEGMENT_MAC;
+        return PF_C_drop_source_mac;
+    }
+    switch (be16(frame + PF_O_TYPE)) {
+    case 0x0800:
+        return ip(pf, frame, len);
+    case 0x0806:
+        return known ? pf_arp_segment(pf, frame, len) : PF_C_drop_no_speaker;
+    case 0x86dd:
+        return PF_C_drop_ipv6;
+    case 0x8100:
+    case 0x88a8:
+        return PF_C_drop_vlan;
+    default:
+        return PF_C_drop_ethertype;
+    }
+}

@@ -1,0 +1,203 @@
+/*
+ * TCP: which flags make sense, how far a connection is, and whether a segment can belong to it.
+ *
+ * A segment is plausible when its sequence number lies within a window of what its side has sent so far, and it
+ * acknowledges nothing that the other side has not sent (RFC 5961's idea, seen from the middle). The window is the
+ * largest that the receiver can announce, 65536 << its window scale. A RST ends the flow only when it hits the expected number exactly.
+ */
+#include "pf_core.h"
+
+enum { FLAGS_MASK = PF_FIN | PF_SYN | PF_RST | PF_ACK, NO_SCALE = 15, MAX_SCALE = 14 };
+
+bool pf_tcp_flags_ok(unsigned flags)
+{
+    /* one bit for each allowed combination of FIN, SYN, RST and ACK (ACK moved down to 8) */
+    const unsigned allowed = 1U << PF_SYN | 1U << PF_RST | 1U << 8 | 1U << (8 | PF_SYN) | 1U << (8 | PF_FIN) | 1U << (8 | PF_RST);
+    const unsigned f = (flags & 7) | ((flags & PF_ACK) >> 1);
+    return (allowed >> f & 1) != 0;
+}
+
+static unsigned scale_of(const struct pf_flow *f, unsigned side)
+{
+    return side == PF_FROM_REMOTE ? f->scale & 15U : f->scale >> 4;
+}
+
+/* The most that `side` can be sent before it acknowledges. */
+static uint32_t window_of(const struct pf_flow *f, unsigned side)
+{
+    return (uint32_t)65536 << scale_of(f, side);
+}
+
+static uint32_t header_of(const struct pf_pkt *p)
+{
+    return (uint32_t)(p->l4[PF_TCP_OFFSET] >> 4) * 4;
+}
+
+static unsigned scale_option(const struct pf_pkt *p)
+{
+    const uint32_t end = header_of(p);
+    uint32_t i = 20;
+    while (i < end && p->l4[i] != 0) {
+        if (p->l4[i] == 1) {
+            i++;
+            continue;
+        }
+        if (i + 1 >= end || p->l4[i + 1] < 2 || i + p->l4[i + 1] > end) {
+            break;
+        }
+        if (p->l4[i] == 3 && p->l4[i + 1] == 3) {
+            return p->l4[i + 2] < MAX_SCALE ? p->l4[i + 2] : MAX_SCALE;
+        }
+        i += p->l4[i + 1];
+    }
+    return NO_SCALE;
+}
+
+static enum pf_counter track_syn(struct pf_flow *f, const struct pf_pkt *p, unsigned from, uint32_t seq, uint32_t data)
+{
+    const unsigned other = from ^ 1U;
+    const unsigned mine = PF_T_SYN << from;
+    const uint32_t end = seq + 1 + data;
+    if ((f->state & PF_T_OPEN) != 0) {
+        return PF_C_none; /* the receiver challenges it (RFC 5961, 4); nothing changes here */
+    }
+    if ((f->state & mine) != 0 && (f->state & PF_T_SYN << other) != 0) {
+        return end == f->u.end[from] ? PF_C_none : PF_C_drop_tcp_window; /* sent again */
+    }
+    if ((f->state & PF_T_SYN << other) != 0) {
+        if ((p->flags & PF_ACK) != 0) {
+            const uint32_t short_of = f->u.end[other] - be32(p->l4 + PF_TCP_ACK); /* data sent with the SYN may be left out */
+            if (short_of > PF_FRAME_MAX) {
+                return PF_C_drop_tcp_window;
+            }
+        }
+    } else if ((p->flags & PF_ACK) != 0) {
+        return PF_C_drop_tcp_state;
+    }
+    const unsigned scale = scale_option(p);
+    f->scale = (uint8_t)(from == PF_FROM_REMOTE ? (f->scale & 0xf0U) | scale : (f->scale & 0x0fU) | scale << 4);
+    f->state |= (uint8_t)mine;
+    f->u.end[from] = end;
+    if ((f->state & PF_T_BOTH_SYN) == PF_T_BOTH_SYN && (scale_of(f, 0) == NO_SCALE || scale_of(f, 1) == NO_SCALE)) {
+        f->scale = 0; /* both or none (RFC 7323, 2.2) */
+    }
+    return PF_C_none;
+}
+
+static enum pf_counter track_rst(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned from, uint32_t seq)
+{
+    const unsigned other = from ^ 1U;
+    if ((f->state & PF_T_SYN << from) == 0) { /* the answer to a SYN */
+        if ((p->flags & PF_ACK) == 0 || be32(p->l4 + PF_TCP_ACK) != f->u.end[other]) {
+            return PF_C_drop_tcp_window;
+        }
+    } else if (seq != f->u.end[from]) {
+        /* plausible: the receiver decides (RFC 5961, 3.2: it challenges), and the flow stays */
+        const uint32_t w = window_of(f, other);
+        return seq - f->u.end[from] + w <= 2 * w ? PF_C_none : PF_C_drop_tcp_window;
+    }
+    f->state |= PF_T_RST;
+    pf_flow_classify(pf, f);
+    return PF_C_none;
+}
+
+/* Connections to the host: its own stack checks the numbers. */
+static enum pf_counter track_claim(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned from)
+{
+    const unsigned before = f->state;
+    if ((p->flags & PF_SYN) != 0) {
+        f->state |= (uint8_t)(PF_T_SYN << from);
+    } else if ((f->state & PF_T_BOTH_SYN) == PF_T_BOTH_SYN) {
+        f->state |= PF_T_OPEN;
+    }
+    if ((p->flags & PF_FIN) != 0) {
+        f->state |= (uint8_t)(PF_T_FIN << from);
+    }
+    if ((p->flags & PF_RST) != 0 && from == PF_FROM_OWNER) {
+        f->state |= PF_T_RST;
+    }
+    if (f->state != before) {
+        pf_flow_classify(pf, f);
+    }
+    return PF_C_none;
+}
+
+/* A segment of a known flow. PF_C_none: it may pass. */
+enum pf_counter pf_tcp_track(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned from)
+{
+    const unsigned other = from ^ 1U;
+    const unsigned flags = p->flags;
+    if ((f->kind & (PF_KIND_INBOUND | PF_KIND_SPEAKER)) == PF_KIND_INBOUND) {
+        return track_claim(pf, f, p, from);
+    }
+    const uint32_t seq = be32(p->l4 + PF_TCP_SEQ);
+    const uint32_t data = p->l4_len - header_of(p);
+    if ((flags & (PF_SYN | PF_RST)) != 0) {
+        return (flags & PF_RST) != 0 ? track_rst(pf, f, p, from, seq) : track_syn(f, p, from, seq, data);
+    }
+    if ((f->state & PF_T_BOTH_SYN) != PF_T_BOTH_SYN) {
+        return PF_C_drop_tcp_state;
+    }
+    const uint32_t end = seq + data + (flags & PF_FIN);
+    const uint32_t sent = f->u.end[from];
+    const uint32_t window = window_of(f, other);
+    if ((int32_t)(end - sent - window) > 0 || (int32_t)(seq - sent + window) < 0) {
+        return PF_C_drop_tcp_window;
+    }
+    if (f->u.end[other] - be32(p->l4 + PF_TCP_ACK) > 2 * window_of(f, from)) {
+        return PF_C_drop_tcp_window;
+    }
+    if ((int32_t)(end - sent) > 0) {
+        f->u.end[from] = end;
+    }
+    const unsigned state = f->state | PF_T_OPEN | ((flags & PF_FIN) != 0 ? (unsigned)PF_T_FIN << from : 0);
+    if (state != f->state) {
+        f->state = (uint8_t)state;
+        pf_flow_classify(pf, f);
+    }
+    return PF_C_none;
+}
+
+/* A SYN on a flow that has ended, from the side that opened it: a new connection from the same port. */
+bool pf_tcp_opens_anew(const struct pf_flow *f, unsigned flags, unsigned from)
+{
+    const bool over = (f->state & PF_T_RST) != 0 || (f->state & PF_T_BOTH_FIN) == PF_T_BOTH_FIN;
+    const unsigned opener = (f->kind & PF_KIND_INBOUND) != 0 ? PF_FROM_REMOTE : PF_FROM_OWNER;
+    return over && from == opener && (flags & FLAGS_MASK) == PF_SYN;
+}
+
+static void send_reset(struct pf *pf, uint32_t src, uint16_t sport, uint16_t dport, uint32_t seq)
+{
+    uint8_t *frame = pf->scratch;
+    uint8_t *tcp = frame + PF_L4;
+    if (!pf->speaker_known || !pf_rate(&pf->reset, PF_RATE_RESET, PF_BURST_RESET, pf->now)) {
+        return;
+    }
+    pf_build_ip(frame, PF_IPPROTO_TCP, src, pf->cfg.speaker_addr, 20);
+    memset(tcp, 0, 20);
+    wr16(tcp, sport);
+    wr16(tcp + 2, dport);
+    put_be32(tcp + PF_TCP_SEQ, seq);
+    tcp[PF_TCP_OFFSET] = 5 << 4;
+    tcp[PF_TCP_FLAGS] = PF_RST;
+    pf_sum_l4(frame);
+    (void)pf_to_speaker(pf, frame, PF_L4 + 20, PF_C_none);
+    pf_count(pf, PF_C_reset_sent);
+}
+
+/* Tells the speaker that a flow is over, in the name of its remote. */
+void pf_tcp_reset_speaker(struct pf *pf, const struct pf_flow *f)
+{
+    const unsigned asked = PF_KIND_PROTO | PF_KIND_SPEAKER;
+    if ((f->kind & asked) == (PF_TCP | PF_KIND_SPEAKER) && (f->state & (PF_T_SYN | PF_T_RST)) == PF_T_SYN) {
+        send_reset(pf, f->raddr, f->rport, f->lport, f->u.end[PF_FROM_REMOTE]);
+    }
+}
+
+/* A segment of the speaker that belongs to nothing: the answer that a host without that connection gives (RFC 9293, 3.10.7.1). */
+void pf_tcp_refuse_speaker(struct pf *pf, const struct pf_pkt *p)
+{
+    if ((p->flags & (PF_RST | PF_ACK)) == PF_ACK) {
+        send_reset(pf, p->dst, p->dport, p->sport, be32(p->l4 + PF_TCP_ACK));
+    }
+}

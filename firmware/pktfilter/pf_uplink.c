@@ -1,0 +1,159 @@
+/* Rules for frames from the uplink. */
+#include "pf_core.h"
+
+static bool is_service(const struct pf *pf, unsigned proto, uint16_t port)
+{
+    for (unsigned i = 0; i < pf->service_count; i++) {
+        if (pf->service[i].port == port && pf->service[i].proto == proto) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A phone opens a flow to an allowed service of the speaker. */
+static enum pf_counter open_service(struct pf *pf, struct pf_pkt *p)
+{
+    enum pf_counter c = PF_C_none;
+    const int lease = pf_lease_find(pf, p->src);
+    c = pf_lease_check(pf, lease, p->frame + 6);
+    if (c != PF_C_none) {
+        return c;
+    }
+    if (!pf->speaker_known) {
+        return PF_C_drop_no_speaker;
+    }
+    struct pf_flow *f = pf_flow_new(pf, p->proto | PF_KIND_SPEAKER | PF_KIND_INBOUND, p->src, p->sport, p->dport,
+                                    (unsigned)PF_PEER_LEASE + (unsigned)lease, &c);
+    return f == NULL ? c : pf_forward_in(pf, p, f);
+}
+
+/* Anybody opens a connection to the claim port of the host. */
+static enum pf_counter open_claim(struct pf *pf, struct pf_pkt *p)
+{
+    enum pf_counter c = PF_C_none;
+    struct pf_bucket *bucket = &pf->claim[pf_hash(pf, p->src, 0) % PF_CLAIM_BUCKETS];
+    if (!pf_rate(bucket, PF_RATE_CLAIM, PF_BURST_CLAIM, pf->now)) {
+        return PF_C_drop_rate_claim;
+    }
+    struct pf_flow *f = pf_flow_new(pf, PF_TCP | PF_KIND_INBOUND, p->src, p->sport, p->dport, PF_NO_PEER, &c);
+    if (f == NULL) {
+        return c;
+    }
+    memcpy(f->u.mac, p->frame + 6, 6);
+    return pf_forward_in(pf, p, f);
+}
+
+/* DHCP for the host, while it waits for an answer. */
+static enum pf_counter dhcp_to_host(struct pf *pf, const struct pf_pkt *p)
+{
+    if (!pf->dhcp_asked || pf->now - pf->dhcp_asked_time > PF_DHCP_ASKED_MS) {
+        return PF_C_drop_dhcp_unasked;
+    }
+    pf->out(pf->ctx, PF_HOST_UPLINK, p->frame, p->len);
+    return PF_C_pass_uplink_host;
+}
+
+static enum pf_counter icmp(struct pf *pf, struct pf_pkt *p)
+{
+    if (pf_icmp_is_error(p->flags)) {
+        return pf_icmp_error_in(pf, p);
+    }
+    if (p->flags == 0) {
+        struct pf_flow *f = pf_flow_in(pf, PF_ICMP, p->src, 0, p->dport);
+        return f != NULL ? pf_forward_in(pf, p, f) : PF_C_drop_no_flow;
+    }
+    if (p->flags != 8) {
+        return PF_C_drop_icmp_type;
+    }
+    if (!pf_rate(&pf->echo, PF_RATE_ECHO, PF_BURST_ECHO, pf->now)) {
+        return PF_C_drop_rate_echo;
+    }
+    pf->out(pf->ctx, PF_HOST_UPLINK, p->frame, p->len);
+    return PF_C_pass_uplink_host;
+}
+
+/* Belongs to no flow, and is for X. */
+static enum pf_counter unknown(struct pf *pf, struct pf_pkt *p)
+{
+    if (p->proto == PF_TCP && p->flags != PF_SYN && (p->flags & (PF_SYN | PF_ACK | PF_RST | PF_FIN)) != PF_SYN) {
+        return PF_C_drop_no_flow;
+    }
+    if (is_service(pf, p->proto, p->dport)) {
+        return open_service(pf, p);
+    }
+    if (p->proto == PF_TCP && p->dport == pf->cfg.claim_port && p->dport != 0) {
+        return open_claim(pf, p);
+    }
+    return PF_C_drop_no_rule;
+}
+
+static enum pf_counter ip_to_x(struct pf *pf, struct pf_pkt *p)
+{
+    if (p->proto != PF_ICMP) {
+        struct pf_flow *f = pf_flow_in(pf, p->proto, p->src, p->sport, p->dport);
+        if (f != NULL && p->proto == PF_TCP && pf_tcp_opens_anew(f, p->flags, PF_FROM_REMOTE)) {
+            pf_flow_end(pf, f);
+            f = NULL;
+        }
+        if (f != NULL) {
+            return pf_forward_in(pf, p, f);
+        }
+    }
+    if (!pf_source_is_sane(pf, p->src)) {
+        return PF_C_drop_source_address;
+    }
+    if (pf_dhcp_is_answer(p)) {
+        return dhcp_to_host(pf, p);
+    }
+    return p->proto == PF_ICMP ? icmp(pf, p) : unknown(pf, p);
+}
+
+static enum pf_counter ip(struct pf *pf, uint8_t *frame, size_t len)
+{
+    struct pf_pkt p;
+    const bool group = mac_is_group(frame);
+    const enum pf_counter c = pf_parse(&p, frame, len);
+    if (c != PF_C_none) {
+        return c;
+    }
+    if (p.dst == pf->cfg.addr && p.dst != 0 && !group) {
+        return ip_to_x(pf, &p);
+    }
+    if (!pf_source_is_sane(pf, p.src)) {
+        return PF_C_drop_source_address;
+    }
+    if (pf_dhcp_is_answer(&p)) { /* also to an address that the host is offered */
+        return dhcp_to_host(pf, &p);
+    }
+    if (pf->cfg.addr == 0) {
+        return PF_C_drop_no_uplink;
+    }
+    if (pf_is_multicast(p.dst) || p.dst == 0xffffffff) {
+        return pf_relay_search(pf, &p);
+    }
+    return group ? PF_C_drop_multicast : PF_C_drop_not_for_us;
+}
+
+enum pf_counter pf_from_uplink(struct pf *pf, uint8_t *frame, size_t len)
+{
+    if (!mac_eq(frame, pf->cfg.uplink_mac) && !mac_is_group(frame)) {
+        return PF_C_drop_not_for_us;
+    }
+    if (mac_is_group(frame + 6) || mac_eq(frame + 6, pf->cfg.uplink_mac)) {
+        return PF_C_drop_source_mac;
+    }
+    switch (be16(frame + PF_O_TYPE)) {
+    case 0x0800:
+        return ip(pf, frame, len);
+    case 0x0806:
+        return pf_arp_uplink(pf, frame, len);
+    case 0x86dd:
+        return PF_C_drop_ipv6;
+    case 0x8100:
+    case 0x88a8:
+        return PF_C_drop_vlan;
+    default:
+        return PF_C_drop_ethertype;
+    }
+}
