@@ -17,12 +17,12 @@
 #include "py/runtime.h"
 
 // host_tools/dorm/board.py knows these statuses, too.
-#define SIM_STATUS_RESET (3)
-#define SIM_STATUS_WATCHDOG (4)
+#define SIM_STATUS_RESET      (3)
+#define SIM_STATUS_WATCHDOG   (4)
 #define SIM_STATUS_SOFT_RESET (5)
 
 static mp_obj_t sim_exit(mp_obj_t status_in) {
-    _exit(mp_obj_get_int(status_in));
+    _exit((int)mp_obj_get_int(status_in));
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(sim_exit_obj, sim_exit);
@@ -109,7 +109,7 @@ static void *watch_thread(void *argument) {
 }
 
 static mp_obj_t sim_watch(mp_obj_t fd_in, mp_obj_t callback) {
-    int fd = mp_obj_get_int(fd_in);
+    int fd = (int)mp_obj_get_int(fd_in);
     pthread_mutex_lock(&watched.lock);
     watched.fd = fd;
     watched.callback = callback;

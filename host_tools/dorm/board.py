@@ -24,6 +24,10 @@ from dorm.namespaces import Namespace
 
 logger = logging.getLogger(__name__)
 
+BINARIES = {
+    "bumble": topology.SIM_BINARY,
+    "nimble": topology.SIM_BINARY.parent.with_name("sim-nimble") / topology.SIM_BINARY.name,
+}
 # Exit statuses of the process, boards/SIM/modsim.c, and what reset_cause() says after each.
 STATUS_RESET = 3
 STATUS_WATCHDOG = 4
@@ -44,6 +48,9 @@ _FRAME_LIMIT = 2048
 class Board:
     """One bridge. `namespaces` must hold the switch's, the bridge's and the speaker's (see topology).
 
+    `ble` is "bumble" (the Bluetooth is a driver of ours) or "nimble" (MicroPython's real stack); `binary`, where
+    given, is another build altogether. `environment` is added to the process's, `arguments` are what it runs.
+
     Public attributes: `air` (the Wi-Fi and the pins, a WifiAir), `flash` (a directory), `log` (the console, a file that
     grows), `boots` (how often it has started), `exit_status` (of the last process; None while one runs).
     """
@@ -53,17 +60,24 @@ class Board:
         namespaces: Mapping[str, Namespace],
         run_dir: Path,
         *,
-        binary: Path = topology.SIM_BINARY,
+        ble: str = "bumble",
+        binary: Path | None = None,
         environment: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = ("-m", "_boot"),
     ) -> None:
         self._namespaces = namespaces
-        self._binary = binary
-        self._environment = dict(environment or {})
+        self._binary = binary or BINARIES[ble]
         self._arguments = arguments
         self.flash = run_dir / "flash"
         self.log = run_dir / "log" / "bridge.log"
         self.air_directory = run_dir / "air"
+        self._environment = {
+            "PATH": "/usr/bin:/bin",
+            "SPEAKEASY_AIR": str(self.air_directory),
+            # Where MicroPython's own NimBLE finds its controller; nothing else looks there.
+            "MICROPYBTUART": str(self.air_directory / "hci.pty"),
+            **(environment or {}),
+        }
         self.air = wifi.WifiAir(
             switch=namespaces[topology.SWITCH],
             bridge=namespaces[topology.BRIDGE],
@@ -82,7 +96,8 @@ class Board:
     async def start(self) -> None:
         """Makes the TAP devices and the air, without power yet: see `power_on`. Raises DormError."""
         if not self._binary.is_file():
-            raise DormError(f"The simulated board is not built: {self._binary} is missing. Run `make sim`.")
+            more = " BLE=nimble MICROPYTHON_DIR=..." if self._binary == BINARIES["nimble"] else ""
+            raise DormError(f"The simulated board is not built: {self._binary} is missing. Run `make sim{more}`.")
         for directory in (self.flash, self.log.parent, self.air_directory):
             directory.mkdir(parents=True, exist_ok=True)
         self.flash.chmod(0o700)
@@ -160,12 +175,7 @@ class Board:
     async def _boot(self) -> None:
         self._drain()
         # Descriptors keep their numbers in the child.
-        env = {
-            "PATH": "/usr/bin:/bin",
-            "SPEAKEASY_TAPS": ",".join(str(fd) for fd in self._taps),
-            "SPEAKEASY_AIR": str(self.air_directory),
-            **self._environment,
-        }
+        env = {"SPEAKEASY_TAPS": ",".join(str(fd) for fd in self._taps), **self._environment}
         with open(self.log, "ab") as log:
             self._process = await self._namespaces[topology.BRIDGE].spawn(
                 str(self._binary),
