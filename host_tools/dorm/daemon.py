@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -121,20 +122,26 @@ def up(run_dir: Path | None = None, *, ble: str = "bumble") -> None:
     require_root()
     run_dir = run_dir or t.run_dir()
     read, write = os.pipe()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dorm", "--run-dir", str(run_dir), "serve", "--ready", str(write), "--ble", ble],
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            pass_fds=(write,),
-            start_new_session=True,
-        )
-    finally:
-        os.close(write)
-    with os.fdopen(read, "rb") as pipe, _in_time(process):
-        line = pipe.readline()
-    if not line:
-        raise DormError(f"The dorm's process ended as it came up (status {process.wait()}): see above.")
+    with tempfile.TemporaryFile() as output:  # nothing of ours, as a pipe that waits for its end, may stay with it
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dorm", "--run-dir", str(run_dir), "serve", "--ready", str(write), "--ble", ble],
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(write,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(write)
+        with os.fdopen(read, "rb") as pipe, _in_time(process):
+            line = pipe.readline()
+        if not line:
+            status = process.wait()
+            output.seek(0)
+            words = output.read().decode(errors="replace").strip().splitlines()[-3:]
+            raise DormError(f"The dorm's process ended as it came up (status {status}): {' / '.join(words)}")
     said = json.loads(line)
     if "error" in said:
         process.wait()

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from dorm import namespaces
 from dorm import topology as t
 from dorm.errors import DormError
 from dorm.jsonlines import ask_json
@@ -118,11 +119,8 @@ class Dorm:
         Raises DormError, with everything taken down again, when anything is missing or fails.
         """
         require_root()
-        if not Path("/dev/net/tun").exists():
-            raise DormError(
-                "/dev/net/tun is missing. Load the driver with `modprobe tun`, or start the container with "
-                "`--device /dev/net/tun --cap-add NET_ADMIN`."
-            )
+        if not namespaces.TUN.exists():
+            raise namespaces.no_tun("no such file or directory")
         require_programs()
         if self._with_bridge and not t.SIM_BINARY.exists():
             raise DormError(f"The bridge is not built: {t.SIM_BINARY} is missing. Run `make sim`.")

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import IO, TypeVar
 
 from dorm.errors import DormError
@@ -22,6 +23,7 @@ from dorm.errors import DormError
 _T = TypeVar("_T")
 _Stream = int | IO[bytes] | None
 
+TUN = Path("/dev/net/tun")
 CLONE_NEWNET = 0x40000000  # <sched.h>
 TUNSETIFF = 0x400454CA  # <linux/if_tun.h>
 IFF_TAP = 0x0002
@@ -109,6 +111,14 @@ def _write_sysctl(name: str, value: str) -> None:
             f"/proc/sys/{name} cannot be written ({error.strerror}). The dorm needs root and a writable /proc/sys (in "
             "a container: --privileged)."
         ) from None
+
+
+def no_tun(why: str) -> DormError:
+    """What to do when TAP devices cannot be had."""
+    return DormError(
+        f"{TUN} cannot be opened ({why.lower()}). Load the driver with `modprobe tun`, or start the container with "
+        "`--device /dev/net/tun --cap-add NET_ADMIN`."
+    )
 
 
 class Namespace:
@@ -203,14 +213,11 @@ class Namespace:
 
         def make() -> int:
             try:
-                fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+                fd = os.open(TUN, os.O_RDWR | os.O_CLOEXEC)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EPERM, errno.EACCES):
                     raise
-                raise DormError(
-                    f"/dev/net/tun cannot be opened ({error.strerror}). Load the driver with `modprobe tun`, or start "
-                    "the container with `--device /dev/net/tun --cap-add NET_ADMIN`."
-                ) from None
+                raise no_tun(error.strerror) from None
             try:
                 fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", ifname.encode(), IFF_TAP | IFF_NO_PI))
                 if mac is not None:
