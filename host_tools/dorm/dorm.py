@@ -122,8 +122,8 @@ class Dorm:
         if not namespaces.TUN.exists():
             raise namespaces.no_tun("no such file or directory")
         require_programs()
-        if self._with_bridge and not t.SIM_BINARY.exists():
-            raise DormError(f"The bridge is not built: {t.SIM_BINARY} is missing. Run `make sim`.")
+        if self._with_bridge:
+            self._require_board()
         self._take_run_dir()
         try:
             await self._build()
@@ -146,6 +146,15 @@ class Dorm:
             self._clear_run_dir(keep=("log",))
             os.close(self._lock)
             self._lock = None
+
+    def _require_board(self) -> None:
+        from dorm.board import BINARIES  # see _begin_bridge
+
+        if self._ble not in BINARIES:
+            raise DormError(f"There is no Bluetooth called {self._ble!r}. There are {', '.join(BINARIES)}.")
+        if not BINARIES[self._ble].exists():
+            more = " BLE=nimble MICROPYTHON_DIR=..." if self._ble == "nimble" else ""
+            raise DormError(f"The bridge is not built: {BINARIES[self._ble]} is missing. Run `make sim{more}`.")
 
     def _take_run_dir(self) -> None:
         path = self.run_dir
@@ -216,7 +225,7 @@ class Dorm:
         self.bluetooth = BluetoothAir()
         self._undo.append(("bluetooth", self.bluetooth.stop))
         await self.bluetooth.start(self.run_dir / "air")
-        self.board = Board(self.namespaces, self.run_dir, **self._board_options)
+        self.board = Board(self.namespaces, self.run_dir, ble=self._ble, **self._board_options)
         self.air = self.board.air
         await self._begin("bridge", self.board)
 

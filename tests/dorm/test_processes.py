@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import dorm.dorm
 import pytest
-from dorm import daemon, namespaces, process, programs
+from dorm import board, daemon, namespaces, process, programs
 from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm.errors import DormError
@@ -280,7 +279,7 @@ async def test_a_program_is_missing(own_run_dir: Path, monkeypatch: pytest.Monke
 
 
 async def test_the_bridge_is_not_built(own_run_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(dorm.dorm.t, "SIM_BINARY", tmp_path / "speakeasy-sim")
+    monkeypatch.setitem(board.BINARIES, "bumble", tmp_path / "speakeasy-sim")
     assert "make" in await refused(own_run_dir)
 
 
