@@ -29,8 +29,8 @@ SERVICE = "5ea50001-7a1c-4b0e-9d57-0f5a3c8e2b11"
 INBOX = "5ea50002-7a1c-4b0e-9d57-0f5a3c8e2b11"
 OUTBOX = "5ea50003-7a1c-4b0e-9d57-0f5a3c8e2b11"
 INFO = "5ea50004-7a1c-4b0e-9d57-0f5a3c8e2b11"
-INFO_LENGTH = 10
 BRIDGE_ID_LENGTH = 8
+BRIDGE_ID = slice(2, 2 + BRIDGE_ID_LENGTH)  # in `info`
 COMPANY_ID = 0xFFFF
 ATT_HEADER = 3
 
@@ -188,7 +188,8 @@ class _BleakLink:
         # The only spelling of the MTU that all of bleak's platforms know.
         self.mtu = found[INBOX].max_write_without_response_size + ATT_HEADER
         await self._client.start_notify(found[OUTBOX], self._on_notification)
-        self.bridge_id = (await self.read_info())[2:]
+        # What else `info` says is for the session to judge.
+        self.bridge_id = (await self.read_info())[BRIDGE_ID]
 
     def _on_notification(self, _characteristic: BleakGATTCharacteristic, data: bytearray) -> None:
         if self._arrived.qsize() < QUEUE_LENGTH:
@@ -206,10 +207,7 @@ class _BleakLink:
             self._arrived.put_nowait(None)
 
     async def read_info(self) -> bytes:
-        info = bytes(await self._request("Reading from the bridge", self._client.read_gatt_char(INFO)))
-        if len(info) != INFO_LENGTH:
-            raise BleError("The bridge speaks another version of this protocol. Update this program or the bridge.")
-        return info
+        return bytes(await self._request("Reading from the bridge", self._client.read_gatt_char(INFO)))
 
     async def write(self, fragment: bytes) -> None:
         await self._request("Writing to the bridge", self._client.write_gatt_char(self._inbox, fragment, response=True))
@@ -240,9 +238,8 @@ class _BleakLink:
             raise LinkLost(self._why_lost)
         return fragment
 
-    async def notifications(self) -> AsyncIterator[bytes]:
-        while True:
-            yield await self._next()
+    def notifications(self) -> AsyncIterator[bytes]:
+        return _Notifications(self)
 
     async def close(self) -> None:
         self._why_lost = "The connection to the bridge is closed."
@@ -252,6 +249,19 @@ class _BleakLink:
         except _RADIO_ERRORS:
             pass
         self._end()
+
+
+class _Notifications:
+    """An iterator, not a generator: a wait that is cancelled (a timeout) does not end it."""
+
+    def __init__(self, link: _BleakLink) -> None:
+        self._link = link
+
+    def __aiter__(self) -> "_Notifications":
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await self._link._next()
 
 
 class _Search:

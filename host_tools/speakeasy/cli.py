@@ -325,7 +325,11 @@ def _hours(seconds: object) -> str:
 # --- phones ---------------------------------------------------------------------------------------------------------
 async def _phones(bridge: Bridge) -> list[dict[str, Any]]:
     async with await open_session(bridge) as session:
-        return await session.pages("phones", "phones")
+        return _phones_in(await session.pages("phones", "phones"))
+
+
+def _phones_in(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    return [phone for phone in answer["phones"] if isinstance(phone, dict)]
 
 
 @app.command()
@@ -347,7 +351,7 @@ def phones(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
 
 async def _revoke(bridge: Bridge, who: str) -> dict[str, Any]:
     async with await open_session(bridge) as session:
-        found = await session.pages("phones", "phones")
+        found = _phones_in(await session.pages("phones", "phones"))
         wanted = [phone for phone in found if who in (phone.get("name"), phone.get("phone"))] or [
             phone for phone in found if len(who) >= 4 and str(phone.get("phone")).startswith(who.lower())
         ]
@@ -398,10 +402,11 @@ def invite(
 # --- status and settings --------------------------------------------------------------------------------------------
 async def _status(store: Store, bridge: Bridge) -> tuple[dict[str, Any], dict[str, int]]:
     async with await open_session(bridge) as session:
-        status = await session.request("status")
-        counters = (await session.request("counters")).get("counters")
+        status = await session.pages("status", "leases")
+        counted = (await session.pages("counters", "counters"))["counters"]
     remember(store, bridge, status)
-    return status, counters if isinstance(counters, dict) else {}
+    counters = counted if isinstance(counted, dict) else {}
+    return status, {str(name): count for name, count in counters.items() if isinstance(count, int)}
 
 
 @app.command()
@@ -448,8 +453,8 @@ def counter_table(counters: dict[str, int]) -> Table:
     """What the filter counted, in words, the largest first."""
     table = Table("what the filter saw", "frames", box=None)
     table.columns[1].justify = "right"
-    for name, count in sorted(counters.items(), key=lambda item: -item[1] if isinstance(item[1], int) else 0):
-        table.add_row(escape(printable(in_words(name))), printable(count))
+    for name, count in sorted(counters.items(), key=lambda item: -item[1]):
+        table.add_row(escape(printable(in_words(name))), str(count))
     return table
 
 

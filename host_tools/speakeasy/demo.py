@@ -447,7 +447,7 @@ async def what_was_counted(demo: Demo) -> None:
     say.console.print(_table("dropped", dropped))
     say.check(
         "strangers were refused by name, music and control let through",
-        f"{dropped.get('drop_no_lease', 0)} knocks by strangers, {dropped.get('drop_lease_mac', 0)} from a borrowed address",
+        f"{dropped.get('drop_no_lease', 0)} knocks by strangers, {dropped.get('drop_lease_mac', 0)} by a borrower",
         dropped.get("drop_no_lease", 0) > 0
         and dropped.get("drop_lease_mac", 0) > 0
         and counters.get("pass_uplink_speaker", 0) > 0

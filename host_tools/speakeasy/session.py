@@ -416,17 +416,23 @@ class Session:
             raise Refused(word, printable(answer.get("say") or f"The bridge refused: {word}."))
         return answer
 
-    async def pages(self, op: str, member: str) -> list[dict[str, Any]]:
-        """All pages of a list, e.g. the phones."""
-        found: list[dict[str, Any]] = []
-        for page in range(MOST_PAGES):
-            answer = await self.request(op, page=page)
-            items = answer.get(member)
-            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+    async def pages(self, op: str, member: str) -> dict[str, Any]:
+        """As `request`, for an answer whose `member` (a list or an object) may come in pages: it holds all of them."""
+        answer = whole = await self.request(op, page=0)
+        for page in range(1, MOST_PAGES):
+            items: object = answer.get(member)
+            so_far: object = whole.get(member)
+            if answer is whole and isinstance(items, list | dict):
+                pass
+            elif isinstance(items, list) and isinstance(so_far, list):
+                whole[member] = so_far + items
+            elif isinstance(items, dict) and isinstance(so_far, dict):
+                whole[member] = so_far | items
+            else:
                 raise SessionError("The bridge's list is not understood. Update this command or the bridge.")
-            found += items
             if not answer.get("more"):
-                return found
+                return whole
+            answer = await self.request(op, page=page)
         raise SessionError("The bridge's list does not end. The session was ended.")
 
     async def close(self) -> None:

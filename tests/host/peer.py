@@ -42,6 +42,7 @@ class Bridge:
     phones: dict[bytes, tuple[bytes, str, str]] = field(default_factory=dict)  # id -> key, name, role
     invites: dict[bytes, tuple[bytes, str]] = field(default_factory=dict)  # id -> secret, role
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)  # for requests that are not about phones
+    counters: dict[str, int] = field(default_factory=dict)
     mtu: int = 185
     connections: int = 0
     heard: list[dict[str, Any]] = field(default_factory=list)  # every request, in clear
@@ -188,6 +189,14 @@ class MemoryLink:
                 return {"ok": False, "error": "last-owner", "say": "The last owner cannot be revoked."}
             del bridge.phones[phone]
             return {"ok": True}
+        if self._phone is not None and op == "counters":
+            page = request.get("page", 0)
+            names = sorted(bridge.counters)[page : page + 1]
+            return {
+                "ok": True,
+                "counters": {n: bridge.counters[n] for n in names},
+                "more": page + 1 < len(bridge.counters),
+            }
         if self._phone is not None and op in bridge.answers:
             return {"ok": True, **bridge.answers[op]}
         return {"ok": False, "error": "not-allowed", "say": "Only an owner may do that."}

@@ -170,7 +170,8 @@ def test_pages_are_put_together() -> None:
             bridge.phones[bytes([n]) * 8] = bytes(32), f"guest {n}", "guest"
         key = s.Credential.phone_key(unhex(answer["phone"]), unhex(answer["key"]))
         async with await s.Session.open(await bridge.find(None, 1), key) as session:
-            assert [p["name"] for p in await session.pages("phones", "phones")] == [
+            phones = (await session.pages("phones", "phones"))["phones"]
+            assert [p["name"] for p in phones] == [
                 "Zoë",
                 *map("guest {}".format, range(4)),
             ]

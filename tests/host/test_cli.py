@@ -1,0 +1,252 @@
+"""The command line: what it prints, what it exits with, what it never prints."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dorm import topology
+from peer import BRIDGE_ID, SETUP_CODE, Bridge, MemoryLink
+from speakeasy import claim as claims
+from speakeasy import cli, codes
+from speakeasy.errors import SpeakeasyError
+from speakeasy.reasons import WORDS
+from speakeasy.store import Store
+from typer.testing import CliRunner
+
+CODE = codes.write(SETUP_CODE)
+UPLINK = {"state": "joined", "ssid": "Dorm", "addr": "127.0.0.1", "mask": "255.255.252.0", "router": "10.66.0.1"}
+STATUS = {
+    "bridge": BRIDGE_ID.hex(),
+    "version": "9",
+    "mode": "passthrough",
+    "uplink": UPLINK,
+    "segment": {"state": "up", "speaker": "02:00:00:00:42:20", "addr": "127.0.0.1"},
+    "claim_port": 7780,
+    "phones": 1,
+    "leases": [{"phone": "f0f1f2f3f4f5f6f7", "addr": "10.66.0.130", "mac": None, "left_s": 43000}],
+    "flows": 3,
+    "uptime_s": 7300,
+}
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SPEAKEASY_HOME", str(tmp_path))
+    for name in ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def bridge(monkeypatch: pytest.MonkeyPatch) -> Bridge:
+    bridge = Bridge(answers={"status": STATUS, "join": {}})
+    monkeypatch.setattr(cli, "find", bridge.find)
+    return bridge
+
+
+def run(*argv: str, stdin: str | None = None) -> Any:
+    result = CliRunner().invoke(cli.app, list(argv), input=stdin)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def refused(*argv: str, stdin: str | None = None, says: str = "") -> str:
+    """The one line that a refused command prints."""
+    result = run(*argv, stdin=stdin)
+    assert result.exit_code == 1, result.output
+    assert "Traceback" not in result.output
+    lines = result.stderr.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert says in lines[-1], lines[-1]
+    assert result.stdout == ""
+    return lines[-1]
+
+
+def test_pair_claim_and_manage(home: Path, bridge: Bridge) -> None:
+    result = run("pair", "--code", CODE, "--name", "Ada")
+    assert result.exit_code == 0, result.output
+    assert f"an owner of bridge {BRIDGE_ID.hex()}" in result.stdout
+    assert "127.0.0.1" in result.stdout
+    assert next(iter(bridge.phones.values()))[1:] == ("Ada", "owner")
+    known = Store(home).get(BRIDGE_ID)
+    assert known is not None
+    assert known.addr == "127.0.0.1"
+
+    bridge.phones[b"another1"] = bytes(32), "Zoë", "guest"
+    listed = json.loads(run("phones", "--json").stdout)
+    assert {(p["name"], p["role"]) for p in listed["phones"]} == {("Ada", "owner"), ("Zoë", "guest")}
+    assert "this one" in run("phones").stdout
+    assert "Zoë is shut out" in run("revoke", "Zoë").stdout
+    assert b"another1" not in bridge.phones
+    refused("revoke", "Zoë", says="No paired phone is called 'Zoë'. Paired are: Ada")
+    refused("revoke", "Ada", says="The last owner cannot be revoked.")
+    assert run("join", "Dorm", "--key", "correct horse").exit_code == 0
+    assert bridge.heard[-2]["key"] == "correct horse"
+
+
+def test_status_in_words_and_for_scripts(home: Path, bridge: Bridge) -> None:
+    run("pair", "--code", CODE)
+    bridge.counters = {"drop_no_lease": 7, "pass_uplink_speaker": 3, "something_new": 1}
+    text = run("status").stdout
+    for words in ("127.0.0.1", "2 hours", WORDS["drop_no_lease"], "something new", "whoever has this address"):
+        assert words in text
+    value = json.loads(run("status", "--json").stdout)
+    assert value["counters"] == bridge.counters
+    assert value["uplink"] == UPLINK
+
+
+@pytest.mark.parametrize("how", ["argument", "stdin", "environment"])
+def test_ways_to_give_the_code(how: str, home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how == "environment":
+        monkeypatch.setenv("SPEAKEASY_CODE", CODE.lower())
+        result = run("pair", "--json")
+    elif how == "stdin":
+        result = run("pair", "--code", "-", "--json", stdin=CODE + "\n")
+    else:
+        result = run("pair", "--code", CODE, "--json")
+    assert json.loads(result.stdout) == {
+        "bridge": BRIDGE_ID.hex(),
+        "role": "owner",
+        "was_known": False,
+        "addr": "127.0.0.1",
+    }
+    assert CODE not in result.output
+    monkeypatch.delenv("SPEAKEASY_CODE", raising=False)
+    assert run("pair", "--json").exit_code == 1, "no code, no terminal, nothing unfinished"
+    assert "was paired already" in run("pair", "--code", CODE).stdout
+
+
+def test_pair_without_a_code_goes_on_where_it_was_lost(home: Path, bridge: Bridge) -> None:
+    lost = []
+
+    def lie(connection: int, what: str, messages: list[bytes]) -> list[bytes] | None:
+        if what == "confirm" or lost:
+            lost.append(connection)
+            return None
+        return messages
+
+    bridge.lie = lie
+    refused("pair", "--code", CODE)
+    bridge.lie = lambda _connection, _what, messages: messages
+    result = run("pair")
+    assert result.exit_code == 0, result.output
+    assert "was paired already" in result.stdout
+    assert len(bridge.phones) == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "stdin", "says"),
+    [
+        (["pair"], None, "--code"),
+        (["pair", "--code", "123"], None, "it would have 27 letters"),
+        (["pair", "--code", CODE[:-1] + "7"], None, "mistake in this setup code"),
+        (["pair", "--code", "-"], "", "No setup code came"),
+        (["pair", "--code", codes.write(b"another code....")], None, "does not accept this setup code"),
+        (["pair", "--invite", codes.write(bytes(24))], None, "does not accept this invite"),
+        (["pair", "--code", CODE, "--name", "x" * 33], None, "1 to 32"),
+        (["pair", "--code", CODE, "--bridge", "77"], None, "16 hex digits"),
+        (["claim"], None, "speakeasy pair"),
+        (["phones"], None, "speakeasy pair"),
+        (["revoke", "Ada"], None, "speakeasy pair"),
+        (["invite"], None, "speakeasy pair"),
+        (["status"], None, "speakeasy pair"),
+        (["join", "Dorm", "--key", "short"], None, "8 to 63"),
+        (["join", "x" * 33, "--open"], None, "1 to 32 bytes"),
+        (["join", "Dorm"], None, "--key -"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_refusals_say_what_to_do(argv: list[str], stdin: str | None, says: str, home: Path, bridge: Bridge) -> None:
+    line = refused(*argv, stdin=stdin, says=says)
+    assert codes.write(b"another code....") not in line
+    assert not Store(home).bridges()
+
+
+@pytest.mark.parametrize("argv", [["pair", "--no-such"], ["revoke"], ["nonsense"], ["invite", "--role", "king"]])
+def test_usage(argv: list[str], home: Path) -> None:
+    assert run(*argv).exit_code == 2
+
+
+def test_revoked_means_pair_again(home: Path, bridge: Bridge) -> None:
+    run("pair", "--code", CODE)
+    bridge.phones = {b"another1": (bytes(32), "Zoë", "owner")}
+    refused("status", says="speakeasy pair --invite")
+    refused("pair", "--code", CODE, says="Ask an owner for an invite")
+
+
+def test_radio_failures_are_one_line(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(_bridge: bytes | None, _timeout_s: float) -> MemoryLink:
+        raise SpeakeasyError("No bridge was heard within 20 s.")
+
+    monkeypatch.setattr(cli, "find", nothing)
+    refused("pair", "--code", CODE, says="No bridge was heard")
+
+
+def test_no_radio_at_all(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The real find(): the virtual radio's socket is not there."""
+    monkeypatch.setenv("SPEAKEASY_AIR", str(tmp_path / "no such air"))
+    refused("pair", "--code", CODE, says="dorm up")
+
+
+def test_two_bridges(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("pair", "--code", CODE)
+    other = Bridge(bridge_id=b"8 bytes!", answers={"status": {**STATUS, "uplink": {**UPLINK, "addr": None}}})
+    monkeypatch.setattr(cli, "find", other.find)
+    result = run("pair", "--code", CODE)
+    assert "on no network yet" in result.stdout
+    refused("status", says="--bridge")
+    assert json.loads(run("status", "--bridge", b"8 b".hex(), "--json").stdout)["uplink"]["addr"] is None
+    refused("claim", "--bridge", b"8 bytes!".hex(), says="on no network")
+
+
+def test_claim_asks_over_bluetooth_when_the_address_has_changed(
+    home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("pair", "--code", CODE)
+    Store(home).saw(BRIDGE_ID, addr="127.0.0.9", claim_port=7780)
+    asked: list[str] = []
+
+    async def at(addr: str, port: int, **_: Any) -> claims.Lease:
+        asked.append(addr)
+        if addr == "127.0.0.9":
+            raise claims.Unreachable("nobody")
+        return claims.Lease("10.66.0.130", 43200, "mac")
+
+    monkeypatch.setattr(cli, "claim_lease", at)
+    result = run("claim")
+    assert asked == ["127.0.0.9", "127.0.0.1"]
+    assert "10.66.0.130" in result.stdout
+    assert "12 hours" in result.stdout
+    asked.clear()
+    run("claim", "--address", "127.0.0.9")
+    assert asked == ["127.0.0.9"], "an address that was given is not argued with"
+
+
+def test_a_bridge_with_evil_words(home: Path, bridge: Bridge) -> None:
+    run("pair", "--code", CODE)
+    evil = "[bold]\x1b[2J\nx"
+    bridge.phones[b"another1"] = bytes(32), evil, "guest"
+    bridge.answers["status"] = {**STATUS, "uplink": {**UPLINK, "ssid": evil}}
+    for command in ("phones", "status"):
+        shown = run(command).stdout
+        assert "\x1b" not in shown
+        assert "[bold]" in shown
+
+
+def test_no_dorm(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPEAKEASY_RUN", str(tmp_path / "run"))
+    for argv in (["dorm", "status"], ["dorm", "down"], ["dorm", "shell", "phone"], ["--as", "phone", "status"]):
+        monkeypatch.setattr("sys.argv", ["speakeasy", *argv])
+        refused(*argv, says="No dorm is up")
+
+
+def test_each_counter_of_the_filter_has_words() -> None:
+    header = (topology.REPOSITORY / "firmware/pktfilter/pf.h").read_text()
+    names = set(re.findall(r"^ +X\((\w+)\)", header, re.MULTILINE)) - {"none"}
+    assert len(names) > 30
+    assert set(WORDS) == names
