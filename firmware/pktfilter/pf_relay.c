@@ -43,7 +43,7 @@ bool pf_relay_is_group(const struct pf_pkt *p)
 /* From the uplink. */
 enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p)
 {
-    static const char search[] = "M-SEARCH * HTTP/1.1\r\n";
+    static const char search[] = "M-SEARCH * HTTP/1.1"; /* without its end of line: SoCo's is a bare LF */
     const enum group group = group_of(p);
     if (group == OTHER) {
         return PF_C_drop_multicast;
