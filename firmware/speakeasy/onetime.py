@@ -1,17 +1,17 @@
 """Things that are good once and not for long: tokens, invites, challenges. RAM only."""
 
-from . import clock
+from . import clock, crypto
 
 
 class OneTime:
     """At most `capacity` secrets or ids, each with a value, each valid for `ttl_s` seconds; a newer one pushes out the
-    oldest. Keys are bytes."""
+    oldest. Keys are bytes; only their hashes are kept and compared, so that time tells nothing about them."""
 
     def __init__(self, capacity: int, ttl_s: int, now=clock.seconds) -> None:
         self.ttl_s = ttl_s
         self._capacity = capacity
         self._now = now
-        self._entries: list = []  # [key, value, expiry], oldest first
+        self._entries: list = []  # [hash of the key, value, expiry], oldest first
 
     def __repr__(self) -> str:
         return "<OneTime: %d>" % len(self._entries)
@@ -25,13 +25,14 @@ class OneTime:
         self._expire()
         if len(self._entries) >= self._capacity:
             self._entries.pop(0)
-        self._entries.append((key, value, self._now() + self.ttl_s))
+        self._entries.append((crypto.digest(key), value, self._now() + self.ttl_s))
 
     def peek(self, key: bytes):
         """(value,) while `key` is valid, else None."""
         self._expire()
+        wanted = crypto.digest(key)
         for entry in self._entries:
-            if entry[0] == key:
+            if entry[0] == wanted:
                 return (entry[1],)
         return None
 
@@ -39,7 +40,8 @@ class OneTime:
         """(value,) the first time, None ever after."""
         found = self.peek(key)
         if found is not None:
-            self._entries = [e for e in self._entries if e[0] != key]
+            wanted = crypto.digest(key)
+            self._entries = [e for e in self._entries if e[0] != wanted]
         return found
 
     def drop(self, matches) -> None:

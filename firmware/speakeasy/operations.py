@@ -64,10 +64,10 @@ class Operations:
         phone = self._phones.find(caller.key_id.hex())
         return phone["role"] if phone else None
 
-    def name(self, caller: Caller) -> str:
-        """The caller's name; empty for one without."""
+    def name(self, caller: Caller) -> str | None:
+        """The caller's name; None for one that is not enrolled."""
         phone = self._phones.find(caller.key_id.hex()) if caller.mode == MODE_PHONE else None
-        return phone["name"] if phone else ""
+        return phone["name"] if phone else None
 
     def answer(self, caller: Caller, text: bytes) -> bytes:
         """The answer to one request. Never raises for what a phone sent; what fails inside is answered `failed`."""

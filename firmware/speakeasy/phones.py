@@ -60,7 +60,7 @@ class Phones:
         """Enrol a drafted phone; Full when there are 16."""
         if self.full():
             raise Full
-        self._store(self._settings.phones + [phone])
+        self._settings.change(phones=self._settings.phones + [phone])
 
     def remove(self, phone_id: str) -> bool:
         """Strike a phone off; False if there is none with that id, LastOwner if it is the only owner."""
@@ -70,14 +70,5 @@ class Phones:
         rest = [p for p in self._settings.phones if p is not phone]
         if phone["role"] == OWNER and not any(p["role"] == OWNER for p in rest):
             raise LastOwner
-        self._store(rest)
+        self._settings.change(phones=rest)
         return True
-
-    def _store(self, phones: list) -> None:
-        before = self._settings.phones
-        self._settings.phones = phones
-        try:
-            self._settings.save()
-        except OSError:
-            self._settings.phones = before
-            raise

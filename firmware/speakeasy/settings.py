@@ -36,7 +36,7 @@ _SEGMENT_KEY_BYTES = 10  # 16 symbols, 80 bits
 
 
 class Settings:
-    """The settings in RAM; change them by the methods of whoever owns the part, then `save()`.
+    """The settings in RAM; `change` is the one way to change them.
 
     uplinks: list of {"ssid", "key"}, the one to try first in front. segment: {"ssid", "key"}. phones: list of
     {"id": 8 bytes hex, "name", "role", "key": 32 bytes hex}.
@@ -62,14 +62,25 @@ class Settings:
             )
         if not self.segment:
             key = codes.encode(random(_SEGMENT_KEY_BYTES)).replace("-", "")[:16]
-            self.segment = {"ssid": "Speakeasy-" + bridge_id[:2].hex(), "key": key}
-            self.save()
+            self.change(segment={"ssid": "Speakeasy-" + bridge_id[:2].hex(), "key": key})
 
     def __repr__(self) -> str:
         return "<Settings: %d networks, %d phones>" % (len(self.uplinks), len(self.phones))
 
-    def save(self) -> None:
-        """Write all of it; OSError when the flash refuses."""
+    def change(self, **parts) -> None:
+        """Replace whole parts (uplinks=, segment=, mode=, phones=) and save. When the flash refuses (OSError), RAM is as
+        it was: nothing counts that would not survive."""
+        before = {name: getattr(self, name) for name in parts}
+        for name, value in parts.items():
+            setattr(self, name, value)
+        try:
+            self._save()
+        except OSError:
+            for name, value in before.items():
+                setattr(self, name, value)
+            raise
+
+    def _save(self) -> None:
         self._files.save(
             FILE,
             {
@@ -104,9 +115,10 @@ class Settings:
 
     def remember_network(self, ssid: str, key: str) -> None:
         """Put a network in front and save; the one not used for longest goes when there are more than MAX_UPLINKS."""
-        others = [n for n in self.uplinks if n["ssid"] != ssid]
-        self.uplinks = [{"ssid": ssid, "key": key}] + others[: MAX_UPLINKS - 1]
-        self.save()
+        self.change(uplinks=self._with_network({"ssid": ssid, "key": key}))
+
+    def _with_network(self, network: dict) -> list:
+        return [network] + [n for n in self.uplinks if n["ssid"] != network["ssid"]][: MAX_UPLINKS - 1]
 
     def import_provision(self) -> None:
         """Take over provision.json, if there is one, and remove it: setting up without a phone."""
@@ -125,12 +137,8 @@ class Settings:
             self._files.set_aside(PROVISION, PROVISION_ASIDE)
             log("settings", "%s is not usable (%s): kept as %s, nothing changed" % (PROVISION, e, PROVISION_ASIDE))
             return
-        if "segment" in given:
-            self.segment = given["segment"]
-        if "uplink" in given:
-            self.remember_network(given["uplink"]["ssid"], given["uplink"]["key"])
-        else:
-            self.save()
+        uplinks = self._with_network(given["uplink"]) if "uplink" in given else self.uplinks
+        self.change(uplinks=uplinks, segment=given.get("segment", self.segment))
         # Only now: a cut before this line imports the same values once more.
         self._files.remove(PROVISION)
         log("settings", "%s imported and removed" % PROVISION)

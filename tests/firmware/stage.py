@@ -1,0 +1,223 @@
+# What several tests stand on: clocks that are turned by hand, flashes that lose power, phones with known keys.
+import os
+import sys
+
+from speakeasy import crypto, session
+from speakeasy.files import Files
+from speakeasy.identity import Identity
+
+BRIDGE_ID = bytes.fromhex("b0b1b2b3b4b5b6b7")
+SETUP_CODE = bytes.fromhex("000102030405060708090a0b0c0d0e0f")
+ME = Identity(BRIDGE_ID, SETUP_CODE)
+X = b"\x0a\x42\x00\x64"  # 10.66.0.100
+MASK = b"\xff\xff\xfc\x00"
+ROUTER = b"\x0a\x42\x00\x01"
+STATION_MAC = b"\x02\0\0\0\x42\x10"
+SEGMENT_MAC = b"\x02\0\0\0\x42\x11"
+SPEAKER_MAC = b"\x02\0\0\0\x42\x20"
+
+
+def vectors():
+    """tests/vectors/pairing.json, found beside this folder."""
+    import json
+
+    here = __file__.rsplit("/", 1)[0]
+    with open(here + "/../vectors/pairing.json") as f:
+        return json.load(f)
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self, now=1000):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+class PowerCut(OSError):
+    """The power went, in the middle of an operation on the flash."""
+
+
+class FailingFlash(Files):
+    """Loses power at the operation number `survives` (from 0): half of a write gets through, a rename or removal does
+    not. Counts the operations in `operations`."""
+
+    def __init__(self, survives=None):
+        super().__init__()
+        self.survives = survives
+        self.operations = 0
+
+    def count(self):
+        self.operations += 1
+        if self.survives is not None and self.operations > self.survives:
+            raise PowerCut
+
+    def _open(self, name, mode):
+        if mode == "rb":
+            return super()._open(name, mode)
+        self.count()
+        return _FailingFile(self, super()._open(name, mode))
+
+    def _rename(self, old, new):
+        self.count()
+        super()._rename(old, new)
+
+    def _remove(self, name):
+        self.count()
+        super()._remove(name)
+
+
+class _FailingFile:
+    def __init__(self, flash, file):
+        self.flash = flash
+        self.file = file
+
+    def write(self, data):
+        try:
+            self.flash.count()
+        except PowerCut:
+            self.file.write(data[: len(data) // 2])
+            self.file.flush()
+            raise
+        return self.file.write(data)
+
+    def flush(self):
+        self.flash.count()
+        self.file.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        self.file.close()
+        return False
+
+
+def wipe():
+    """An empty flash."""
+    for name in os.listdir():
+        os.remove(name)
+
+
+class Console:
+    """with Console() as console: ... ; console.text is all that was printed in between."""
+
+    def __enter__(self):
+        import builtins
+
+        self.text = ""
+        self._print = builtins.print
+
+        def kept(*args, **kwargs):
+            self.text += kwargs.get("sep", " ").join([str(a) for a in args]) + "\n"
+            self._print(*args, **kwargs)
+
+        builtins.print = kept
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        import builtins
+
+        builtins.print = self._print
+        return False
+
+
+class Phone:
+    """The phone's side of a session, written from SPEC 2.2 for the tests: no radio."""
+
+    def __init__(self, mode, key_id, secret, nonce=None):
+        self.secret = secret
+        self.nonce = nonce or os.urandom(16)
+        self.hello = bytes((1, 1, mode)) + key_id + self.nonce
+
+    def prove(self, challenge):
+        """The PROOF for a CHALLENGE, after checking the bridge's; makes `outward` and `inward`."""
+        assert challenge[:2] == b"\2\1"
+        h = crypto.digest(b"speakeasy pairing 1", self.hello, challenge[:-32])
+        keys = crypto.hkdf(self.nonce + challenge[10:26], self.secret, b"speakeasy session 1" + h, 160)
+        self.bridge_is_right = crypto.hmac(keys[:32], h) == challenge[-32:]
+        self.outward = session.Direction(keys[64:80], keys[80:112])
+        self.inward = session.Direction(keys[112:128], keys[128:160])
+        return b"\3" + crypto.hmac(keys[32:64], h, challenge[-32:])
+
+
+def claim_proof(key, phone_id, challenge, addr=bytes(4), bridge_id=BRIDGE_ID):
+    """The proof of SPEC 3; bytes in, hex out."""
+    claim_key = crypto.hkdf(b"", key, b"speakeasy claim 1", 32)
+    return crypto.hmac(claim_key, bridge_id, phone_id, challenge, addr).hex()
+
+
+class FakeFilter:
+    """Stands for the module `pktfilter` where a policy's test needs what only a running filter can report: frames and
+    flows. Keeps leases like the real one, and a list of calls."""
+
+    def __init__(self):
+        self.calls = []
+        self.held = {}
+        self.macs = {}
+        self.bits = 0
+        self.frames = []
+        self.sent = []
+        self.capacity = 16
+        self.configured = None
+        self.counted = {}
+
+    def install(self):
+        sys.modules["pktfilter"] = self
+        return self
+
+    def start(self):
+        self.calls.append(("start",))
+
+    def configure(self, *arguments):
+        self.calls.append(("configure",) + arguments)
+        if self.configured and self.configured[2:5] != arguments[2:5]:
+            self.held.clear()
+        self.configured = arguments
+
+    def speaker(self, mac):
+        self.calls.append(("speaker", mac))
+
+    def lease_add(self, addr, mac, ttl_s):
+        if addr not in self.held and len(self.held) >= self.capacity:
+            raise OSError(28)
+        self.calls.append(("lease_add", addr, mac, ttl_s))
+        self.held[addr] = (mac, ttl_s)
+        return 0
+
+    def lease_end(self, addr):
+        self.calls.append(("lease_end", addr))
+        return 3 if self.held.pop(addr, None) else 0
+
+    def leases(self):
+        return [(a, mac, ttl, 0) for a, (mac, ttl) in self.held.items()]
+
+    def counters(self):
+        return self.counted
+
+    def flows(self):
+        return []
+
+    def flow_mac(self, proto, addr, port, local_port):
+        assert (proto, local_port) == (6, 7780)
+        return self.macs.get((addr, port))
+
+    def dhcp_recv(self, buffer):
+        if not self.frames:
+            return 0
+        frame = self.frames.pop(0)
+        buffer[: len(frame)] = frame
+        return len(frame)
+
+    def dhcp_send(self, buffer, n, to_mac, to_addr):
+        self.sent.append((bytes(buffer[:n]), to_mac, to_addr))
+
+    def deauth(self):
+        self.calls.append(("deauth",))
+
+    def poll(self):
+        bits = self.bits
+        self.bits = 0
+        return bits

@@ -1,0 +1,268 @@
+import json
+import os
+
+from check import equal
+from speakeasy import eventlog, settings
+from speakeasy.files import Files
+from speakeasy.phones import Phones
+from speakeasy.settings import Settings, is_hex, is_name, is_network
+from stage import BRIDGE_ID, Console, FailingFlash, PowerCut, wipe
+
+PHONE = {"id": "0011223344556677", "name": "Zoë's phone", "role": "owner", "key": "ab" * 32}
+
+
+def snapshot(s):
+    return json.dumps([s.uplinks, s.segment, s.mode, s.phones])
+
+
+def test_first_boot_makes_a_segment_and_keeps_it():
+    first = Settings(Files(), BRIDGE_ID)
+    equal(first.segment["ssid"], "Speakeasy-b0b1")
+    equal(len(first.segment["key"]), 16)
+    equal((first.uplinks, first.phones, first.mode, first.damaged), ([], [], "passthrough", False))
+    equal(Settings(Files(), BRIDGE_ID).segment, first.segment)
+    wipe()
+    assert Settings(Files(), BRIDGE_ID).segment["key"] != first.segment["key"]
+
+
+def test_all_survives_a_reboot():
+    s = Settings(Files(), BRIDGE_ID)
+    s.remember_network("Dorm", "correct horse")
+    s.change(phones=[PHONE])
+    again = Settings(Files(), BRIDGE_ID)
+    equal(snapshot(again), snapshot(s))
+    equal(again.uplinks, [{"ssid": "Dorm", "key": "correct horse"}])
+    equal(again.phones, [PHONE])
+
+
+def test_networks_newest_in_front_at_most_four():
+    s = Settings(Files(), BRIDGE_ID)
+    for n in range(settings.MAX_UPLINKS):
+        s.remember_network("net%d" % n, "")
+    equal([n["ssid"] for n in s.uplinks], ["net3", "net2", "net1", "net0"])
+    s.remember_network("net1", "new key!")
+    equal([n["ssid"] for n in s.uplinks], ["net1", "net3", "net2", "net0"])
+    equal(s.uplinks[0]["key"], "new key!")
+    s.remember_network("net4", "")
+    equal([n["ssid"] for n in s.uplinks], ["net4", "net1", "net3", "net2"])
+    equal(len(Settings(Files(), BRIDGE_ID).uplinks), settings.MAX_UPLINKS)
+
+
+def test_power_cut_at_every_operation_of_every_save():
+    # A life of a bridge's settings, cut at each operation on the flash: what is found after is the last step that was
+    # finished, and never damaged.
+    def steps(s):
+        yield s.remember_network("Dorm", "correct horse")
+        phones = Phones(s)
+        phone = phones.draft("phone", "owner")
+        yield phones.add(phone)
+        yield phones.add(phones.draft("other", "owner"))
+        yield phones.remove(phone["id"])
+        yield s.remember_network("Other", "")
+
+    wipe()
+    counting = FailingFlash()
+    for _ in steps(Settings(counting, BRIDGE_ID)):
+        pass
+    for survives in range(counting.operations):
+        wipe()
+        saved = None
+        try:
+            s = Settings(FailingFlash(survives), BRIDGE_ID)
+            saved = snapshot(s)
+            for _ in steps(s):
+                saved = snapshot(s)
+            raise AssertionError("no power cut")
+        except PowerCut:
+            pass
+        found = Settings(Files(), BRIDGE_ID)
+        assert not found.damaged, survives
+        assert saved is None or snapshot(found) == saved, survives
+
+
+def test_a_save_that_fails_changes_nothing_in_ram():
+    s = Settings(Files(), BRIDGE_ID)
+    phones = Phones(s)
+    phones.add(phones.draft("phone", "owner"))
+    s._files = FailingFlash(0)
+    try:
+        phones.add(phones.draft("other", "guest"))
+        raise AssertionError("no power cut")
+    except PowerCut:
+        pass
+    equal(len(phones.all()), 1)
+    before = list(s.uplinks)
+    try:
+        s.remember_network("Dorm", "")
+        raise AssertionError("no power cut")
+    except PowerCut:
+        pass
+    equal(s.uplinks, before)
+
+
+def test_damaged_file_is_kept_aside_and_said():
+    Settings(Files(), BRIDGE_ID)
+    with open(settings.FILE, "r+b") as f:
+        f.write(b"x")
+    s = Settings(Files(), BRIDGE_ID)
+    assert s.damaged
+    equal(sorted(os.listdir()), ["settings.bad", "settings.json"])
+    assert any("settings.bad" in line and "pair your phones again" in line for line in eventlog.recent())
+    assert not Settings(Files(), BRIDGE_ID).damaged
+
+
+def good():
+    return {
+        "version": 1,
+        "uplinks": [{"ssid": "Dorm", "key": ""}],
+        "segment": {"ssid": "Speaker", "key": "12345678"},
+        "mode": "passthrough",
+        "phones": [PHONE],
+    }
+
+
+def test_wrong_content_is_damage():
+    Files().save(settings.FILE, good())
+    assert not Settings(Files(), BRIDGE_ID).damaged
+    network = {"ssid": "x", "key": ""}
+    phone = dict(PHONE)
+    phone["role"] = "king"
+    keyless = dict(PHONE)
+    del keyless["key"]
+    for name, value in (
+        ("version", 2),
+        ("version", 0),
+        ("version", "1"),
+        ("version", None),
+        ("uplinks", None),
+        ("uplinks", {}),
+        ("uplinks", [network] * 5),
+        ("uplinks", [{"ssid": "", "key": ""}]),
+        ("segment", {"ssid": "open", "key": ""}),
+        ("segment", None),
+        ("mode", "bridge"),
+        ("phones", [phone]),
+        ("phones", [keyless]),
+        ("phones", [PHONE, PHONE]),
+        ("phones", "all"),
+    ):
+        content = good()
+        content[name] = value
+        Files().save(settings.FILE, content)
+        assert Settings(Files(), BRIDGE_ID).damaged, (name, value)
+    for content in ([], 5, None, {}):
+        Files().save(settings.FILE, content)
+        s = Settings(Files(), BRIDGE_ID)
+        assert s.damaged or content is None, content
+
+
+def test_sixteen_phones_fit_with_the_longest_names():
+    s = Settings(Files(), BRIDGE_ID)
+    phones = Phones(s)
+    for _ in range(settings.MAX_PHONES):
+        phones.add(phones.draft("\U0001f50a" * 32, "owner"))
+    for n in range(settings.MAX_UPLINKS):
+        s.remember_network('"' * 31 + str(n), "\\" * 63)
+    again = Settings(Files(), BRIDGE_ID)
+    equal((len(again.phones), len(again.uplinks), again.damaged), (16, 4, False))
+
+
+def test_is_network():
+    for ssid, key, is_good in (
+        ("a", "", True),
+        ("", "", False),
+        ("a" * 32, "", True),
+        ("a" * 33, "", False),
+        ("é" * 16, "", True),
+        ("é" * 16 + "a", "", False),
+        ("a", "1234567", False),
+        ("a", "12345678", True),
+        ("a", "x" * 63, True),
+        ("a", "x" * 64, False),
+        ("a", "1234567é", False),
+        ("a", None, False),
+        (None, "", False),
+        (5, "", False),
+    ):
+        equal(is_network({"ssid": ssid, "key": key}), is_good)
+    for value in (None, [], {}, {"ssid": "a"}, {"ssid": "a", "key": "", "x": 1}):
+        equal(is_network(value), False)
+
+
+def test_is_name():
+    for name, is_good in (
+        ("a", True),
+        ("", False),
+        (" ", False),
+        ("x" * 32, True),
+        ("x" * 33, False),
+        ("é" * 32, True),
+        ("a\nb", False),
+        ("a\x7f", False),
+        ("\x1b[31m", False),
+        (None, False),
+        (5, False),
+        (b"a", False),
+    ):
+        equal(is_name(name), is_good)
+
+
+def test_is_hex():
+    equal([is_hex(v, 2) for v in ("00ff", "00FF", "00f", "00ff0", "zz00", None, 5)], [True] + [False] * 6)
+
+
+def provision(content):
+    with open(settings.PROVISION, "wb") as f:
+        f.write(content)
+
+
+def test_provision_is_imported_and_removed():
+    s = Settings(Files(), BRIDGE_ID)
+    uplink = {"ssid": "Dorm", "key": "correct horse"}
+    segment = {"ssid": "Speaker", "key": "only for the speaker"}
+    provision(json.dumps({"uplink": uplink, "segment": segment}).encode())
+    with Console() as console:
+        s.import_provision()
+    equal(os.listdir(), ["settings.json"])
+    again = Settings(Files(), BRIDGE_ID)
+    equal((again.uplinks, again.segment), ([uplink], segment))
+    assert "imported" in console.text and "correct horse" not in console.text and "only for" not in console.text
+
+
+def test_half_a_provision():
+    s = Settings(Files(), BRIDGE_ID)
+    provision(b'{"segment": {"ssid": "Speaker", "key": "12345678"}}')
+    s.import_provision()
+    equal((s.uplinks, s.segment["ssid"]), ([], "Speaker"))
+    s.import_provision()
+    equal(s.segment["ssid"], "Speaker")
+
+
+def test_bad_provisions_change_nothing():
+    s = Settings(Files(), BRIDGE_ID)
+    before = snapshot(s)
+    for content in (
+        b"",
+        b"not json SECRET",
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b'{"uplink": {"ssid": "Dorm", "key": "SECRET"}}',
+        b'{"segment": {"ssid": "Speaker", "key": ""}}',
+        b'{"uplink": {"ssid": "Dorm", "key": ""}, "root": 1}',
+        b'{"uplink": {"ssid": "Dorm", "key": ""}}' + b" " * settings.PROVISION_MAX_BYTES,
+    ):
+        provision(content)
+        with Console() as console:
+            s.import_provision()
+        equal(snapshot(s), before)
+        equal(sorted(os.listdir()), ["provision.bad", "settings.json"])
+        assert "not usable" in console.text and "SECRET" not in console.text, console.text
+
+
+def test_repr_holds_no_secret():
+    s = Settings(Files(), BRIDGE_ID)
+    s.remember_network("Dorm", "SECRETSECRET")
+    s.phones = [PHONE]
+    for secret in ("SECRET", PHONE["key"], s.segment["key"]):
+        assert secret not in repr(s)
