@@ -6,3 +6,10 @@
 #define MICROPY_PY_SYS_PATH_DEFAULT ".frozen:lib"
 
 #include "ports/unix/variants/mpconfigvariant_common.h"
+
+// The clock starts at 0 with the power, and wraps where a chip's 32-bit words make it wrap (chip.c).
+unsigned long sim_ticks_ms(void);
+unsigned long sim_ticks_us(void);
+#define mp_hal_ticks_ms sim_ticks_ms
+#define mp_hal_ticks_us sim_ticks_us
+#define MICROPY_PY_TIME_TICKS_PERIOD (1L << 30)

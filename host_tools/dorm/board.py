@@ -147,16 +147,17 @@ class Board:
     async def power_off(self) -> None:
         """The plug is pulled (SIGKILL): what the process had not yet written to its flash is lost."""
         self._powered = False
+        life, self._life = self._life, None
+        if life is not None:
+            life.cancel()  # first, or it would take the end of the process for a reset
+            with contextlib.suppress(asyncio.CancelledError):
+                await life
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-        life, self._life = self._life, None
-        if life is not None:
-            life.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await life
+        if process is not None:
             await self.air.power_lost()
 
     async def power_cycle(self) -> None:
