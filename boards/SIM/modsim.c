@@ -17,11 +17,12 @@
 #include "py/runtime.h"
 
 // host_tools/dorm/board.py knows these statuses, too.
-#define SIM_STATUS_RESET      (3)
-#define SIM_STATUS_WATCHDOG   (4)
+#define SIM_STATUS_RESET (3)
+#define SIM_STATUS_WATCHDOG (4)
 #define SIM_STATUS_SOFT_RESET (5)
 
-static mp_obj_t sim_exit(mp_obj_t status_in) {
+static mp_obj_t sim_exit(mp_obj_t status_in)
+{
     _exit((int)mp_obj_get_int(status_in));
     return mp_const_none;
 }
@@ -33,7 +34,8 @@ static MP_DEFINE_CONST_FUN_OBJ_1(sim_exit_obj, sim_exit);
 static timer_t watchdog_timer;
 static bool watchdog_made = false;
 
-static void watchdog_bites(int signal_number) {
+static void watchdog_bites(int signal_number)
+{
     static const char text[] = "\nwatchdog: not fed in time, resetting\n";
     (void)signal_number;
     ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
@@ -41,7 +43,8 @@ static void watchdog_bites(int signal_number) {
     _exit(SIM_STATUS_WATCHDOG);
 }
 
-static mp_obj_t sim_watchdog(mp_obj_t timeout_in) {
+static mp_obj_t sim_watchdog(mp_obj_t timeout_in)
+{
     mp_int_t timeout_ms = mp_obj_get_int(timeout_in);
     if (!watchdog_made) {
         struct sigaction action = {.sa_handler = watchdog_bites};
@@ -74,11 +77,13 @@ static struct {
     mp_obj_t callback; // kept alive by the driver that gave it
 } watched = {.lock = PTHREAD_MUTEX_INITIALIZER, .rearmed = PTHREAD_COND_INITIALIZER, .fd = -1};
 
-static void wake_up(int signal_number) {
+static void wake_up(int signal_number)
+{
     (void)signal_number;
 }
 
-static void *watch_thread(void *argument) {
+static void *watch_thread(void *argument)
+{
     (void)argument;
     for (;;) {
         pthread_mutex_lock(&watched.lock);
@@ -108,7 +113,8 @@ static void *watch_thread(void *argument) {
     return NULL;
 }
 
-static mp_obj_t sim_watch(mp_obj_t fd_in, mp_obj_t callback) {
+static mp_obj_t sim_watch(mp_obj_t fd_in, mp_obj_t callback)
+{
     int fd = (int)mp_obj_get_int(fd_in);
     pthread_mutex_lock(&watched.lock);
     watched.fd = fd;
@@ -138,7 +144,8 @@ static mp_obj_t sim_watch(mp_obj_t fd_in, mp_obj_t callback) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(sim_watch_obj, sim_watch);
 
-static mp_obj_t sim_rearm(void) {
+static mp_obj_t sim_rearm(void)
+{
     pthread_mutex_lock(&watched.lock);
     watched.armed = watched.fd >= 0;
     pthread_cond_signal(&watched.rearmed);
