@@ -86,9 +86,11 @@ class Policy:
         changed = addr != self._addr
         self._addr, self._mask = addr, mask
         if changed:
+            # A speaker may have had its address before the segment has told us that it is there.
+            served = self._speaker is not None or self.speaker_addr != inet.ZERO
             self.speaker_addr = inet.ZERO
             self._last_news = dhcp.NOTHING
-            if self._speaker is not None:
+            if served:
                 log("policy", "the speaker's address is %s now: it is made to come again" % self._wanted())
                 pktfilter.deauth()
 
