@@ -18,7 +18,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bumble import att, core, gatt, hci
+from bumble import att, core, gatt, hci, utils
 from bumble.device import AdvertisingType, Connection, Device, DeviceConfiguration
 from bumble.gatt_server import Server
 from bumble.host import Host
@@ -36,12 +36,16 @@ MTU_MIN, MTU_MAX = 23, 527
 ADVERTISING_DATA_MAX = 31
 # BLE_HS_EMSGSIZE etc. that the binding hands on with their sign turned: advertising data that does not fit.
 ERRNO_ADVERTISING_DATA = -18
-# NimBLE's own status of an indication that nobody confirmed.
-HS_ETIMEOUT = 13
+# NimBLE's own status of an indication that nobody confirmed, and of one whose connection went.
+HS_ETIMEOUT, HS_ENOTCONN = 13, 7
+# So many parts of a long write NimBLE has buffers for (MYNEWT_VAL_MSYS_1_BLOCK_COUNT).
+PREPARED_WRITES_MAX = 12
 LINE_LIMIT = 65536
 # How long the board may take to answer a read or a write; a central gives up after as long (Core, Vol 3 Part F 3.3.3).
 BOARD_ANSWER_S = 30.0
 ATT_HEADER = 3
+# The stack's own reads of a value are nobody's (BLE_HS_CONN_HANDLE_NONE).
+NO_CONNECTION = 0xFFFF
 
 FLAG_READ, FLAG_WRITE_NO_RESPONSE, FLAG_WRITE = 0x0002, 0x0004, 0x0008
 _PERMISSIONS = {
@@ -61,6 +65,37 @@ class ChipError(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+class _Server(Server):
+    """Bumble's attribute server with NimBLE's limits: a write longer than an attribute is for the attribute to cut."""
+
+    @utils.AsyncRunner.run_in_task()
+    async def on_att_write_request(self, bearer: att.Bearer, request: att.ATT_Write_Request) -> None:
+        handle = request.attribute_handle
+        response: att.ATT_PDU = att.ATT_Write_Response()
+        try:
+            if (attribute := self.get_attribute(handle)) is None:
+                raise att.ATT_Error(att.ErrorCode.INVALID_HANDLE)
+            await attribute.write_value(bearer, request.attribute_value)
+        except att.ATT_Error as error:
+            response = self._refusal(request, handle, error.error_code)
+        self.send_response(bearer, response)
+
+    def on_att_prepare_write_request(self, bearer: att.Bearer, request: att.ATT_Prepare_Write_Request) -> None:
+        if len(self.prepared_writes.get(bearer, ())) < PREPARED_WRITES_MAX:
+            super().on_att_prepare_write_request(bearer, request)
+        else:
+            refusal = self._refusal(request, request.attribute_handle, att.ErrorCode.INSUFFICIENT_RESOURCES)
+            self.send_response(bearer, refusal)
+
+    @staticmethod
+    def _refusal(request: att.ATT_PDU, handle: int, code: int) -> att.ATT_Error_Response:
+        return att.ATT_Error_Response(
+            request_opcode_in_error=request.op_code,
+            attribute_handle_in_error=handle,
+            error_code=att.ErrorCode(code),
+        )
 
 
 def _permissions(flags: int) -> att.Attribute.Permissions:
@@ -101,6 +136,7 @@ class Chip:
         self._name = DEFAULT_NAME
         self._mtu = DEFAULT_MTU
         self._mtu_asked: set[int] = set()
+        self._indicating: dict[Connection, list[int]] = {}
         self._operations: dict[str, Callable[..., Awaitable[Any]]] = {
             "active": self._active,
             "mac": self._mac,
@@ -168,11 +204,11 @@ class Chip:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _ask(self, connection: Connection, event: str, **values: Any) -> dict[str, Any]:
+    async def _ask(self, connection: Connection | None, event: str, **values: Any) -> dict[str, Any]:
         self._question += 1
         number = self._question
         answer = self._questions[number] = asyncio.get_running_loop().create_future()
-        self._send({"event": event, "re": number, "conn": connection.handle, **values})
+        self._send({"event": event, "re": number, "conn": connection.handle if connection else NO_CONNECTION, **values})
         try:
             reply = await asyncio.wait_for(answer, BOARD_ANSWER_S)
         except TimeoutError:
@@ -256,7 +292,7 @@ class Chip:
 
     def _serve(self, services: list[dict[str, Any]]) -> list[list[int]]:
         assert self._device
-        server = self._device.gatt_server = Server(self._device)
+        server = self._device.gatt_server = _Server(self._device)
         server.max_mtu = self._mtu
         self._device.add_default_services()
         for attribute in server.attributes:
@@ -278,7 +314,7 @@ class Chip:
             core.UUID.from_bytes(bytes.fromhex(description["uuid"])),
             gatt.Characteristic.Properties(flags & PROPERTIES_MASK),
             _permissions(flags),
-            self._value(lambda: characteristic),
+            self._value(lambda: characteristic, flags),
             [self._make_descriptor(d) for d in description.get("descriptors", ())],
         )
         return characteristic
@@ -287,15 +323,20 @@ class Chip:
         descriptor = gatt.Descriptor(
             core.UUID.from_bytes(bytes.fromhex(description["uuid"])),
             _permissions(description["flags"]),
-            self._value(lambda: descriptor),
+            self._value(lambda: descriptor, description["flags"]),
         )
         return descriptor
 
-    def _value(self, attribute: Callable[[], att.Attribute[Any]]) -> Any:
+    def _value(self, attribute: Callable[[], att.Attribute[Any]], flags: int) -> Any:
+        # Bumble leaves it to the value whether there is anything to read or to write.
         async def read(connection: Connection) -> bytes:
+            if not flags & FLAG_READ:
+                raise att.ATT_Error(att.ErrorCode.READ_NOT_PERMITTED)
             return bytes.fromhex((await self._ask(connection, "read", handle=attribute().handle))["data"])
 
         async def write(connection: Connection, value: bytes) -> None:
+            if not flags & (FLAG_WRITE | FLAG_WRITE_NO_RESPONSE):
+                raise att.ATT_Error(att.ErrorCode.WRITE_NOT_PERMITTED)
             await self._ask(connection, "write", handle=attribute().handle, data=value.hex())
 
         return att.AttributeValue(read=read, write=write)
@@ -340,6 +381,9 @@ class Chip:
 
     def _on_disconnection(self, connection: Connection) -> None:
         self._mtu_asked.discard(connection.handle)
+        # Before the disconnection itself, as NimBLE does.
+        for handle in self._indicating.pop(connection, []):
+            self._report_indication(connection, handle, HS_ENOTCONN)
         if self._connections.pop(connection.handle, None):
             self._send({"event": "disconnect", "conn": connection.handle, **self._peer(connection)})
 
@@ -390,38 +434,54 @@ class Chip:
 
     # -- notifications --------------------------------------------------------------------------------------------
 
-    def _hand_over(self, connection: Connection, handle: int, data: str, indicate: bool) -> None:
-        value = bytes.fromhex(data)[: connection.att_mtu - ATT_HEADER]
-        pdu: att.ATT_PDU
-        if indicate:
-            self._spawn(self._await_confirmation(connection, handle, value))
-        else:
-            pdu = att.ATT_Handle_Value_Notification(attribute_handle=handle, attribute_value=value)
-            assert self._device
-            self._device.gatt_server.send_gatt_pdu(connection, bytes(pdu))
+    def _send_notification(self, connection: Connection, handle: int, value: bytes) -> None:
+        assert self._device
+        cut = value[: connection.att_mtu - ATT_HEADER]
+        pdu = att.ATT_Handle_Value_Notification(attribute_handle=handle, attribute_value=cut)
+        self._device.gatt_server.send_gatt_pdu(connection, bytes(pdu))
 
     async def _notify(self, conn: int, handle: int, data: str) -> None:
-        self._hand_over(self._connection(conn), handle, data, indicate=False)
+        self._send_notification(self._connection(conn), handle, bytes.fromhex(data))
 
     async def _indicate(self, conn: int, handle: int, data: str) -> None:
-        self._hand_over(self._connection(conn), handle, data, indicate=True)
+        self._start_indication(self._connection(conn), handle, bytes.fromhex(data))
 
-    async def _await_confirmation(self, connection: Connection, handle: int, value: bytes) -> None:
+    def _start_indication(self, connection: Connection, handle: int, value: bytes) -> None:
+        self._indicating.setdefault(connection, []).append(handle)
+        self._spawn(self._indicate_and_wait(connection, handle, value))
+
+    async def _indicate_and_wait(self, connection: Connection, handle: int, value: bytes) -> None:
         assert self._device
         status = 0
-        attribute = self._attributes[handle]
         try:
-            await self._device.gatt_server.indicate_subscriber(connection, attribute, value, force=True)
+            await self._device.gatt_server.indicate_subscriber(connection, self._attributes[handle], value, force=True)
         except (TimeoutError, core.BaseBumbleError):
             status = HS_ETIMEOUT
+        if handle in self._indicating.get(connection, ()):
+            self._indicating[connection].remove(handle)
+            self._report_indication(connection, handle, status)
+
+    def _report_indication(self, connection: Connection, handle: int, status: int) -> None:
         self._send({"event": "indicated", "conn": connection.handle, "handle": handle, "status": status})
 
-    async def _update(self, handle: int, data: str) -> None:
-        """Notifies or indicates every central that subscribed, as NimBLE does when a value has changed."""
-        assert self._device
+    async def _update(self, handle: int) -> None:
+        self._spawn(self._tell_subscribers(handle))
+
+    async def _tell_subscribers(self, handle: int) -> None:
+        """NimBLE sends a changed value a moment later, to every subscriber, and reads it again for that."""
         for connection in list(self._connections.values()):
+            assert self._device
             cccd = self._device.gatt_server.subscribers.get(connection, {}).get(handle, b"\0\0")
+            if not cccd[0] & 3:
+                continue
+            try:
+                reply = await self._ask(None, "read", handle=handle)
+            except att.ATT_Error:
+                continue
+            if connection.handle not in self._connections:
+                continue
+            value = bytes.fromhex(reply["data"])
             if cccd[0] & 1:
-                self._hand_over(connection, handle, data, indicate=False)
-            elif cccd[0] & 2:
-                self._hand_over(connection, handle, data, indicate=True)
+                self._send_notification(connection, handle, value)
+            else:
+                self._start_indication(connection, handle, value)

@@ -39,6 +39,9 @@ _DEFAULT_BUFFER = const(20)
 _GAP_NAME_MAX = const(31)
 _ATTRIBUTE_NOT_FOUND = const(0x0A)
 _UNLIKELY_ERROR = const(0x0E)
+_NO_CONNECTION = const(0xFFFF)
+# BLE_HS_EAPP, which MicroPython hands on with its sign turned.
+_READ_REFUSED = const(-9)
 # Longer than this no request takes; the chip is gone then.
 _ANSWER_MS = const(10_000)
 _READ_SIZE = const(4096)
@@ -434,7 +437,7 @@ class BLE:
             raise OSError(errno.EINVAL)
         value.local_write(data)
         if send_update:
-            self._call("update", handle=value_handle, data=_hex(data))
+            self._call("update", handle=value_handle)
         return len(data)
 
     def gatts_notify(self, conn_handle, value_handle, data=None):
@@ -446,8 +449,9 @@ class BLE:
     def _hand_over(self, op, conn_handle, value_handle, data):
         conn_handle, value_handle = int(conn_handle), int(value_handle)
         if data is None:
-            # The stack reads the value as a central would.
-            self._irq(_IRQ_GATTS_READ_REQUEST, (conn_handle, value_handle))
+            # The stack reads the value as a central would, but on nobody's behalf.
+            if self._irq(_IRQ_GATTS_READ_REQUEST, (_NO_CONNECTION, value_handle)):
+                raise OSError(_READ_REFUSED)
             data = self._values[value_handle].data if value_handle in self._values else b""
         self._call(op, conn=conn_handle, handle=value_handle, data=_hex(_buffer(data)))
 
