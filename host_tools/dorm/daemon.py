@@ -64,7 +64,7 @@ async def _serve(dorm: Dorm, ready: BinaryIO | None) -> None:
             case other:
                 raise ValueError(f"unknown op {other!r}")
 
-    async with await serve_json(dorm.run_dir / CONTROL, answer):
+    async with serve_json(dorm.run_dir / CONTROL, answer):
         if ready is not None:
             log = os.open(dorm.run_dir / "log" / "dorm.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             os.dup2(log, 1)

@@ -27,6 +27,7 @@ from dorm.router import Router
 from dorm.speaker.machine import SpeakerMachine
 
 STARTUP_S = 20.0  # for everything but the bridge
+STOP_S = 5.0  # for each part, at the end
 SERIAL_S = 20.0  # for the bridge's first words
 POLL_S = 0.05
 LOCK = "lock"  # held while a dorm is up; also the file by which a run directory is known as one
@@ -136,7 +137,9 @@ class Dorm:
         while self._undo:
             name, undo = self._undo.pop()
             try:
-                await undo()
+                await asyncio.wait_for(undo(), STOP_S)
+            except TimeoutError:
+                _log.warning("taking down %s: not done within %g s", name, STOP_S)
             except Exception as error:  # noqa: BLE001  the rest must still be taken down
                 _log.warning("taking down %s: %s", name, error)
         for namespace in self.namespaces.values():

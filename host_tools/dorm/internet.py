@@ -125,7 +125,7 @@ async def serve(control: Path, address: str = RADIO_ADDR) -> None:
     loop = asyncio.get_running_loop()
     await loop.create_datagram_endpoint(_UdpEcho, local_addr=(address, RADIO_ECHO_PORT))
     echo = await asyncio.start_server(_tcp_echo, address, RADIO_ECHO_PORT)
-    async with echo, await serve_json(control, answer):
+    async with echo, serve_json(control, answer):
         _log.info("the internet is up at %s", address)
         await asyncio.Event().wait()
 

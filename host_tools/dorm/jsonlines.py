@@ -1,9 +1,10 @@
 """Requests and answers over a Unix socket, one line of JSON each: how the dorm's processes are asked and told."""
 
 import asyncio
+import contextlib
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ def _short(path: Path) -> tuple[str, int | None]:
     return f"/proc/self/fd/{fd}/{path.name}", fd
 
 
-async def serve_json(path: Path, answer: Answer) -> asyncio.AbstractServer:
+@contextlib.asynccontextmanager
+async def serve_json(path: Path, answer: Answer) -> AsyncIterator[None]:
     """Listens on the Unix socket `path` (replaced when it exists; mode 0600).
 
     `answer` gets each request and returns the answer; when it raises, the caller gets `{"error": text}`.
@@ -54,7 +56,11 @@ async def serve_json(path: Path, answer: Answer) -> asyncio.AbstractServer:
         if fd is not None:
             os.close(fd)
     path.chmod(0o600)
-    return server
+    try:
+        yield
+    finally:
+        # Not `async with server`: from Python 3.12 on, that waits for whoever is still connected.
+        server.close()
 
 
 async def ask_json(path: Path, request: dict[str, Any], timeout_s: float = 10) -> dict[str, Any]:

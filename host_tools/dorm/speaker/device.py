@@ -78,7 +78,7 @@ class Device:
             await web.TCPSite(runner, "0.0.0.0", SPEAKER_PORT).start()
             await web.TCPSite(tls, "0.0.0.0", SPEAKER_TLS_PORT, ssl_context=_tls_context(self._identity.uid)).start()
             await self._ssdp.start()
-            async with await serve_json(control, self._answer):
+            async with serve_json(control, self._answer):
                 _log.info("%s is up, boot %d, at %s", self._identity.uid, self._boot_seq, self._address())
                 await self._rebooting.wait()
         finally:

@@ -42,7 +42,7 @@ class LeaseResolver(AbstractResolver):
         self,
         host: str,
         port: int = 0,
-        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002  the base class says so
+        family: socket.AddressFamily = socket.AF_INET,
     ) -> list[ResolveResult]:
         lease = read_lease(self._lease_file)
         if lease is None or not lease.dns:
