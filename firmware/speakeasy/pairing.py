@@ -40,6 +40,7 @@ _ADVERTISE_MS = const(10_000)
 _COMPANY = const(0xFFFF)
 _INBOX_BYTES = const(512)
 _PARTING_MS = const(1_000)
+_PARTING_POLL_MS = const(20)
 _TURN_MS = const(1_000)
 _NOTIFY_TRIES = const(100)
 _NOTIFY_PAUSE_MS = const(20)
@@ -289,11 +290,12 @@ async def _watch(connection, link: Link) -> None:
 
 
 async def _part(connection) -> None:
-    # Time for the last notification to get out; most phones hang up by themselves.
+    # Time for the last notification to get out; most phones hang up by themselves. Not disconnected(timeout_ms=...):
+    # when its time is up, aioble cancels its own watch of the connection, and with it whoever waits for the end.
+    deadline = _in_ms(_PARTING_MS)
+    while connection.is_connected() and time.ticks_diff(deadline, time.ticks_ms()) > 0:
+        await asyncio.sleep_ms(_PARTING_POLL_MS)
     try:
-        await connection.disconnected(timeout_ms=_PARTING_MS)
+        await connection.disconnect()
     except asyncio.TimeoutError:
-        try:
-            await connection.disconnect()
-        except asyncio.TimeoutError:
-            log("pairing", "the phone's connection does not end; the radio will drop it")
+        log("pairing", "the phone's connection does not end; the radio will drop it")

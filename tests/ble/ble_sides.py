@@ -170,7 +170,12 @@ class Central:
     async def gone(self, limit_s: float = LIMIT_S) -> int:
         """Waits until the link is down, and returns the reason (Core, Vol 1 Part F)."""
         down: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.connection.on(Connection.EVENT_DISCONNECTION, lambda reason: down.done() or down.set_result(reason))
+
+        def on_disconnection(reason: int) -> None:
+            if not down.done():
+                down.set_result(reason)
+
+        self.connection.on(Connection.EVENT_DISCONNECTION, on_disconnection)
         return await asyncio.wait_for(down, limit_s)
 
 

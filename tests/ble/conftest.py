@@ -46,8 +46,9 @@ async def board(air: BluetoothAir, directory: Path) -> AsyncIterator[Callable[[s
     async def start(source: str) -> Board:
         (flash / "main.py").write_text(PRELUDE + textwrap.dedent(source) + EPILOGUE)
         environment = {**os.environ, "SPEAKEASY_AIR": str(directory / "air")}
-        # Ours ahead of the frozen modules, so that an edit needs no rebuild.
-        environment["MICROPYPATH"] = ".frozen" if NIMBLE else f"{TOP / 'boards/SIM/ble'}:.frozen"
+        # Ahead of the frozen modules, so that an edit needs no rebuild.
+        ours = [str(TOP / "firmware")] if NIMBLE else [str(TOP / "boards/SIM/ble"), str(TOP / "firmware")]
+        environment["MICROPYPATH"] = ":".join([*ours, ".frozen"])
         environment["MICROPYBTUART"] = str(directory / "air" / "hci.pty")
         process = await asyncio.create_subprocess_exec(
             BOARD,
