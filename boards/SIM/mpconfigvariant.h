@@ -5,6 +5,9 @@
 // Files on the flash (the current directory) come before the frozen ones, as on a board. No path of the machine's.
 #define MICROPY_PY_SYS_PATH_DEFAULT ".frozen:lib"
 
+// As the ESP32 port has it.
+#define MICROPY_SCHEDULER_DEPTH (8)
+
 #include "ports/unix/variants/mpconfigvariant_common.h"
 
 // The clock starts at 0 with the power, and wraps where a chip's 32-bit words make it wrap (chip.c).

@@ -20,7 +20,6 @@ import ipaddress
 import json
 import logging
 import re
-import signal
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
@@ -31,7 +30,6 @@ from dorm import topology
 from dorm.dhcp import DhcpClient
 from dorm.errors import DormError
 from dorm.namespaces import Namespace
-from dorm.programs import Program
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +187,6 @@ class WifiAir:
         self.speaker_knows = topology.SEGMENT_WIFI
         self.speaker_present = True
         self.reset_cause = PWRON_RESET
-        self.dhcp_server: Program | None = None
         self.led_changes: deque[int] = deque(maxlen=256)
         self._server: asyncio.AbstractServer | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -326,12 +323,6 @@ class WifiAir:
     @property
     def led(self) -> bool:
         return LED_PIN in self.pins and self.pins[LED_PIN].level == 1
-
-    def silence_dhcp(self, silent: bool) -> None:
-        """The dorm's DHCP server stops answering, or answers again. `dhcp_server` must have been given."""
-        if self.dhcp_server is None:
-            raise DormError("This air knows no DHCP server to silence: set WifiAir.dhcp_server.")
-        self.dhcp_server.send_signal(signal.SIGSTOP if silent else signal.SIGCONT)
 
     # --- the board's connection ---------------------------------------------------------------------------------
 

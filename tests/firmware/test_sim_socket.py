@@ -5,7 +5,7 @@ import select
 import socket
 import time
 
-from check import equal, raises
+from check import equal, raises, until
 
 HOST = "127.0.0.1"
 PORT = 47123
@@ -144,3 +144,29 @@ def test_a_multicast_group_can_be_joined():
     s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, bytes([239, 255, 255, 250, 127, 0, 0, 1]))
     with raises(ValueError):
         s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, b"1234")
+
+
+async def test_there_are_as_many_sockets_as_on_a_chip():
+    taken = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(7)]
+    peers = []
+
+    async def serve(reader, writer):
+        peers.append(writer)
+
+    server = await asyncio.start_server(serve, HOST, PORT + 10)
+    _, first = await asyncio.open_connection(HOST, PORT + 10)  # client and server side: the ninth and tenth
+    await until(lambda: peers)
+    with raises(OSError) as caught:
+        socket.socket()
+    equal(caught.value.errno, 23)
+    taken.pop().close()
+    # One is left, for the client; the server has none to accept with, and hangs up.
+    reader, second = await asyncio.open_connection(HOST, PORT + 10)
+    try:
+        equal(await asyncio.wait_for(reader.read(1), 5), b"")
+    except OSError as error:
+        equal(error.errno, errno.ECONNRESET)
+    equal(len(peers), 1)
+    for writer in (first, second, peers[0]):
+        await writer.wait_closed()
+    server.close()

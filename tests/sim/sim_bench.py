@@ -48,7 +48,6 @@ class Bench:
             *("--address=/radio.test/203.0.113.10", "--dhcp-authoritative", "--no-ping", "--pid-file="),
         )
         await self.dhcp.start()
-        self.air.dhcp_server = self.dhcp
         self.wires(True)
 
     def wires(self, plugged: bool) -> None:

@@ -1,5 +1,7 @@
 """network.WLAN(IF_STA): joining, losing, addresses; as on MicroPython's ESP32 port."""
 
+import signal
+
 from dorm import topology, wifi
 from sim_bench import Bench
 
@@ -110,7 +112,7 @@ async def test_a_changed_key_throws_the_station_out(bench: Bench) -> None:
 
 
 async def test_a_silent_dhcp_server_leaves_it_connecting_but_associated(bench: Bench) -> None:
-    bench.air.silence_dhcp(True)
+    bench.dhcp.send_signal(signal.SIGSTOP)
     await bench.run(
         JOIN
         + """
@@ -126,7 +128,7 @@ async def test_a_silent_dhcp_server_leaves_it_connecting_but_associated(bench: B
     """
     )
     assert await bench.says(r"^associated (.*)$") == "1001 False"
-    bench.air.silence_dhcp(False)
+    bench.dhcp.send_signal(signal.SIGCONT)
     assert await bench.says(r"^then (.*)$") == "1010"
 
 

@@ -1,5 +1,5 @@
-# What the ESP32 port's main() does with main.py: leaving it by SystemExit is a soft reset. An exception would end in the
-# REPL there, deaf and blind; here it ends the process, so that whoever waits for the board is told at once.
+# What the ESP32 port's main() does with main.py: leaving it by SystemExit is a soft reset. An exception would end in
+# the REPL there, deaf and blind; here it ends the process, so that whoever waits for the board is told at once.
 #
 # speakeasy-sim -m _boot [MODULE]
 import sys

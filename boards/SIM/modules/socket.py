@@ -31,6 +31,10 @@ _NAME_UNKNOWN = -2
 _NAME_FAILED = -202  # lwIP's EAI_FAIL
 _DNS_PORT = 53
 _DNS_TRIES = 4  # one second each, as lwIP does
+# CONFIG_LWIP_MAX_SOCKETS. The chip takes back sockets that were dropped without close(), at the next collection; here
+# they stay taken.
+_MAX_SOCKETS = 10
+_ENFILE = 23
 _LEVELS = {SO_REUSEADDR: SOL_SOCKET, SO_BROADCAST: SOL_SOCKET, SO_BINDTODEVICE: SOL_SOCKET}
 
 
@@ -124,9 +128,17 @@ def _closed(*_):
 
 
 class socket(io.IOBase):
+    _count = 0
+
     def __init__(self, family=AF_INET, type=SOCK_STREAM, proto=0, *, _wrapped=None):
+        self._socket = None
+        if socket._count >= _MAX_SOCKETS:
+            if _wrapped:
+                _wrapped.close()
+            raise OSError(_ENFILE)
         s = _wrapped or usocket.socket(family, type, proto)
         self._socket = s
+        socket._count += 1
         self._wait = True
         self.fileno = s.fileno
         self.listen = s.listen
@@ -150,6 +162,7 @@ class socket(io.IOBase):
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+            socket._count -= 1
             # The unix port would go on with the number of the descriptor, which may soon be another socket's.
             self.fileno = self.listen = self.read = self.readinto = self.readline = self.write = _closed
 
