@@ -21,8 +21,8 @@
 
 enum {
     TICK_MS = 100,
-    DEAUTH_MS = 300,   /* long enough for the other side's kernel to tell its DHCP client */
-    BATCH = 64,        /* frames taken from one port before the others get their turn */
+    DEAUTH_MS = 300, /* long enough for the other side's kernel to tell its DHCP client */
+    BATCH = 64,      /* frames taken from one port before the others get their turn */
     READ_MAX = PF_FRAME_MAX + 4,
 };
 
@@ -61,6 +61,9 @@ void glue_out(void *ctx, enum pf_port port, const uint8_t *frame, size_t len)
 {
     (void)ctx;
     /* The descriptors do not block: a full queue (EAGAIN) or a link that is down (EIO) loses the frame. */
+    if (glue.pf == NULL) {
+        return; /* not started */
+    }
     if (glue.fd[port] < 0 || write(glue.fd[port], frame, len) != (ssize_t)len) {
         glue.pf->counters[PF_C_glue_lost]++;
     }
@@ -94,7 +97,7 @@ static void take_frames(enum pf_port port)
             return;
         }
         glue_lock();
-        pf_input(glue.pf, port, buf, (size_t)len, glue_now_ms());
+        (void)pf_input(glue.pf, port, buf, (size_t)len, glue_now_ms());
         glue_unlock();
     }
 }

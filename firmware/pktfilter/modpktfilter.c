@@ -7,7 +7,6 @@
 
 static struct pf filter;
 static bool filter_ready; /* pf_init() was done */
-static bool glue_running;
 
 /* ---- Arguments ---- */
 
@@ -75,12 +74,10 @@ static void ensure_ready(void)
     filter_ready = true;
 }
 
-/* Every call works on a filter that was started: before start() there are no ports to filter for. */
+/* Every call works before start() as well: then on a filter that no frame reaches. */
 static void lock(void)
 {
-    if (!glue_running) {
-        mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("pktfilter: call start() first"));
-    }
+    ensure_ready();
     glue_lock();
 }
 
@@ -93,7 +90,6 @@ static mp_obj_t mod_start(void)
     if (error != 0) {
         mp_raise_OSError(error);
     }
-    glue_running = true;
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(mod_start_obj, mod_start);
@@ -309,7 +305,8 @@ static mp_obj_t mod_dhcp_send(size_t n_args, const mp_obj_t *args)
     (void)n_args;
     mp_buffer_info_t buf;
     mp_get_buffer_raise(args[0], &buf, MP_BUFFER_READ);
-    const uint32_t len = get_number(args[1], 1, (mp_int_t)buf.len, MP_ERROR_TEXT("dhcp_send: more bytes than the buffer has"));
+    const uint32_t len =
+        get_number(args[1], 1, (mp_int_t)buf.len, MP_ERROR_TEXT("dhcp_send: more bytes than the buffer has"));
     const uint8_t *mac = get_mac_or_none(args[2]);
     const uint32_t addr = get_addr(args[3]);
     lock();

@@ -21,7 +21,7 @@ void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uin
     pf->service_count = 1;
 }
 
-void pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms)
+enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms)
 {
     enum pf_counter c = PF_C_drop_short;
     pf->now = now_ms;
@@ -46,7 +46,7 @@ void pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint
             break;
         }
     }
-    pf->counters[c]++;
+    return pf_count(pf, c);
 }
 
 void pf_tick(struct pf *pf, uint32_t now_ms)
@@ -62,7 +62,8 @@ void pf_configure(struct pf *pf, const struct pf_config *cfg, uint32_t now_ms)
     pf->now = now_ms;
     const struct pf_config *old = &pf->cfg;
     const bool moved = old->addr != cfg->addr || old->mask != cfg->mask || old->router != cfg->router ||
-                       old->speaker_addr != cfg->speaker_addr || old->host_addr != cfg->host_addr || old->alias != cfg->alias;
+                       old->speaker_addr != cfg->speaker_addr || old->host_addr != cfg->host_addr ||
+                       old->alias != cfg->alias;
     const bool same = !moved && memcmp(old->dns, cfg->dns, sizeof(cfg->dns)) == 0 &&
                       mac_eq(old->uplink_mac, cfg->uplink_mac) && mac_eq(old->segment_mac, cfg->segment_mac) &&
                       old->claim_port == cfg->claim_port;

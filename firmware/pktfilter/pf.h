@@ -279,10 +279,10 @@ enum pf_owner { PF_OWNER_HOST, PF_OWNER_SPEAKER };
 
 /* Bits of pf_take_events(). */
 enum pf_event {
-    PF_EVENT_DHCP = 1,          /* a DHCP message waits: pf_dhcp_take() */
-    PF_EVENT_LEASE_ENDED = 2,   /* a lease ended by its time */
-    PF_EVENT_LEASE_MAC = 4,     /* a frame or ARP message with a leased address came from another MAC */
-    PF_EVENT_SEGMENT_MAC = 8,   /* a frame on the segment came from a MAC that is not the speaker's */
+    PF_EVENT_DHCP = 1,        /* a DHCP message waits: pf_dhcp_take() */
+    PF_EVENT_LEASE_ENDED = 2, /* a lease ended by its time */
+    PF_EVENT_LEASE_MAC = 4,   /* a frame or ARP message with a leased address came from another MAC */
+    PF_EVENT_SEGMENT_MAC = 8, /* a frame on the segment came from a MAC that is not the speaker's */
 };
 
 /* Takes one frame for one port. The bytes are the filter's: copy what is kept. Must not call the filter. */
@@ -294,7 +294,7 @@ struct pf_config {
     uint32_t addr; /* X; 0: no uplink */
     uint32_t mask;
     uint32_t router;
-    uint32_t dns[PF_DNS]; /* 0: none */
+    uint32_t dns[PF_DNS];  /* 0: none */
     uint32_t speaker_addr; /* S: X with passthrough, the alias with private addressing or without an uplink */
     uint32_t host_addr;    /* the host on the segment */
     uint32_t alias;        /* the speaker's name for the host */
@@ -405,8 +405,8 @@ struct pf {
     uint16_t loc_head[PF_BUCKETS];
     uint32_t class_bits[PF_CLASS_COUNT][PF_FLOWS / 32];
     uint16_t class_count[PF_CLASS_COUNT];
-    uint16_t hand;  /* where the search for a flow to evict goes on */
-    uint16_t sweep; /* where the search for expired ones goes on */
+    uint16_t hand;                   /* where the search for a flow to evict goes on */
+    uint16_t sweep;                  /* where the search for expired ones goes on */
     uint16_t claims[PF_CLAIM_FLOWS]; /* flows to the claim port: index + 1 */
 
     struct pf_map map[PF_FLOWS];
@@ -439,7 +439,7 @@ struct pf {
 struct pf_flow_info {
     uint8_t proto; /* IP protocol number */
     uint8_t owner;
-    uint8_t state; /* 0 opening, 1 established (UDP and ICMP: always), 2 closing */
+    uint8_t state;        /* 0 opening, 1 established (UDP and ICMP: always), 2 closing */
     uint32_t remote_addr; /* wire values */
     uint16_t remote_port, local_port, external_port;
     uint32_t idle_s;
@@ -458,8 +458,8 @@ struct pf_lease_info {
 void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uint32_t now_ms);
 
 /* One frame, without its checksum, that came in at a port. It is changed in place, at an even address, and must not be
- * used after the call. `now_ms` never goes back, and wraps. */
-void pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms);
+ * used after the call. `now_ms` never goes back, and wraps. Returns the one counter that it raised: the verdict. */
+enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms);
 
 /* Timers. To be called at least once a second, better ten times. */
 void pf_tick(struct pf *pf, uint32_t now_ms);
@@ -482,7 +482,8 @@ bool pf_lease_renew(struct pf *pf, uint32_t addr, uint32_t ttl_s, uint32_t now_m
 
 /* Ends a lease and its flows at once; the speaker gets a RST for each of its TCP connections. Returns their number. */
 int pf_lease_end(struct pf *pf, uint32_t addr, uint32_t now_ms);
-bool pf_lease_get(struct pf *pf, size_t i, struct pf_lease_info *info, uint32_t now_ms); /* i < PF_LEASES; false: unused */
+bool pf_lease_get(struct pf *pf, size_t i, struct pf_lease_info *info,
+                  uint32_t now_ms); /* i < PF_LEASES; false: unused */
 
 bool pf_flow_get(struct pf *pf, size_t i, struct pf_flow_info *info, uint32_t now_ms); /* i < PF_FLOWS; false: unused */
 

@@ -24,7 +24,8 @@ static bool parse(struct arp *a, const uint8_t *frame, size_t len)
     return (a->op == REQUEST || a->op == REPLY) && memcmp(a->sha, frame + 6, 6) == 0 && !mac_is_group(a->sha);
 }
 
-static void build(uint8_t *frame, unsigned op, const uint8_t *mac, uint32_t addr, const uint8_t *to_mac, uint32_t to_addr)
+static void build(uint8_t *frame, unsigned op, const uint8_t *mac, uint32_t addr, const uint8_t *to_mac,
+                  uint32_t to_addr)
 {
     static const uint8_t head[8] = {8, 6, 0, 1, 8, 0, 6, 4};
     memcpy(frame, to_mac, 6);

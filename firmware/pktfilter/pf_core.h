@@ -119,6 +119,12 @@ void pf_maps_init(struct pf *pf);
 struct pf_map *pf_map_get(struct pf *pf, unsigned key, uint16_t lport, bool inbound);
 void pf_map_put(struct pf *pf, unsigned key, uint16_t lport);
 
+/* The first segment of a connection, and nothing else. */
+static inline bool pf_tcp_is_syn(unsigned flags)
+{
+    return (flags & (PF_FIN | PF_SYN | PF_RST | PF_ACK)) == PF_SYN;
+}
+
 /* pf_tcp.c */
 bool pf_tcp_flags_ok(unsigned flags);
 enum pf_counter pf_tcp_track(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned from);
@@ -149,7 +155,7 @@ static inline bool pf_lease_over(const struct pf *pf, int lease)
 void pf_peers_configure(struct pf *pf);
 unsigned pf_peer_of(struct pf *pf, uint32_t dst);
 enum pf_counter pf_peer_send(struct pf *pf, unsigned peer, uint8_t *frame, uint32_t len, enum pf_counter passed);
-void pf_peer_answer(struct pf *pf, unsigned peer, const uint8_t *mac);
+void pf_peer_answer(struct pf *pf, unsigned i, const uint8_t *mac);
 unsigned pf_peer_find(struct pf *pf, uint32_t addr);
 void pf_peer_forget(struct pf *pf, unsigned peer);
 void pf_peers_tick(struct pf *pf);

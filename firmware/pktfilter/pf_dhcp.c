@@ -20,7 +20,8 @@ static bool checksum_ok(const struct pf_pkt *p)
     if (rd16(p->l4 + PF_UDP_SUM) == 0) {
         return true;
     }
-    const uint32_t pseudo = pf_sum(p->frame + PF_O_SRC, 8, 0) + pf_wire16(PF_IPPROTO_UDP) + pf_wire16((uint16_t)p->l4_len);
+    const uint32_t pseudo =
+        pf_sum(p->frame + PF_O_SRC, 8, 0) + pf_wire16(PF_IPPROTO_UDP) + pf_wire16((uint16_t)p->l4_len);
     return sum_fold(pf_sum(p->l4, p->l4_len, pseudo)) == 0xffff;
 }
 
@@ -31,7 +32,8 @@ enum pf_counter pf_dhcp_queue(struct pf *pf, const struct pf_pkt *p)
     const uint8_t *bootp = p->l4 + UDP_HEADER;
     const uint32_t len = p->l4_len - UDP_HEADER;
     if (len < BOOTP_MIN || len > PF_DHCP_MAX || !checksum_ok(p) || bootp[OP] != BOOTREQUEST || bootp[HTYPE] != 1 ||
-        bootp[HLEN] != 6 || memcmp(bootp + BOOTP_MIN - 4, cookie, 4) != 0 || memcmp(bootp + CHADDR, p->frame + 6, 6) != 0) {
+        bootp[HLEN] != 6 || memcmp(bootp + BOOTP_MIN - 4, cookie, 4) != 0 ||
+        memcmp(bootp + CHADDR, p->frame + 6, 6) != 0) {
         return PF_C_drop_dhcp_bad;
     }
     if (pf->dhcp_count == PF_DHCP_QUEUE) {

@@ -126,7 +126,8 @@ static struct pf_lease *lease_of(struct pf *pf, const struct pf_flow *f)
 void pf_flow_classify(struct pf *pf, struct pf_flow *f)
 {
     struct pf_lease *lease = lease_of(pf, f);
-    const bool settled = (f->state & (PF_T_OPEN | PF_T_RST)) == PF_T_OPEN && (f->state & PF_T_BOTH_FIN) != PF_T_BOTH_FIN;
+    const bool settled =
+        (f->state & (PF_T_OPEN | PF_T_RST)) == PF_T_OPEN && (f->state & PF_T_BOTH_FIN) != PF_T_BOTH_FIN;
     const bool was_protected = class_of(f) == PF_CLASS_PHONE_PROTECTED;
     enum pf_class to = settled ? PF_CLASS_SETTLED : PF_CLASS_LOOSE;
     if (lease != NULL) {
@@ -270,7 +271,8 @@ struct pf_flow *pf_flow_new(struct pf *pf, unsigned kind, uint32_t raddr, uint16
         return NULL;
     }
     const uint16_t link = (uint16_t)(index_of(pf, f) + 1);
-    *f = (struct pf_flow){.raddr = raddr, .rport = rport, .eport = map->eport, .lport = lport, .seen = pf_steps(pf->now)};
+    *f = (struct pf_flow){
+        .raddr = raddr, .rport = rport, .eport = map->eport, .lport = lport, .seen = pf_steps(pf->now)};
     f->kind = (uint8_t)kind; /* class: free */
     f->peer = (uint8_t)peer;
     f->next_ext = *ext;

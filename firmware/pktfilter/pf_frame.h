@@ -10,8 +10,8 @@
 #include "pf.h"
 
 enum {
-    PF_ETH = 14,       /* Ethernet header */
-    PF_IP = 20,        /* IPv4 header without options */
+    PF_ETH = 14, /* Ethernet header */
+    PF_IP = 20,  /* IPv4 header without options */
     PF_L4 = PF_ETH + PF_IP,
     PF_ARP_LEN = PF_ETH + 28,
 

@@ -26,7 +26,7 @@ static enum pf_counter tracked(struct pf *pf, struct pf_pkt *p)
         f = NULL;
     }
     if (f == NULL) {
-        if (p->proto == PF_TCP && (p->flags & (PF_SYN | PF_ACK | PF_RST | PF_FIN)) != PF_SYN) {
+        if (p->proto == PF_TCP && !pf_tcp_is_syn(p->flags)) {
             return PF_C_drop_no_flow;
         }
         f = pf_flow_new(pf, p->proto, p->dst, p->dport, p->sport, PF_NO_PEER, &c);

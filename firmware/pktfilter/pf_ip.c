@@ -152,7 +152,8 @@ static void adjust_l4(struct pf_pkt *p, uint32_t addr_change, uint32_t port_chan
     }
 }
 
-static void rewrite(struct pf_pkt *p, unsigned addr_at, uint32_t addr, unsigned port_at, uint16_t old_port, uint16_t port)
+static void rewrite(struct pf_pkt *p, unsigned addr_at, uint32_t addr, unsigned port_at, uint16_t old_port,
+                    uint16_t port)
 {
     const uint32_t old = rd32(p->frame + addr_at);
     uint32_t addr_change = 0;

@@ -91,7 +91,8 @@ static int take(struct pf *pf, uint32_t addr)
 
 static bool same_mac(const struct pf_peer *peer, const uint8_t *mac)
 {
-    return mac == NULL ? peer->state != PF_PEER_PINNED : peer->state == PF_PEER_PINNED && memcmp(peer->mac, mac, 6) == 0;
+    return mac == NULL ? peer->state != PF_PEER_PINNED
+                       : peer->state == PF_PEER_PINNED && memcmp(peer->mac, mac, 6) == 0;
 }
 
 static void set_time(struct pf *pf, int lease, uint32_t ttl_s)

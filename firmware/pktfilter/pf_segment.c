@@ -9,8 +9,8 @@ static bool in_net(uint32_t a, uint32_t net, unsigned bits)
 static bool is_local(const struct pf *pf, uint32_t dst)
 {
     const uint32_t a = pf_host32(dst);
-    return in_net(a, 0x0a000000, 8) || in_net(a, 0xac100000, 12) || in_net(a, 0xc0a80000, 16) || in_net(a, 0xa9fe0000, 16) ||
-           pf_on_link(pf, dst);
+    return in_net(a, 0x0a000000, 8) || in_net(a, 0xac100000, 12) || in_net(a, 0xc0a80000, 16) ||
+           in_net(a, 0xa9fe0000, 16) || pf_on_link(pf, dst);
 }
 
 /* Telnet and mail: what a taken-over device is used for. */
@@ -42,7 +42,8 @@ static enum pf_counter egress(struct pf *pf, const struct pf_pkt *p, unsigned *p
         return PF_C_drop_egress_port;
     }
     if (phone) {
-        return pf_rate(&pf->callback, PF_RATE_CALLBACK, PF_BURST_CALLBACK, pf->now) ? PF_C_none : PF_C_drop_rate_callback;
+        return pf_rate(&pf->callback, PF_RATE_CALLBACK, PF_BURST_CALLBACK, pf->now) ? PF_C_none
+                                                                                    : PF_C_drop_rate_callback;
     }
     return pf_rate(&pf->egress, PF_RATE_EGRESS, PF_BURST_EGRESS, pf->now) ? PF_C_none : PF_C_drop_rate_egress;
 }
@@ -61,8 +62,8 @@ static enum pf_counter open_flow(struct pf *pf, struct pf_pkt *p)
 /* To the host, under the speaker's other name. Addresses only: each has its ports for itself. */
 static enum pf_counter to_host(struct pf *pf, struct pf_pkt *p)
 {
-    const bool opens = p->proto == PF_TCP && (p->flags & (PF_SYN | PF_ACK)) == PF_SYN;
-    if (opens && !pf_rate(&pf->egress, PF_RATE_EGRESS, PF_BURST_EGRESS, pf->now)) {
+    if (p->proto == PF_TCP && pf_tcp_is_syn(p->flags) &&
+        !pf_rate(&pf->egress, PF_RATE_EGRESS, PF_BURST_EGRESS, pf->now)) {
         return PF_C_drop_rate_egress;
     }
     if (p->proto == PF_ICMP && pf_icmp_is_error(p->flags)) {
@@ -91,7 +92,7 @@ static enum pf_counter to_uplink(struct pf *pf, struct pf_pkt *p)
     if (f != NULL) {
         return pf_forward_out(pf, p, f);
     }
-    if (p->proto == PF_TCP && (p->flags & (PF_SYN | PF_ACK | PF_RST | PF_FIN)) != PF_SYN) {
+    if (p->proto == PF_TCP && !pf_tcp_is_syn(p->flags)) {
         pf_tcp_refuse_speaker(pf, p);
         return PF_C_drop_no_flow;
     }

@@ -7,12 +7,13 @@
  */
 #include "pf_core.h"
 
-enum { FLAGS_MASK = PF_FIN | PF_SYN | PF_RST | PF_ACK, NO_SCALE = 15, MAX_SCALE = 14 };
+enum { NO_SCALE = 15, MAX_SCALE = 14 };
 
 bool pf_tcp_flags_ok(unsigned flags)
 {
     /* one bit for each allowed combination of FIN, SYN, RST and ACK (ACK moved down to 8) */
-    const unsigned allowed = 1U << PF_SYN | 1U << PF_RST | 1U << 8 | 1U << (8 | PF_SYN) | 1U << (8 | PF_FIN) | 1U << (8 | PF_RST);
+    const unsigned allowed =
+        1U << PF_SYN | 1U << PF_RST | 1U << 8 | 1U << (8 | PF_SYN) | 1U << (8 | PF_FIN) | 1U << (8 | PF_RST);
     const unsigned f = (flags & 7) | ((flags & PF_ACK) >> 1);
     return (allowed >> f & 1) != 0;
 }
@@ -66,7 +67,8 @@ static enum pf_counter track_syn(struct pf_flow *f, const struct pf_pkt *p, unsi
     }
     if ((f->state & PF_T_SYN << other) != 0) {
         if ((p->flags & PF_ACK) != 0) {
-            const uint32_t short_of = f->u.end[other] - be32(p->l4 + PF_TCP_ACK); /* data sent with the SYN may be left out */
+            const uint32_t short_of =
+                f->u.end[other] - be32(p->l4 + PF_TCP_ACK); /* data sent with the SYN may be left out */
             if (short_of > PF_FRAME_MAX) {
                 return PF_C_drop_tcp_window;
             }
@@ -163,7 +165,7 @@ bool pf_tcp_opens_anew(const struct pf_flow *f, unsigned flags, unsigned from)
 {
     const bool over = (f->state & PF_T_RST) != 0 || (f->state & PF_T_BOTH_FIN) == PF_T_BOTH_FIN;
     const unsigned opener = (f->kind & PF_KIND_INBOUND) != 0 ? PF_FROM_REMOTE : PF_FROM_OWNER;
-    return over && from == opener && (flags & FLAGS_MASK) == PF_SYN;
+    return over && from == opener && pf_tcp_is_syn(flags);
 }
 
 static void send_reset(struct pf *pf, uint32_t src, uint16_t sport, uint16_t dport, uint32_t seq)

@@ -76,7 +76,7 @@ static enum pf_counter icmp(struct pf *pf, struct pf_pkt *p)
 /* Belongs to no flow, and is for X. */
 static enum pf_counter unknown(struct pf *pf, struct pf_pkt *p)
 {
-    if (p->proto == PF_TCP && p->flags != PF_SYN && (p->flags & (PF_SYN | PF_ACK | PF_RST | PF_FIN)) != PF_SYN) {
+    if (p->proto == PF_TCP && !pf_tcp_is_syn(p->flags)) {
         return PF_C_drop_no_flow;
     }
     if (is_service(pf, p->proto, p->dport)) {

@@ -1,0 +1,224 @@
+/* Lets Python drive the core: frames in exact-size memory of their own, so that the sanitizer sees each byte read too far. */
+#include <stdlib.h>
+
+#include "pf_core.h"
+
+enum { MAX_OUT = 256 };
+
+struct out_frame {
+    int port;
+    size_t len;
+    uint8_t data[PF_FRAME_MAX];
+};
+
+struct harness {
+    struct pf pf;
+    size_t out_count;
+    struct out_frame out[MAX_OUT];
+};
+
+static void collect(void *ctx, enum pf_port port, const uint8_t *frame, size_t len)
+{
+    struct harness *h = ctx;
+    if (h->out_count == MAX_OUT || len > PF_FRAME_MAX) {
+        abort();
+    }
+    struct out_frame *o = &h->out[h->out_count++];
+    o->port = (int)port;
+    o->len = len;
+    memcpy(o->data, frame, len);
+}
+
+struct harness *harness_new(const uint8_t *key, uint32_t now)
+{
+    struct harness *h = calloc(1, sizeof(*h));
+    memset(&h->pf, 0xa5, sizeof(h->pf)); /* nothing may depend on memory being clear */
+    pf_init(&h->pf, key, collect, h, now);
+    return h;
+}
+
+void harness_free(struct harness *h)
+{
+    free(h);
+}
+
+struct pf *harness_pf(struct harness *h)
+{
+    return &h->pf;
+}
+
+int harness_input(struct harness *h, int port, const uint8_t *bytes, size_t len, uint32_t now)
+{
+    uint8_t *frame = malloc(len);
+    memcpy(frame, bytes, len);
+    const int verdict = (int)pf_input(&h->pf, (enum pf_port)port, frame, len, now);
+    free(frame);
+    return verdict;
+}
+
+size_t harness_out_count(const struct harness *h)
+{
+    return h->out_count;
+}
+
+size_t harness_out(const struct harness *h, size_t i, int *port, uint8_t *data)
+{
+    *port = h->out[i].port;
+    memcpy(data, h->out[i].data, h->out[i].len);
+    return h->out[i].len;
+}
+
+void harness_out_clear(struct harness *h)
+{
+    h->out_count = 0;
+}
+
+uint32_t harness_counter(const struct harness *h, int i)
+{
+    return h->pf.counters[i];
+}
+
+const char *harness_counter_name(int i)
+{
+    return i < PF_COUNTER_COUNT ? pf_counter_names[i] : NULL;
+}
+
+/* One address, MAC or number of the configuration at a time; then harness_configure(). */
+void harness_configure(struct harness *h, const uint8_t *uplink_mac, const uint8_t *segment_mac, const uint8_t *addrs,
+                       uint16_t claim_port, uint32_t now)
+{
+    struct pf_config cfg = {0};
+    memcpy(cfg.uplink_mac, uplink_mac, 6);
+    memcpy(cfg.segment_mac, segment_mac, 6);
+    /* addrs: X, mask, router, S, host, alias, DNS servers */
+    cfg.addr = pf_wire32(addrs);
+    cfg.mask = pf_wire32(addrs + 4);
+    cfg.router = pf_wire32(addrs + 8);
+    cfg.speaker_addr = pf_wire32(addrs + 12);
+    cfg.host_addr = pf_wire32(addrs + 16);
+    cfg.alias = pf_wire32(addrs + 20);
+    for (size_t i = 0; i < PF_DNS; i++) {
+        cfg.dns[i] = pf_wire32(addrs + 24 + 4 * i);
+    }
+    cfg.claim_port = pf_wire16(claim_port);
+    pf_configure(&h->pf, &cfg, now);
+}
+
+bool harness_services(struct harness *h, const uint8_t *protos, const uint16_t *ports, size_t count)
+{
+    struct pf_service service[64];
+    for (size_t i = 0; i < count; i++) {
+        service[i].proto = protos[i];
+        service[i].port = pf_wire16(ports[i]);
+    }
+    return pf_services(&h->pf, service, count);
+}
+
+/* The limits that the core was built with, by name. */
+uint32_t harness_limit(const char *name)
+{
+#define LIMIT(x)                                                                                                       \
+    if (strcmp(name, #x) == 0) {                                                                                       \
+        return (uint32_t)(x);                                                                                          \
+    }
+    LIMIT(PF_FLOWS)
+    LIMIT(PF_PHONE_SHARE)
+    LIMIT(PF_LEASE_PROTECTED)
+    LIMIT(PF_CLAIM_FLOWS)
+    LIMIT(PF_CHAIN_MAX)
+    LIMIT(PF_LEASES)
+    LIMIT(PF_LEASE_MAX_S)
+    LIMIT(PF_SERVICES)
+    LIMIT(PF_FRAME_MAX)
+    LIMIT(PF_PENDING)
+    LIMIT(PF_DHCP_QUEUE)
+    LIMIT(PF_DHCP_MAX)
+    LIMIT(PF_ASKED)
+    LIMIT(PF_SWEEP)
+    LIMIT(PF_TIME_TCP)
+    LIMIT(PF_TIME_TCP_TRANSITORY)
+    LIMIT(PF_TIME_UDP)
+    LIMIT(PF_TIME_ICMP)
+    LIMIT(PF_TIME_CLAIM)
+    LIMIT(PF_ARP_FRESH_MS)
+    LIMIT(PF_ARP_RETRY_MS)
+    LIMIT(PF_ARP_TRIES)
+    LIMIT(PF_ARP_ASKED_MS)
+    LIMIT(PF_DHCP_ASKED_MS)
+    LIMIT(PF_BURST_EGRESS)
+    LIMIT(PF_BURST_CALLBACK)
+    LIMIT(PF_BURST_CLAIM)
+    LIMIT(PF_BURST_ECHO)
+    LIMIT(PF_BURST_ICMP_ERROR)
+    LIMIT(PF_BURST_SEARCH)
+    LIMIT(PF_BURST_NOTIFY)
+    LIMIT(PF_BURST_RESET)
+    LIMIT(PF_RATE_EGRESS)
+    LIMIT(PF_RATE_CALLBACK)
+    LIMIT(PF_RATE_CLAIM)
+    LIMIT(PF_RATE_ECHO)
+    LIMIT(PF_RATE_ICMP_ERROR)
+    LIMIT(PF_RATE_SEARCH)
+    LIMIT(PF_RATE_NOTIFY)
+    LIMIT(PF_RATE_RESET)
+#undef LIMIT
+    if (strcmp(name, "sizeof(struct pf_flow)") == 0) {
+        return sizeof(struct pf_flow);
+    }
+    if (strcmp(name, "sizeof(struct pf)") == 0) {
+        return sizeof(struct pf);
+    }
+    abort();
+}
+
+/* Are the two indexes, the classes, the mappings and the counts of the flow table true of the flows? 0: yes, else a line number. */
+int harness_check(const struct harness *h)
+{
+    const struct pf *pf = &h->pf;
+    unsigned in_class[PF_CLASS_COUNT] = {0};
+    unsigned live = 0;
+    unsigned mapped = 0;
+    for (unsigned i = 0; i < PF_FLOWS; i++) {
+        const unsigned class = pf->flow[i].kind >> PF_KIND_CLASS_SHIFT;
+        in_class[class]++;
+        live += class != PF_CLASS_FREE;
+        for (unsigned c = 0; c < PF_CLASS_COUNT; c++) {
+            if (((pf->class_bits[c][i / 32] >> i % 32 & 1) != 0) != (c == class)) {
+                return __LINE__;
+            }
+        }
+    }
+    for (unsigned c = 0; c < PF_CLASS_COUNT; c++) {
+        if (in_class[c] != pf->class_count[c]) {
+            return __LINE__;
+        }
+    }
+    unsigned ext = 0;
+    unsigned loc = 0;
+    for (unsigned b = 0; b < PF_BUCKETS; b++) {
+        unsigned n = 0;
+        for (unsigned i = pf->ext_head[b]; i != 0; i = pf->flow[i - 1].next_ext, n++, ext++) {
+            if (n >= PF_CHAIN_MAX || pf->flow[i - 1].kind >> PF_KIND_CLASS_SHIFT == PF_CLASS_FREE) {
+                return __LINE__;
+            }
+        }
+        n = 0;
+        for (unsigned i = pf->loc_head[b]; i != 0; i = pf->flow[i - 1].next_loc, n++, loc++) {
+            if (n >= PF_CHAIN_MAX || pf->flow[i - 1].kind >> PF_KIND_CLASS_SHIFT == PF_CLASS_FREE) {
+                return __LINE__;
+            }
+        }
+    }
+    if (ext != live || loc != live) {
+        return __LINE__;
+    }
+    for (unsigned b = 0; b < PF_MAP_BUCKETS; b++) {
+        for (unsigned i = pf->map_loc_head[b]; i != 0; i = pf->map[i - 1].next_loc) {
+            mapped += pf->map[i - 1].flows;
+        }
+        for (unsigned i = pf->map_ext_head[b]; i != 0; i = pf->map[i - 1].next_ext) {
+            mapped += pf->map[i - 1].flows;
+        }
+    }
+    return mapped == 2 * live ? 0 : __LINE__;
+}
