@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 .DELETE_ON_ERROR:
+# One pip and one apt at a time; MicroPython's and the filter's own makefiles use all processors.
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 SETUP := host_tools/setup
@@ -26,9 +28,13 @@ demo: ready ## the bridge at work in the virtual dorm, from pairing to music, st
 dorm: ready ## bring the virtual dorm up, to play with by hand: speakeasy dorm shell WHO, ... dorm down
 	@$(AS_ROOT) $(BIN)/speakeasy dorm up $(if $(BLE),--ble $(BLE)) $(ARGS)
 
+RUNGS := lint test-core test-host test-firmware test-ble test-dorm
 test: ## everything below, from lint to the whole dorm
-	@for rung in lint test-core test-host test-firmware test-ble test-dorm; do echo "== make $$rung"; $(MAKE) $$rung || { echo "== make $$rung FAILED" >&2; exit 1; }; done
-	@echo "== all rungs passed"
+	@for rung in $(RUNGS); do \
+	  echo "== make $$rung"; began=$$(date +%s); \
+	  $(MAKE) $$rung || { echo "== make $$rung FAILED: mend it, and try again with \`make $$rung\`" >&2; exit 1; }; \
+	  echo "== make $$rung: $$(($$(date +%s) - began)) s"; \
+	done; echo "== all rungs passed: $(RUNGS)"
 
 # A rung that finds no test fails: pytest's exit status 5.
 PYTEST = $(BIN)/python -m pytest -q -p no:cacheprovider
