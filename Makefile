@@ -59,7 +59,7 @@ lint: dev $(STAMPS)/typings ## format, style, types and static checks of Python,
 	@$(SETUP)/lint.sh
 
 bench: dev $(STAMPS)/packages-bench ## what a frame costs in the packet filter
-	@$(MAKE) -C tests/core bench
+	@$(BIN)/python tests/bench/bench.py $(ARGS)
 
 fuzz: dev $(STAMPS)/packages-fuzz ## fuzz the packet filter: make fuzz SECONDS=3600
 	@$(MAKE) -C tests/core fuzz SECONDS=$(SECONDS)
