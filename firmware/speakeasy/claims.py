@@ -281,7 +281,7 @@ def _failure(status: int, word: str) -> tuple:
     return status, "application/json", "", json.dumps({"error": word, "say": _SAY[word]}).encode()
 
 
-async def _request(reader) -> tuple:
+async def _request(reader) -> tuple[str, str, bytes]:
     # (method, path, body). Refused for all that is too long or no request; EOFError when it is cut off.
     buffer = bytearray(HEAD_MAX_BYTES + BODY_MAX_BYTES)
     view = memoryview(buffer)

@@ -107,11 +107,12 @@ class Pairing:
         self._operations = operations
         self._beat = beat
         self._random = random
-        self._inbox = None
-        self._outbox = None
-        self._info = None
-        self._receiver = None
-        self._link = None
+        # Made by _register(), before anything uses them.
+        self._inbox: aioble.Characteristic = None  # type: ignore[assignment]
+        self._outbox: aioble.Characteristic = None  # type: ignore[assignment]
+        self._info: aioble.Characteristic = None  # type: ignore[assignment]
+        self._receiver: asyncio.Task | None = None
+        self._link: Link | None = None
         self._early: list = []  # writes of a connection that advertise() has not handed out yet
         self._reassembler = session.Reassembler()
 

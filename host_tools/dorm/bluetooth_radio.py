@@ -301,7 +301,7 @@ class Radio(LocalLink):
     """What all controllers share, with the faults that tests inject and an ear for eavesdroppers."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.delay_s = 0.0
         self.out_of_range: set[RadioController] = set()
         self.links: set[AirLink] = set()
