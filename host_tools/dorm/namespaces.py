@@ -115,10 +115,9 @@ def _write_sysctl(name: str, value: str) -> None:
 
 def no_tun(why: str | None) -> DormError:
     """What to do when TAP devices cannot be had."""
-    reason = (why or "no reason given").lower()
     return DormError(
-        f"{TUN} cannot be opened ({reason}). Load the driver with `modprobe tun`, or start the container with "
-        "`--device /dev/net/tun --cap-add NET_ADMIN`."
+        f"{TUN} cannot be opened ({(why or 'no reason given').lower()}). Load the driver with `modprobe tun`, or start "
+        "the container with `--device /dev/net/tun --cap-add NET_ADMIN`."
     )
 
 

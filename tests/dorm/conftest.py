@@ -1,5 +1,6 @@
 """Dorms for the tests: real ones, one a module, each in a run directory of its own."""
 
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -8,14 +9,20 @@ import pytest
 import pytest_asyncio
 from dorm import topology as t
 from dorm.dorm import Dorm
+from dorm.people import Controller
 from dorm.speaker.machine import SpeakerMachine
+from dorm_life import claim, find, own, settled
 
 
 @pytest.fixture(scope="module")
-def run_dir() -> Iterator[Path]:
+def run_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A run directory. Its logs are kept in build/log/<module> for whoever looks into a failure."""
+    kept = t.REPOSITORY / "build" / "log" / request.path.stem
     # Short: a Unix socket's path has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="dorm-") as name:
         yield Path(name) / "run"
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(Path(name) / "run" / "log", kept)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -36,3 +43,29 @@ async def open_dorm(run_dir: Path) -> AsyncIterator[Dorm]:
             yield dorm
         finally:
             await dorm.speaker.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def dorm(run_dir: Path) -> AsyncIterator[Dorm]:
+    """The whole dorm, with the bridge and its real firmware, new from the factory; the speaker has its address."""
+    async with Dorm(run_dir) as dorm:
+        await settled(dorm)
+        yield dorm
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def owned(dorm: Dorm) -> Dorm:
+    """That dorm after the phone has become owner."""
+    await own(dorm, t.PHONE)
+    return dorm
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def soco(owned: Dorm) -> AsyncIterator[Controller]:
+    """The phone's controller, let in; it has found the speaker."""
+    await settled(owned)
+    await claim(owned, t.PHONE)
+    async with await owned.person(t.PHONE).controller() as controller:
+        await find(owned, controller)
+        yield controller
+        await controller.call("close")

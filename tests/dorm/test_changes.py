@@ -1,0 +1,194 @@
+"""What changes while somebody plays: phones are revoked, addresses move, power fails, networks misbehave."""
+
+import asyncio
+import json
+import re
+import sys
+import time
+from typing import Any
+
+import pytest
+from dorm import topology as t
+from dorm.dorm import Dorm
+from dorm.errors import DormError
+from dorm.people import Controller
+from dorm_life import claim, find, hear, invite, own, player, settled, speakeasy
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ADDRESS_LIMIT_S = 10.0  # from the uplink's new address to the speaker's
+BACK_LIMIT_S = 40.0
+
+
+async def from_the_speaker(dorm: Dorm, *words: str) -> dict[str, Any]:
+    """Runs a tool of the intruder's kit on the speaker: as somebody who has taken it over."""
+    done = await dorm.namespaces[t.SPEAKER].run(
+        "env", f"PYTHONPATH={t.REPOSITORY / 'host_tools'}", sys.executable, "-m", "dorm.intruder", *words, timeout_s=30
+    )
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+async def console(dorm: Dorm, pattern: str, after: int, limit_s: float = BACK_LIMIT_S) -> re.Match[str]:
+    match: re.Match[str] = await dorm.board.wait_for(pattern, limit_s, after=after)
+    return match
+
+
+# --- phones ---------------------------------------------------------------------------------------------------------
+async def test_a_revoked_phone_is_out_at_once_and_the_music_goes_on(owned: Dorm, soco: Controller) -> None:
+    await invite(owned, t.PHONE, t.LAPTOP)
+    await claim(owned, t.LAPTOP)
+    async with await owned.person(t.LAPTOP).controller() as guest:
+        await find(owned, guest)
+        await guest.must("subscribe", service="renderingControl")
+        await guest.must("event", service="renderingControl")
+        await guest.must("play", uri=t.RADIO_URL)
+        await hear(owned, 2)
+        assert (await guest.must("hold"))["status"] == 200
+        await owned.speaker.forget_requests()
+        await speakeasy(owned, t.PHONE, "revoke", t.LAPTOP)
+        assert "error" in await guest.call("held")  # its established connection
+        assert "error" in await guest.call("volume")  # a new one
+        await soco.must("volume", set=17)
+        quiet = await guest.call("event", service="renderingControl", timeout=2)  # and the speaker's calls to it
+        assert quiet.get("kind") == "Empty"
+        assert {r["peer"] for r in await owned.speaker.requests()} == {owned.person(t.PHONE).address}
+    refused = await owned.person(t.LAPTOP).run("speakeasy", "claim", check=False)
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    report = await hear(owned, 5)  # longer than the buffer lasts
+    assert (report["dropouts"], report["connections"]) == (0, 1)
+
+
+# --- the speaker, taken over ----------------------------------------------------------------------------------------
+async def test_a_speaker_taken_over_cannot_attack_the_dorm(owned: Dorm, soco: Controller) -> None:
+    await soco.must("volume")
+    flatmate, phone = owned.person(t.FLATMATE), owned.person(t.PHONE)
+    serve = (
+        "import socket, time\n"
+        "servers = [socket.create_server(('', port)) for port in (80, 445, 1400)]\n"
+        "print('up', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    servers = []
+    try:
+        for person in (flatmate, phone):
+            servers.append(await person.spawn(sys.executable, "-c", serve, stdout=asyncio.subprocess.PIPE))
+            assert await asyncio.wait_for(servers[-1].stdout.readline(), 10) == b"up\n"
+        # The servers are there: their neighbour sees them.
+        seen = await owned.person(t.ATTACKER).intrude("scan", flatmate.address, "80,445,1400")
+        assert seen["open"] == [80, 445, 1400]
+        assert (await from_the_speaker(owned, "scan", flatmate.address, "80,445,1400"))["open"] == []
+        assert (await from_the_speaker(owned, "scan", phone.address, "80,445"))["open"] == [80, 445]  # it calls back
+        assert (await from_the_speaker(owned, "scan", t.RADIO_ADDR, "7,80"))["open"] == [7, 80]
+        assert (await from_the_speaker(owned, "udp", t.ROUTER_LAN_ADDR, "53"))["refused"] == []
+    finally:
+        for server in servers:
+            server.kill()
+            await server.wait()
+
+
+async def test_the_speaker_reboots_through_the_bridge_and_is_found_again(owned: Dorm, soco: Controller) -> None:
+    x, boots = await settled(owned), owned.speaker.boots
+    assert (await owned.person(t.PHONE).intrude("reboot", x))["reached"]
+    await owned.until(lambda: owned.speaker.boots == boots + 1, 15, "the reboot")
+    assert await settled(owned) == x
+    await find(owned, soco)
+
+
+# --- the uplink -----------------------------------------------------------------------------------------------------
+async def test_a_new_uplink_address_reaches_the_speaker_in_time(owned: Dorm, soco: Controller) -> None:
+    await soco.must("play", uri=t.RADIO_URL)
+    await hear(owned, 1)
+    old = await settled(owned)
+    began = time.monotonic()
+    new = await owned.change_bridge_address()
+    assert new != old
+
+    async def moved() -> bool:
+        return bool((await owned.speaker.state())["address"] == new)
+
+    await owned.until(moved, ADDRESS_LIMIT_S, "the speaker to have the new address")
+    assert time.monotonic() - began < ADDRESS_LIMIT_S
+    await hear(owned, 6)  # the player has connected again from the new address
+    assert (await owned.internet.listeners()).get(new) == 1
+    # All leases ended with the address: nobody passes until the phone has claimed again.
+    assert not (await owned.person(t.PHONE).intrude("get", new, "/status", "--timeout", "1"))["reached"]
+    await claim(owned, t.PHONE)
+    await find(owned, soco)
+    assert (await soco.must("volume", set=19))["volume"] == 19
+
+
+async def test_a_power_cut_of_the_bridge_keeps_the_phone(owned: Dorm, soco: Controller) -> None:
+    await soco.must("volume")
+    mark = len(owned.board.serial())
+    await owned.board.power_off()
+    x = owned.bridge_address()
+    assert not (await owned.person(t.PHONE).intrude("get", str(x), "/status", "--timeout", "0.5"))["reached"]
+    await owned.board.power_on()
+    await console(owned, r"uplink: joined Dorm", mark)
+    x = await settled(owned)
+    # Nothing passes before the phone has claimed; then all is as before, without pairing again.
+    assert not (await owned.person(t.PHONE).intrude("get", x, "/status", "--timeout", "0.5"))["reached"]
+    await claim(owned, t.PHONE)
+    await find(owned, soco)
+    assert "setup code" not in owned.board.serial()[mark:]
+    assert "bridge id" not in owned.board.serial()[mark:]
+
+
+async def test_a_wrong_wifi_key_is_said_and_the_right_one_helps(owned: Dorm) -> None:
+    mark = len(owned.board.serial())
+    await owned.air.change_network(key="another horse")
+    await console(owned, r"uplink: the key of Dorm is wrong", mark)
+    status = await speakeasy(owned, t.PHONE, "status")  # Bluetooth needs no network
+    assert status["uplink"].get("addr") in (None, "")
+    mark = len(owned.board.serial())
+    await owned.air.change_network(key=t.DORM_WIFI.key)
+    await speakeasy(owned, t.PHONE, "join", t.DORM_WIFI.ssid, "--key", t.DORM_WIFI.key)
+    await console(owned, r"uplink: joined Dorm", mark)
+    await settled(owned)
+
+
+async def test_no_dhcp_answer_is_said_and_the_speaker_gets_a_fallback(owned: Dorm) -> None:
+    await owned.router.serve_dhcp(False)
+    try:
+        mark = len(owned.board.serial())
+        await owned.board.power_cycle()
+        await console(owned, r"uplink: Dorm let us in, but gives no address", mark)
+
+        async def fallback() -> bool:
+            return bool((await owned.speaker.state())["address"] == t.SPEAKER_ALIAS_ADDR)
+
+        await owned.until(fallback, BACK_LIMIT_S, "the speaker's fallback address")
+    finally:
+        await owned.router.serve_dhcp(True)
+    await settled(owned)
+
+
+async def test_the_dorms_wifi_goes_and_comes_back(owned: Dorm) -> None:
+    mark = len(owned.board.serial())
+    await owned.air.drop_network()
+    await console(owned, r"uplink: Dorm is lost", mark)
+    await owned.air.raise_network()
+    await console(owned, r"uplink: (Dorm is back|joined Dorm)", mark)
+    await settled(owned)
+    await claim(owned, t.PHONE)
+    async with await owned.person(t.PHONE).controller() as controller:
+        await find(owned, controller)
+
+
+# --- a wrong code ---------------------------------------------------------------------------------------------------
+async def test_a_wrong_setup_code_gets_one_clear_line(owned: Dorm) -> None:
+    flatmate = owned.person(t.FLATMATE)
+    for code in ("00000-00000-00000-00000-00000-00", "nonsense"):
+        done = await flatmate.run("speakeasy", "pair", "--code", code, "--name", "me", check=False)
+        assert done.returncode in (1, 2)
+        assert "Traceback" not in done.stderr
+        assert done.stderr.strip()
+
+
+async def test_an_owned_bridge_takes_no_second_owner_by_its_label(owned: Dorm) -> None:
+    with pytest.raises(DormError, match=r"(?i)owner"):
+        await own(owned, t.FLATMATE)
+    assert (await player(owned))["status"] == "OK"
