@@ -41,7 +41,6 @@ _CAUSES = {
 RESET_PAUSE_S = 0.1
 RESETS_IN_A_ROW = 20
 STEADY_S = 5.0  # a boot that lasted this long ends the row
-LINE_LIMIT = 64 * 1024  # bytes of one line on the console
 _FRAME_LIMIT = 2048
 
 
@@ -150,8 +149,7 @@ class Board:
         life, self._life = self._life, None
         if life is not None:
             life.cancel()  # first, or it would take the end of the process for a reset
-            with contextlib.suppress(asyncio.CancelledError):
-                await life
+            await asyncio.wait([life])
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):

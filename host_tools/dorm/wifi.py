@@ -15,7 +15,6 @@ Nothing that the board's process sends can bring the air down: what is not under
 """
 
 import asyncio
-import contextlib
 import ipaddress
 import json
 import logging
@@ -685,7 +684,10 @@ class WifiAir:
 
 
 async def _end(task: "asyncio.Task[None] | None") -> None:
-    if task is not None and not task.done() and task is not asyncio.current_task():
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    """Cancels `task` and waits until it has ended. The caller's own cancellation goes through."""
+    if task is None or task is asyncio.current_task():
+        return
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("the air: %s", error)

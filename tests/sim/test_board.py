@@ -234,3 +234,22 @@ async def test_leaving_by_system_exit_starts_again_as_on_a_chip(bench: Bench) ->
     )
     await bench.says("^here")
     assert "cause 5" in bench.board.serial()
+
+
+async def test_power_can_be_cut_in_the_middle_of_resets(bench: Bench) -> None:
+    await bench.run("import machine; machine.reset()")
+    for turn in range(15):
+        boots = bench.board.boots
+        await bench.board.until(lambda boots=boots: bench.board.boots > boots, 5, "the next boot")
+        await asyncio.sleep(turn * 0.01)  # the cut hits another moment each time
+        await asyncio.wait_for(bench.board.power_off(), 5)
+        assert not bench.board.running
+        boots = bench.board.boots
+        await bench.board.power_on()
+        assert bench.board.boots == boots + 1
+
+
+async def test_a_board_that_only_resets_is_left_off(bench: Bench) -> None:
+    await bench.run("import machine; machine.reset()")
+    with pytest.raises(DormError, match="resets in a row"):
+        await bench.says("^never", limit_s=30)
