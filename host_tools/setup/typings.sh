@@ -1,6 +1,6 @@
 #!/bin/sh
 # Usage: typings.sh DIRECTORY
-# Installs MicroPython's type stubs into DIRECTORY, by requirements-stubs.lock, and adds what they have left out.
+# Installs MicroPython's type stubs into DIRECTORY, by requirements-stubs.lock, and adds or puts right what firmware/ uses of asyncio.
 set -eu
 dest=$1
 log=build/pip.log
@@ -13,5 +13,6 @@ from typing import TypeVar as _TypeVar
 
 _R = _TypeVar("_R")
 
+async def wait_for(awaitable: _Awaitable[_R], timeout: float | None) -> _R: ...
 async def wait_for_ms(awaitable: _Awaitable[_R], timeout_ms: int) -> _R: ...
 END
