@@ -21,8 +21,8 @@
 
 enum {
     TICK_MS = 100,
-    DEAUTH_MS = 300, /* long enough for the other side's kernel to tell its DHCP client */
-    BATCH = 64,      /* frames taken from one port before the others get their turn */
+    DEAUTH_MS = 1200, /* Linux tells of a carrier at most once a second: a shorter gap may go unseen over there */
+    BATCH = 64,       /* frames taken from one port before the others get their turn */
     READ_MAX = PF_FRAME_MAX + 4,
 };
 
