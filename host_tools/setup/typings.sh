@@ -13,6 +13,7 @@ from typing import TypeVar as _TypeVar
 
 _R = _TypeVar("_R")
 
-async def wait_for(awaitable: _Awaitable[_R], timeout: float | None) -> _R: ...
 async def wait_for_ms(awaitable: _Awaitable[_R], timeout_ms: int) -> _R: ...
 END
+# Here it takes futures only, so that mypy could tell nothing of a coroutine's answer.
+sed -i 's/def wait_for(fut: _FutureLike\[_T\]/def wait_for(fut: Awaitable[_T]/' "$dest/stdlib/asyncio/tasks.pyi"
