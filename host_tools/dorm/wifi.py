@@ -15,6 +15,7 @@ Nothing that the board's process sends can bring the air down: what is not under
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import logging
@@ -164,10 +165,11 @@ def _quad(message: dict[str, Any], name: str) -> str:
 
 
 def _prefix(mask: str) -> int:
-    try:
-        return ipaddress.IPv4Network(f"0.0.0.0/{mask}").prefixlen
-    except ValueError:
-        raise Refused("mask is no netmask") from None
+    with contextlib.suppress(ValueError):
+        network = ipaddress.IPv4Network(f"0.0.0.0/{mask}")
+        if str(network.netmask) == mask:  # it would also take a wildcard mask
+            return network.prefixlen
+    raise Refused("mask is no netmask")
 
 
 class WifiAir:
@@ -679,7 +681,10 @@ class WifiAir:
         return {}
 
     async def _op_watchdog(self, message: dict[str, Any]) -> dict[str, Any]:
-        self.watchdog_ms = _get(message, "timeout_ms", int)
+        timeout_ms = _get(message, "timeout_ms", int)
+        if not 0 < timeout_ms < 1 << 31:
+            raise Refused("timeout_ms is out of range")
+        self.watchdog_ms = timeout_ms
         return {}
 
 

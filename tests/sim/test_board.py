@@ -192,7 +192,10 @@ BAD_BYTES = [
     b'{"op": "mac", "n": 1, "interface": "lo", "mac": "02:00:00:00:00:00"}\n',
     b'{"op": "pin_init", "n": 1, "pin": -1, "mode": 1, "level": 0}\n',
     b'{"op": "pin", "pin": 1000000, "level": 0}\n',
+    b'{"op": "static", "n": 1, "addr": "10.0.0.1", "mask": "0.0.0.255", "router": "10.0.0.1"}\n',
+    b'{"op": "connect", "n": 1, "ssid": "\\ud800"}\n',
     b'{"op": "watchdog", "timeout_ms": "soon"}\n',
+    b'{"op": "watchdog", "n": 1, "timeout_ms": 1' + b"0" * 400 + b"}\n",
     b"x" * 10_000,
     b"x" * 10_000 + b"\n",
 ]
