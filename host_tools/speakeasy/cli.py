@@ -22,10 +22,9 @@ from speakeasy.claim import claim as claim_lease
 from speakeasy.errors import SpeakeasyError
 from speakeasy.pairing import FIND_LIMIT_S, Paired
 from speakeasy.pairing import pair as pair_with
-from speakeasy.reasons import in_words
 from speakeasy.session import Credential, Link, Session, WrongSecret, printable
 from speakeasy.store import DEFAULT_CLAIM_PORT, Bridge, PhoneKey, Store
-from speakeasy.terminal import JsonOption, err, failures, out, show_json
+from speakeasy.terminal import JsonOption, counter_table, err, failures, out, show_json
 
 _T = TypeVar("_T")
 
@@ -447,15 +446,6 @@ def _show_status(state: dict[str, Any]) -> None:
             by = "this machine only" if lease.get("mac") else "whoever has this address"
             rows.add_row("lease", f"{text(lease.get('addr'))} ({by}), {_hours(lease.get('left_s'))} left")
     out.print(rows)
-
-
-def counter_table(counters: dict[str, int]) -> Table:
-    """What the filter counted, in words, the largest first."""
-    table = Table("what the filter saw", "frames", box=None)
-    table.columns[1].justify = "right"
-    for name, count in sorted(counters.items(), key=lambda item: -item[1]):
-        table.add_row(escape(printable(in_words(name))), str(count))
-    return table
 
 
 @app.command()

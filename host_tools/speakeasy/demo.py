@@ -8,6 +8,7 @@ side that knows: what reached the speaker by the speaker, what was streamed by t
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -24,10 +25,11 @@ from dorm.people import Controller
 from dorm.process import run_contained
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
+from speakeasy import codes
 from speakeasy.errors import SpeakeasyError
-from speakeasy.reasons import in_words
+from speakeasy.terminal import counter_table
 
 BOOT_S = 30.0  # power on to an address for the speaker
 COMMAND_S = 45.0  # one `speakeasy` command: its own waits are shorter
@@ -39,9 +41,11 @@ TCP_PORTS = f"1-2048,{t.CLAIM_PORT}"  # 1400 and 1443 are among them; more of th
 UDP_PORTS = "67,68,1900,1901,5353,6969"
 PORTS_AT_ONCE, PORT_WAIT_S = 4000, 0.5
 DOORS = 2049
+SURELY_COUNTED = ("drop_no_lease", "drop_lease_mac", "pass_uplink_speaker", "pass_speaker_uplink", "relay_search")
 VOLUME, EVENT_VOLUME, LATER_VOLUME = 23, 31, 27
 PHONE_NAME, LAPTOP_NAME = "Ada's phone", "Ada's laptop"
 DONE_WIDTH = 62  # columns for what was done
+WIDE = 120  # columns: a terminal that has room for both
 
 
 class StepFailed(Exception):
@@ -62,11 +66,18 @@ class Transcript:
     def check(self, done: str, seen: str, good: object, expected: str) -> None:
         """One line: what was done, and what was seen. If that is not `good`, also what was `expected`."""
         self.checks += 1
-        mark = "[green]✓[/]" if good else "[bold red]✗[/]"
-        self.console.print(f"   {mark} {escape(done.ljust(DONE_WIDTH))} [dim]{escape(seen)}[/]")
+        mark = self._mark("[green]✓[/]", "ok") if good else self._mark("[bold red]✗[/]", "NO")
+        # On a narrow terminal what was seen has a line of its own.
+        narrow = self.console.is_terminal and self.console.width < WIDE
+        between = "\n       " if narrow else " "
+        shown = done if narrow else done.ljust(DONE_WIDTH)
+        self.console.print(f"   {mark} {escape(shown)}{between}[dim]{escape(seen)}[/]")
         if not good:
             self.failed.append(done)
             self.console.print(f"     [bold red]expected: {escape(expected)}[/]")
+
+    def _mark(self, symbol: str, plain: str) -> str:
+        return symbol if self.console.encoding.startswith("utf") else plain
 
     def must(self, done: str, seen: str, good: object, expected: str) -> None:
         """As `check`; without it the rest makes no sense."""
@@ -120,7 +131,7 @@ def _result(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
             if isinstance(value, dict):
                 return value
     words = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()
-    return {"error": words[-1]}
+    return {"error": words[-1].removeprefix("error: ")}
 
 
 def _kept_out(result: dict[str, Any]) -> str:
@@ -199,6 +210,13 @@ async def flatmate_gets_nothing(demo: Demo) -> None:
         f"{_kept_out(rebooted)}; the speaker has not rebooted",
         not rebooted["reached"] and dorm.speaker.boots == boots,
         "no answer, no reboot",
+    )
+    guessed = await demo.speakeasy(t.FLATMATE, "pair", "--code", "-", secret=codes.write(os.urandom(16)))
+    say.check(
+        "guesses a setup code, over Bluetooth",
+        str(guessed.get("error", "is paired")).partition(". ")[0],
+        "does not accept this setup code" in str(guessed.get("error")),
+        "refused: the code is wrong",
     )
     requests = await dorm.speaker.requests()
     searches = (await dorm.speaker.state())["searches"]
@@ -413,7 +431,7 @@ async def owner_revokes_phone(demo: Demo) -> None:
     tried = await demo.speakeasy(t.PHONE, "claim")
     say.check(
         "the phone tries to claim a new lease",
-        str(tried.get("error", "it got one")),
+        str(tried.get("error", "it got one")).partition(". ")[0],
         "error" in tried and not (await dorm.person(t.PHONE).intrude("scan", x, "1400"))["open"],
         "refused: its key is void",
     )
@@ -440,22 +458,16 @@ async def what_was_counted(demo: Demo) -> None:
     counters = status.get("counters", {})
     say.must(
         "the laptop asks the bridge what its filter counted",
-        status.get("error") or f"{sum(counters.values())} frames, {len(counters)} reasons",
+        status.get("error") or f"so many frames, by {len(counters)} reasons",
         counters,
         "counters",
     )
-    dropped = {name: count for name, count in counters.items() if name.startswith("drop_")}
-    say.console.print(_table("let through", {n: c for n, c in counters.items() if n not in dropped}))
-    say.console.print(_table("dropped", dropped))
+    say.console.print(Padding(counter_table(counters), (1, 0, 1, 5)))
     say.check(
         "strangers were refused by name, music and control let through",
-        f"{dropped.get('drop_no_lease', 0)} knocks by strangers, {dropped.get('drop_lease_mac', 0)} by a borrower",
-        dropped.get("drop_no_lease", 0) > 0
-        and dropped.get("drop_lease_mac", 0) > 0
-        and counters.get("pass_uplink_speaker", 0) > 0
-        and counters.get("pass_speaker_uplink", 0) > 0
-        and counters.get("relay_search", 0) > 0,
-        "drop_no_lease, drop_lease_mac, pass_uplink_speaker, pass_speaker_uplink and relay_search above 0",
+        f"{counters.get('drop_no_lease', 0)} frames of strangers, {counters.get('drop_lease_mac', 0)} of a borrower",
+        all(counters.get(name, 0) > 0 for name in SURELY_COUNTED),
+        f"{', '.join(SURELY_COUNTED)}: all above 0",
     )
     leases = status.get("leases")
     say.check(
@@ -464,15 +476,6 @@ async def what_was_counted(demo: Demo) -> None:
         leases == [],
         "nobody: the laptop claimed none",
     )
-
-
-def _table(title: str, counters: dict[str, int]) -> Table:
-    table = Table(title, "", box=None, padding=(0, 2), pad_edge=False)
-    table.columns[0].min_width = 60
-    table.columns[1].justify = "right"
-    for name, count in sorted(counters.items(), key=lambda item: -item[1]):
-        table.add_row("  " + escape(in_words(name)), f"{count}")
-    return table
 
 
 # --- the whole ------------------------------------------------------------------------------------------------------
@@ -532,7 +535,10 @@ async def _run(run_dir: Path | None, ble: str, keep_logs: Path | None) -> int:
     began = time.monotonic()
     console.print("[bold]Speakeasy: one speaker in a crowded network, and who gets in[/]")
     dorm = Dorm(run_dir, ble=ble)
-    console.print("[dim]A dorm is built: switch, router, internet, four people's machines, a bridge, a speaker...[/]")
+    console.print(
+        "[dim]A dorm is built on this machine: a network with its router, an internet, four people's machines,\n"
+        "a bridge with its real firmware, a speaker behind it. All of them talk by real packets and a real BLE link.[/]"
+    )
     good = False
     try:
         async with dorm:
