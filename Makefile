@@ -42,7 +42,7 @@ PYTEST = $(BIN)/python -m pytest -q -p no:cacheprovider
 test-core: dev ## the packet filter in C, with sanitizers
 	@$(PYTEST) tests/core $(ARGS)
 
-test-host: dev ## the phone's side
+test-host: dev sim ## the phone's side
 	@$(PYTEST) tests/host $(ARGS)
 
 test-firmware: dev sim ## every MicroPython module, and the simulated board's drivers, on the board's own interpreter
