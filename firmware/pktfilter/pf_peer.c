@@ -84,7 +84,7 @@ static enum pf_counter keep(struct pf *pf, unsigned via, const uint8_t *frame, u
     unsigned own = 0;
     for (unsigned i = 0; i < PF_PENDING; i++) {
         if (pf->pending[i].len == 0) {
-            place = &pf->pending[i];
+            place = place == NULL ? &pf->pending[i] : place;
         } else if (pf->pending[i].peer == via) {
             own++;
         }

@@ -7,8 +7,8 @@
     arp who-has X tell phone       arp X is-at attacker to phone
     raw 0011...                    bytes in hex
 
-Names of machines stand for their addresses, and for their MACs in `from=` and `to=`. Other words change a field or break
-the frame on purpose: from= to= (MACs), id= (echo), ipid=, frag=, flags=, df, options, badsum, badl4, nosum, len=, ihl=, cut=, pad=, vlan, v6, proto=, l4len=.
+Names of machines stand for their addresses, and for their MACs in `from=` and `to=`. Other words change a field or
+break the frame on purpose: see _l4(), packet(), _break() and frame().
 """
 
 import re
@@ -40,7 +40,7 @@ HOSTS = {
 }
 UPLINK, SEGMENT, SPEAKER = HOSTS["X"][1], HOSTS["bridge"][1], HOSTS["S"][1]
 PAYLOADS = {
-    "search": b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\nST: ssdp:all\r\n\r\n',
+    "search": b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\n\r\n',
     "notify": b"NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nNTS: ssdp:alive\r\n\r\n",
     "query": bytes.fromhex("000000000001000000000000045f736f6e6f73000c0001"),
     "answer": bytes.fromhex("000084000000000100000000"),

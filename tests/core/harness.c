@@ -3,7 +3,7 @@
 
 #include "pf_core.h"
 
-enum { MAX_OUT = 256 };
+enum { MAX_OUT = 2048 };
 
 struct out_frame {
     int port;

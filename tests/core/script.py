@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 
 from core import Config, Filter
-from frames import HOSTS, address, frame, mac_of, show
+from frames import address, frame, mac_of, show
 
 DEFAULT = Config()
 
@@ -24,11 +24,10 @@ def start(pf: Filter, config: Config = DEFAULT) -> None:
     pf.speaker(mac_of("S"))
 
 
-def know(pf: Filter, name: str, port: str = "uplink") -> None:
-    """The filter has asked for a machine's MAC and got it."""
-    via = name if pf.input("segment", frame("segment", f"udp S:9 > {name}:53")) != "frames_pending" else name
-    hop = "router" if name in ("server", "router") or name not in HOSTS else via
-    pf.out()
+def know(pf: Filter, name: str) -> None:
+    """The filter has asked for the MAC by which it reaches a machine, and got it."""
+    pf.input("segment", frame("segment", f"udp S:9 > {name}:53"))
+    hop = name if name in ("dns", "router") else "router"
     assert pf.input("uplink", frame("uplink", f"arp {hop} is-at {hop} to X")) in ("arp_learned", "drop_arp_unasked")
     pf.out()
 
@@ -55,7 +54,6 @@ def _action(pf: Filter, text: str) -> None:
         ),
         "uplink": lambda addr: pf.configure(Config(addr=addr)),
         "private": lambda: pf.configure(Config(speaker="192.168.77.2")),
-        "times": lambda n, rest: None,
     }
     actions[name](*args)
 
