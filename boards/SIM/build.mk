@@ -16,8 +16,8 @@ SIM := $(SIM_BUILD)/speakeasy-sim
 MPY_CROSS := $(SIM_TOP)/build/mpy-cross$(SIM_NIMBLE)/mpy-cross
 SIM_USER_C_MODULES := $(wildcard $(SIM_TOP)/firmware)
 # MicroPython insists on a micropython-lib with a README; only BLE=nimble takes anything from it.
-SIM_MPY_LIB = $(patsubst %/README.md,%,$(firstword $(wildcard \
-  $(abspath $(MICROPYTHON_DIR))/lib/micropython-lib/README.md $(abspath $(MICROPYTHON_DIR))/README.md)))
+# Asked when it is needed: the source may have been unpacked by this same make.
+SIM_MPY_LIB = $(shell cd "$(MICROPYTHON_DIR)" && { cd lib/micropython-lib && test -e README.md || cd "$(abspath $(MICROPYTHON_DIR))"; } && pwd)
 # A newer compiler's warnings about MicroPython are no reason not to build (-Wno-error); `make lint` looks at our own C.
 # Python's bytecode caches would land in MicroPython's tree. All processors, unless the caller has said how many.
 SIM_MAKE = PYTHONDONTWRITEBYTECODE=1 $(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc)) --no-print-directory -C
@@ -46,6 +46,7 @@ sim-source: sim-check
 	    rm -rf "$$directory" && mkdir -p "$$directory" && echo "$$source" > "$$directory/source"; fi; done
 
 $(MPY_CROSS): sim-source FORCE
+	@test -f $(SIM) || echo "building the simulated board: MicroPython, the packet filter, the firmware; about a minute"
 	+@$(SIM_MAKE) $(abspath $(MICROPYTHON_DIR))/mpy-cross BUILD=$(patsubst %/,%,$(dir $@)) USER_C_MODULES= CFLAGS_EXTRA=-Wno-error > $(dir $@)build.log 2>&1 \
 	  || { tail -n 40 $(dir $@)build.log >&2; exit 1; }
 

@@ -22,6 +22,9 @@ LDFLAGS_EXTMOD += -lmbedcrypto
 # The packet filter's frame mover is a thread of its own.
 LDFLAGS_EXTMOD += -lpthread
 
+# The build forgives MicroPython's own warnings (build.mk), not ours.
+$(BUILD)/$(VARIANT_DIR)/%.o $(BUILD)/pktfilter/%.o: CFLAGS += -Werror
+
 # BLE=nimble: MicroPython's own NimBLE and the real aioble, over the HCI UART that MICROPYBTUART names.
 ifeq ($(BLE),nimble)
 MICROPY_PY_BLUETOOTH = 1
