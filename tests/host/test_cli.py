@@ -14,6 +14,7 @@ from speakeasy import cli, codes
 from speakeasy.errors import SpeakeasyError
 from speakeasy.reasons import WORDS
 from speakeasy.store import Store
+from typer.main import get_command
 from typer.testing import CliRunner
 
 CODE = codes.write(SETUP_CODE)
@@ -250,3 +251,15 @@ def test_each_counter_of_the_filter_has_words() -> None:
     names = set(re.findall(r"^ +X\((\w+)\)", header, re.MULTILINE)) - {"none"}
     assert len(names) > 30
     assert set(WORDS) == names
+
+
+def _commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    deeper = [_commands(command, (*path, name)) for name, command in getattr(group, "commands", {}).items()]
+    return [path, *(found for below in deeper for found in below)]
+
+
+@pytest.mark.parametrize("path", _commands(get_command(cli.app)), ids=" ".join)
+def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
+    result = run(*path, "--help")
+    assert result.exit_code == 0
+    assert "Usage: " in result.output
