@@ -37,7 +37,17 @@ async def test_everybody_gets_an_address_and_reaches_the_internet(open_dorm: Dor
             assert sock.getsockname()[0] == person.address
 
 
-async def test_udp_echo_shows_that_the_router_does_not_translate(open_dorm: Dorm) -> None:
+async def test_udp_is_echoed(open_dorm: Dorm) -> None:
+    def ask() -> bytes:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(5)
+            sock.sendto(b"hello", (t.RADIO_ADDR, t.RADIO_ECHO_PORT))
+            return sock.recv(16)
+
+    assert open_dorm.person(t.PHONE).namespace.inside(ask) == b"hello"
+
+
+async def test_the_server_sees_that_the_router_does_not_translate(open_dorm: Dorm) -> None:
     person = open_dorm.person(t.LAPTOP)
     answer = await person.run("python3", "-c", f"""
 import urllib.request

@@ -126,6 +126,7 @@ async def test_arp_lies_about_phone_and_router_change_nothing(soco: Controller, 
     lying = asyncio.gather(*lies)
     while not lying.done():
         assert (await soco.must("volume", set=22))["volume"] == 22
+        await asyncio.wait([lying], timeout=0.2)
     await lying
     report = await hear(owned, 5)  # longer than the buffer would have lasted
     assert (report["dropouts"], report["connections"]) == (drops, 1)
@@ -147,6 +148,7 @@ async def test_a_syn_flood_stops_neither_phone_nor_music(soco: Controller, owned
         assert (await soco.must("held"))["status"] == 200  # an old connection
         assert "volume" in await soco.must("volume")  # and a new one each time
         answered += 1
+        await asyncio.wait([floods], timeout=0.2)
     await floods
     assert answered >= 3
     report = await hear(owned, 2)
