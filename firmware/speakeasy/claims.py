@@ -27,13 +27,15 @@ TOKEN_BYTES = 16
 FREE_WRONG = 5  # wrong claims in WRONG_WINDOW_S that are answered at once
 WRONG_WINDOW_S = 10
 WRONG_DELAY_S = 3
-MAX_DELAYED = 4
+MAX_DELAYED = 2
 
 _INFO = b"speakeasy claim 1"
 _PROOF_BYTES = const(32)
 _CLOSE_MS = const(200)
 _DRAIN_BYTES = const(256)
-_MAX_REFUSED = const(4)  # connections over the limit that are told so at one time; further ones are just closed
+# Connections over the limit that are told so at one time; further ones are just closed. Of the ten sockets that lwIP
+# has on an ESP32, the server takes nine at most: its own, MAX_CONNECTIONS, these, and MAX_DELAYED.
+_MAX_REFUSED = const(2)
 _MAX_DRAINS = const(16)
 
 _REASONS = {
@@ -146,39 +148,49 @@ class Claims:
             return
         self._refusing += 1
         try:
-            await asyncio.wait_for(_send(reader, writer, *_failure(503, "busy")), REQUEST_S)
+            await asyncio.wait_for(_send(writer, *_failure(503, "busy")), REQUEST_S)
+            await _drain(reader)
         finally:
             self._refusing -= 1
 
     async def _one(self, reader, writer) -> None:
         self._active += 1
-        slow = False
         try:
-            try:
-                method, path, body = await asyncio.wait_for(_request(reader), REQUEST_S)
-                peer = writer.get_extra_info("peername")
-                answer = self.respond(method, path, body, inet.parse(peer[0]), peer[1])
-            except asyncio.TimeoutError:
-                answer = _failure(408, "timeout")
-            except Wrong as e:
-                answer = _failure(e.status, e.word)
-                slow = self._too_many_wrong()
-            except Refused as e:
-                answer = _failure(e.status, e.word)
-            except EOFError:
-                answer = _failure(400, "bad-request")
+            answer, drained = await self._answer(reader, writer)
+            if answer is not None:
+                await asyncio.wait_for(_send(writer, *answer), REQUEST_S)
+                if not drained:
+                    await _drain(reader)
+                return
         finally:
             self._active -= 1
-        if slow:
-            # It does not take one of the four places while it waits, or wrong claims could keep good ones out.
-            answer = _failure(429, "slow-down")
-            if self._delayed < MAX_DELAYED:
-                self._delayed += 1
-                try:
-                    await asyncio.sleep(WRONG_DELAY_S)
-                finally:
-                    self._delayed -= 1
-        await asyncio.wait_for(_send(reader, writer, *answer), REQUEST_S)
+        # A wrong claim too many. It takes none of the four places while it waits, or wrong claims could keep good ones
+        # out.
+        if self._delayed < MAX_DELAYED:
+            self._delayed += 1
+            try:
+                await asyncio.sleep(WRONG_DELAY_S)
+                await asyncio.wait_for(_send(writer, *_failure(429, "slow-down")), REQUEST_S)
+            finally:
+                self._delayed -= 1
+        else:
+            writer.write(_head_and_body(*_failure(429, "slow-down")))
+
+    async def _answer(self, reader, writer) -> tuple:
+        # (answer or None for a wrong claim too many, whether the request was read to its end)
+        try:
+            method, path, body = await asyncio.wait_for(_request(reader), REQUEST_S)
+        except asyncio.TimeoutError:
+            return _failure(408, "timeout"), False
+        except Refused as e:
+            return _failure(e.status, e.word), False
+        try:
+            peer = writer.get_extra_info("peername")
+            return self.respond(method, path, body, inet.parse(peer[0]), peer[1]), True
+        except Wrong as e:
+            return None if self._too_many_wrong() else _failure(e.status, e.word), True
+        except Refused as e:
+            return _failure(e.status, e.word), True
 
     def respond(self, method: str, path: str, body: bytes, addr: bytes, port: int) -> tuple:
         """Answer one request that came from `addr`:`port`: (status, type, extra headers, body). Refused or Wrong."""
@@ -340,13 +352,20 @@ def _head(head: bytes) -> tuple:
     return parts[0], parts[1], max(length, 0)
 
 
-async def _send(reader, writer, status: int, kind: str, extra: str, body: bytes) -> None:
+def _head_and_body(status: int, kind: str, extra: str, body: bytes) -> bytes:
     head = (
         "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\nCache-Control: no-store\r\n"
         "X-Content-Type-Options: nosniff\r\n%s\r\n" % (status, _REASONS[status], kind, len(body), extra)
     )
-    writer.write(head.encode() + body)
+    return head.encode() + body
+
+
+async def _send(writer, status: int, kind: str, extra: str, body: bytes) -> None:
+    writer.write(_head_and_body(status, kind, extra, body))
     await writer.drain()
+
+
+async def _drain(reader) -> None:
     # What was not read yet would turn our close into a reset that overtakes the answer: take a bit of it.
     try:
         for _ in range(_MAX_DRAINS):

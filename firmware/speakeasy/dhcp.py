@@ -81,6 +81,10 @@ class Server:
         self._client_id = 0
         self._type = 0
 
+    def client(self) -> bytes:
+        """The MAC of whoever sent `request`."""
+        return bytes(self.request[_CHADDR : _CHADDR + 6])
+
     def configure(self, addr: bytes, mask: bytes, router: bytes, dns: bytes) -> None:
         """What the speaker gets from now on, 4 bytes each; router zero: none; `dns` is n times 4 bytes."""
         self._addr = addr
@@ -103,8 +107,7 @@ class Server:
         kind = self._parse(n)
         if kind == 0 or self._addr == ZERO:
             return 0
-        packet = self.request
-        if client is not None and packet[_CHADDR : _CHADDR + 6] != client:
+        if client is not None and self.client() != client:
             return 0
         for_us = self._server == 0 or self._equals(self._server, SEGMENT_HOST)
         if kind == _DISCOVER:

@@ -9,7 +9,7 @@ import asyncio
 import pktfilter
 from micropython import const
 
-from . import dhcp, inet
+from . import clock, dhcp, inet
 from .eventlog import log
 
 LEASE_S = 12 * 3600
@@ -24,6 +24,11 @@ _BIT_LEASE_ENDED = const(2)
 _BIT_OTHER_MAC = const(4)
 _BIT_STRANGER = const(8)
 _FRAMES_A_TURN = const(8)
+_ALARM_PAUSE_S = const(60)
+_ALARMS = (
+    (_BIT_OTHER_MAC, "another machine uses the address of a leased phone: its frames are dropped"),
+    (_BIT_STRANGER, "a machine that is not the speaker sends frames on the segment: they are dropped"),
+)
 _DHCP_NEWS = {
     dhcp.ACKED: "the speaker has its address",
     dhcp.NAKED: "the speaker asked for an address that is no longer right: refused",
@@ -49,6 +54,8 @@ class Policy:
         self._addr = inet.ZERO
         self._mask = inet.ZERO
         self._speaker: bytes | None = None
+        self._acked = b""  # the MAC that was acknowledged an address last
+        self._told: dict = {}  # bit -> when it was logged last
         self._phone_at: dict = {}  # address -> phone id (hex)
         self._dhcp = dhcp.Server()
         self._last_news = dhcp.NOTHING
@@ -100,8 +107,9 @@ class Policy:
             return
         pktfilter.speaker(mac)
         self._speaker = mac
-        self.speaker_addr = inet.ZERO
-        self._last_news = dhcp.NOTHING
+        if self._acked != mac:  # it may have asked for its address before it was seen here
+            self.speaker_addr = inet.ZERO
+            self._last_news = dhcp.NOTHING
         log("policy", "the speaker is %s; it gets %s" % (inet.mac_text(mac), self._wanted()))
 
     def grant(self, phone_id: str, addr: bytes, port: int, local_port: int = CLAIM_PORT) -> bool:
@@ -181,6 +189,7 @@ class Policy:
                 pktfilter.dhcp_send(server.reply, size, server.to_mac, server.to_addr)
             if server.event == dhcp.ACKED:
                 self.speaker_addr = self._addr if self._addr != inet.ZERO else inet.SEGMENT_SPEAKER
+                self._acked = server.client()
             elif server.event in (dhcp.NAKED, dhcp.DECLINED, dhcp.RELEASED):
                 self.speaker_addr = inet.ZERO
             # A speaker renews every half minute: only news is worth a line.
@@ -195,7 +204,9 @@ class Policy:
                 if addr not in there:
                     del self._phone_at[addr]
                     log("policy", "the lease of phone %s at %s ended: silence" % (owner, inet.text(addr)))
-        if bits & _BIT_OTHER_MAC:
-            log("policy", "another machine used the address of a leased phone: its frames were dropped")
-        if bits & _BIT_STRANGER:
-            log("policy", "a machine that is not the speaker sent frames on the segment: they were dropped")
+        # An attacker must not push everything else out of the log.
+        now = clock.seconds()
+        for bit, text in _ALARMS:
+            if bits & bit and now - self._told.get(bit, -_ALARM_PAUSE_S) >= _ALARM_PAUSE_S:
+                self._told[bit] = now
+                log("policy", text)

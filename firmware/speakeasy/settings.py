@@ -68,8 +68,8 @@ class Settings:
         return "<Settings: %d networks, %d phones>" % (len(self.uplinks), len(self.phones))
 
     def change(self, **parts) -> None:
-        """Replace whole parts (uplinks=, segment=, mode=, phones=) and save. When the flash refuses (OSError), RAM is as
-        it was: nothing counts that would not survive."""
+        """Replace whole parts (uplinks=, segment=, mode=, phones=) and save. When the flash refuses (OSError), RAM is
+        as it was: nothing counts that would not survive."""
         before = {name: getattr(self, name) for name in parts}
         for name, value in parts.items():
             setattr(self, name, value)

@@ -1,0 +1,361 @@
+import json
+
+import pktfilter
+from check import equal
+from speakeasy import eventlog
+from speakeasy.files import Files
+from speakeasy.operations import Caller, Operations
+from speakeasy.phones import Phones
+from speakeasy.policy import Policy
+from speakeasy.settings import Settings
+from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, STATION_MAC, Clock, Console, FailingFlash, X
+
+ZEROS = bytes(8)
+FAR = b"\x0a\x63\0"
+
+
+class Uplink:
+    def __init__(self):
+        self.joined = []
+
+    def join(self, ssid, key):
+        self.joined.append((ssid, key))
+
+
+class Status:
+    """The status of a bridge with as many leases as one likes."""
+
+    def __init__(self):
+        self.listed = []
+
+    def answer(self):
+        return {"bridge": BRIDGE_ID.hex(), "uplink": {"ssid": "x" * 32}, "phones": 3}
+
+    def leases(self):
+        return self.listed
+
+
+class Bridge:
+    def __init__(self):
+        self.files = Files()
+        self.settings = Settings(self.files, BRIDGE_ID)
+        self.phones = Phones(self.settings)
+        self.policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
+        self.policy.uplink_changed(X, MASK, ROUTER, ROUTER)
+        self.uplink = Uplink()
+        self.status = Status()
+        self.clock = Clock()
+        self.operations = Operations(ME, self.phones, self.policy, self.uplink, self.status)
+        self.operations.invites._now = self.operations.tokens._now = self.clock
+
+    def ask(self, caller, op, **rest):
+        rest["op"] = op
+        rest["id"] = 7
+        raw = self.operations.answer(caller, json.dumps(rest).encode())
+        assert len(raw) <= 992, len(raw)
+        answer = json.loads(raw)
+        equal(answer["id"], 7)
+        return answer
+
+    def refused(self, word, caller, op, **rest):
+        answer = self.ask(caller, op, **rest)
+        equal((answer["ok"], answer.get("error")), (False, word))
+        assert len(answer["say"]) > 10
+        return answer
+
+    def good(self, caller, op, **rest):
+        answer = self.ask(caller, op, **rest)
+        assert answer["ok"] is True, answer
+        return answer
+
+    def enrolled(self, role="owner"):
+        """A caller of that role, enrolled."""
+        phone = self.phones.draft("a phone", role)
+        self.phones.add(phone)
+        return Caller(2, bytes.fromhex(phone["id"]))
+
+
+def test_setup_code_makes_the_owner():
+    b = Bridge()
+    new = Caller(1, ZEROS)
+    given = b.good(new, "enrol", name="Ada's phone")
+    equal((len(given["phone"]), len(given["key"]), given["role"]), (16, 64, "owner"))
+    equal(b.phones.all(), [])
+    b.good(new, "confirm")
+    equal(
+        [(p["id"], p["key"], p["role"], p["name"]) for p in b.phones.all()],
+        [(given["phone"], given["key"], "owner", "Ada's phone")],
+    )
+    # Saved, not only remembered.
+    equal(len(Settings(Files(), BRIDGE_ID).phones), 1)
+
+
+def test_setup_code_is_worth_nothing_on_an_owned_bridge():
+    b = Bridge()
+    one, other = Caller(1, ZEROS), Caller(1, ZEROS)
+    b.good(one, "enrol", name="first")
+    b.good(other, "enrol", name="second")
+    b.good(one, "confirm")
+    b.refused("not-allowed", other, "confirm")
+    b.refused("not-allowed", other, "enrol", name="third")
+    equal(len(b.phones.all()), 1)
+
+
+def test_a_session_enrols_once():
+    b = Bridge()
+    b.enrolled()
+    b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest"))
+    new = Caller(3, b"INVITE01")
+    b.refused("bad-request", new, "confirm")
+    b.good(new, "enrol", name="once")
+    b.good(new, "enrol", name="better name")
+    b.good(new, "confirm")
+    b.refused("not-allowed", new, "confirm")
+    b.refused("not-allowed", new, "enrol", name="twice")
+    equal([p["name"] for p in b.phones.all()], ["a phone", "better name"])
+
+
+def test_invite_role_once_and_expiry():
+    b = Bridge()
+    owner = b.enrolled()
+    for role in ("guest", "owner"):
+        text = b.good(owner, "invite", role=role)
+        equal(text["expires_s"], 600)
+        from speakeasy import codes
+
+        raw = codes.decode(text["invite"], 24)
+        found = b.operations.invites.peek(raw[:8])
+        equal(found, ((raw[8:], role),))
+        new = Caller(3, raw[:8])
+        equal(b.good(new, "enrol", name="x")["role"], role)
+        b.good(new, "confirm")
+        equal(b.phones.all()[-1]["role"], role)
+        b.refused("not-found", Caller(3, raw[:8]), "enrol", name="again")
+    text = b.good(owner, "invite", role="guest")["invite"]
+    late = Caller(3, codes.decode(text, 24)[:8])
+    b.good(late, "enrol", name="late")
+    b.clock.now += 600
+    b.refused("not-found", late, "confirm")
+    for role in ("king", "", None, 5):
+        b.refused("bad-request", owner, "invite", role=role)
+    b.refused("bad-request", owner, "invite")
+
+
+def test_names():
+    b = Bridge()
+    for name in ("", " ", "x" * 33, "a\nb", None, 5, ["a"]):
+        b.refused("bad-request", Caller(1, ZEROS), "enrol", name=name)
+    b.good(Caller(1, ZEROS), "enrol", name="x" * 32)
+
+
+def test_sixteen_phones_and_the_seventeenth():
+    b = Bridge()
+    owner = b.enrolled()
+    for _ in range(14):
+        b.enrolled("guest")
+    b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest"))
+    b.operations.invites.put(b"INVITE02", (b"s" * 16, "guest"))
+    slow, quick = Caller(3, b"INVITE01"), Caller(3, b"INVITE02")
+    b.good(slow, "enrol", name="slow")
+    b.good(quick, "enrol", name="quick")
+    b.good(quick, "confirm")
+    b.refused("full", slow, "confirm")
+    b.refused("full", Caller(3, b"INVITE01"), "enrol", name="late")
+    b.good(owner, "revoke", phone=b.phones.all()[3]["id"])
+    b.good(slow, "confirm")
+
+
+def test_rights_are_enforced_whatever_the_rest_of_the_request():
+    b = Bridge()
+    owner = b.enrolled()
+    guest = b.enrolled("guest")
+    new = Caller(1, ZEROS)
+    gone = Caller(2, b"12345678")
+    for op in ("phones", "invite", "revoke", "join"):
+        b.refused("not-allowed", guest, op, role="owner", phone=owner.key_id.hex(), ssid="x", key="")
+    for op in ("status", "counters", "token", "phones", "invite", "revoke", "leave", "join"):
+        b.refused("not-allowed", new, op, role="owner")
+        b.refused("not-allowed", gone, op, role="owner")
+    for op in ("enrol", "confirm"):
+        b.refused("not-allowed", owner, op, name="x")
+        b.refused("not-allowed", guest, op, name="x")
+    for op in ("", "nothing", "__init__", "answer", None, 5, {}):
+        b.refused("bad-request", owner, op)
+    equal(b.uplink.joined, [])
+    equal(len(b.phones.all()), 2)
+
+
+def test_revoke_takes_lease_flows_and_tokens():
+    b = Bridge()
+    owner, guest = b.enrolled(), b.enrolled("guest")
+    victim = guest.key_id.hex()
+    b.policy.grant(victim, FAR + b"\1", 1)
+    b.policy.grant(owner.key_id.hex(), FAR + b"\2", 1)
+    token = bytes.fromhex(b.good(guest, "token")["token"])
+    b.good(owner, "revoke", phone=victim)
+    equal([lease[0] for lease in pktfilter.leases()], [FAR + b"\2"])
+    equal(b.operations.tokens.peek(token), None)
+    equal(b.phones.key(guest.key_id), None)
+    b.refused("not-allowed", guest, "status")
+    b.refused("not-found", owner, "revoke", phone=victim)
+    for phone in ("", "12", victim.upper(), None, 5, "g" * 16):
+        b.refused("bad-request" if phone != victim else "not-found", owner, "revoke", phone=phone)
+    b.refused("last-owner", owner, "revoke", phone=owner.key_id.hex())
+    equal([lease[0] for lease in pktfilter.leases()], [FAR + b"\2"])
+
+
+def test_leave():
+    b = Bridge()
+    owner, guest = b.enrolled(), b.enrolled("guest")
+    b.policy.grant(guest.key_id.hex(), FAR + b"\1", 1)
+    b.good(guest, "leave")
+    equal(pktfilter.leases(), [])
+    b.refused("not-allowed", guest, "leave")
+    b.refused("last-owner", owner, "leave")
+    b.enrolled()
+    b.good(owner, "leave")
+
+
+def test_token():
+    b = Bridge()
+    guest = b.enrolled("guest")
+    answer = b.good(guest, "token")
+    equal(answer["url"], "http://10.66.0.100:7780/t#" + answer["token"])
+    equal(b.operations.tokens.take(bytes.fromhex(answer["token"])), (guest.key_id.hex(),))
+    b.policy.uplink_changed(bytes(4), bytes(4), bytes(4), b"")
+    b.refused("busy", guest, "token")
+
+
+def test_join():
+    b = Bridge()
+    owner = b.enrolled()
+    b.good(owner, "join", ssid="Dorm", key="correct horse")
+    b.good(owner, "join", ssid="open", key="")
+    equal(b.uplink.joined, [("Dorm", "correct horse"), ("open", "")])
+    for ssid, key in (("", ""), ("x" * 33, ""), ("a", "short"), ("a", "x" * 64), ("a", None), (None, ""), (5, "")):
+        b.refused("bad-request", owner, "join", ssid=ssid, key=key)
+    b.refused("bad-request", owner, "join", ssid="a")
+    equal(len(b.uplink.joined), 2)
+
+
+def test_bye():
+    b = Bridge()
+    for caller in (Caller(1, ZEROS), b.enrolled(), b.enrolled("guest")):
+        assert not caller.leaving
+        b.good(caller, "bye")
+        assert caller.leaving
+
+
+def test_phones_in_pages_without_keys():
+    b = Bridge()
+    owner = b.enrolled()
+    for n in range(15):
+        b.phones.add(b.phones.draft("\U0001f50a" * 31 + "%x" % n, "guest"))
+    seen = []
+    page = 0
+    while True:
+        answer = b.good(owner, "phones", page=page)
+        seen += answer["phones"]
+        if not answer.get("more"):
+            break
+        page += 1
+    equal([p["phone"] for p in seen], [p["id"] for p in b.phones.all()])
+    equal(sorted(seen[0]), ["name", "phone", "role"])
+    assert page >= 2
+    equal(b.good(owner, "phones", page=page + 1)["phones"], [])
+    for wrong in (-1, 256, "0", 1.5, None, True):
+        b.refused("bad-request", owner, "phones", page=wrong)
+
+
+def test_status_and_counters_in_pages():
+    b = Bridge()
+    owner = b.enrolled()
+    b.status.listed = [
+        {"phone": "%016x" % n, "addr": "255.255.255.255", "mac": "02:00:00:00:42:30", "left_s": 43200}
+        for n in range(16)
+    ]
+    seen, page = [], 0
+    while True:
+        answer = b.good(owner, "status", page=page)
+        equal(answer["phones"], 3)
+        seen += answer["leases"]
+        if not answer.get("more"):
+            break
+        page += 1
+    equal(seen, b.status.listed)
+    assert page >= 1
+    b.policy.counters = lambda: {"a rather long name of a counter %d" % n: n for n in range(60)}
+    counted, page = {}, 0
+    while True:
+        answer = b.good(owner, "counters", page=page)
+        counted.update(answer["counters"])
+        if not answer.get("more"):
+            break
+        page += 1
+    equal(counted, {"a rather long name of a counter %d" % n: n for n in range(1, 60)})
+
+
+def test_requests_that_are_none():
+    b = Bridge()
+    owner = b.enrolled()
+    for raw in (b"", b"\xff\xfe", b"[]", b"5", b"null", b'"x"', b"{" * 900, b"[" * 990, b"{}", b'{"op":"status"}'):
+        answer = json.loads(b.operations.answer(owner, raw))
+        equal((answer["ok"], answer["error"], answer["id"]), (False, "bad-request", 0))
+    for number in ("-1", "2147483648", '"1"', "1.0", "null", "true", "[1]"):
+        answer = json.loads(b.operations.answer(owner, b'{"op":"status","id":' + number.encode() + b"}"))
+        equal((answer["ok"], answer["error"]), (False, "bad-request"))
+    for number in (0, 2147483647):
+        answer = json.loads(b.operations.answer(owner, b'{"op":"status","id":%d}' % number))
+        equal((answer["ok"], answer["id"]), (True, number))
+
+
+def test_fuzz_requests():
+    import random
+
+    random.seed(5)
+    b = Bridge()
+    owner = b.enrolled()
+    b.enrolled()
+    values = ["owner", "x", "", 0, 1, -1, 1.5, None, True, [], {}, "00" * 8, "\0", "é" * 32]
+    keys = ["name", "phone", "role", "page", "ssid", "key", "id", "x"]
+    ops = ["enrol", "confirm", "status", "counters", "token", "phones", "invite", "revoke", "join", "x", 5, None]
+    for n in range(1500):
+        request = {random.choice(keys): random.choice(values) for _ in range(4)}
+        request["op"] = random.choice(ops)
+        if n % 3:
+            request["id"] = n
+        raw = bytearray(json.dumps(request).encode())
+        if n % 5 == 0:
+            raw[random.randrange(len(raw))] = random.getrandbits(8)
+        caller = random.choice((owner, Caller(1, ZEROS), Caller(3, b"INVITE01")))
+        answer = json.loads(b.operations.answer(caller, bytes(raw)))
+        assert answer["ok"] in (True, False) and (answer["ok"] or answer["error"])
+
+
+def test_a_flash_that_refuses_is_answered_and_changes_nothing():
+    b = Bridge()
+    new = Caller(1, ZEROS)
+    b.good(new, "enrol", name="x")
+    b.settings._files = FailingFlash(0)
+    b.refused("failed", new, "confirm")
+    equal(b.phones.all(), [])
+    b.settings._files = Files()
+    b.good(new, "confirm")
+
+
+def test_no_secret_in_the_log():
+    with Console() as console:
+        b = Bridge()
+        new = Caller(1, ZEROS)
+        key = b.good(new, "enrol", name="secretive")["key"]
+        b.good(new, "confirm")
+        owner = Caller(2, bytes.fromhex(b.phones.all()[0]["id"]))
+        invite = b.good(owner, "invite", role="guest")["invite"]
+        token = b.good(owner, "token")["token"]
+        b.good(owner, "join", ssid="Dorm", key="correct horse")
+        b.refused("bad-request", owner, "join", ssid="Dorm", key="shorty!")
+        b.operations.answer(owner, b"no json correct horse")
+    for secret in (key, invite, invite.replace("-", ""), token, "correct horse", "shorty!", b.settings.segment["key"]):
+        assert secret not in console.text
+        assert not any(secret in line for line in eventlog.recent())
+    assert "enrolled" in console.text

@@ -1,0 +1,249 @@
+# The filter itself is tested in C and in the dorm; here a recorder stands in for it, because only a running one reports
+# frames, flows and other machines. Where the real module runs without interfaces, test_policy_real.py uses it.
+import asyncio
+
+from stage import MASK, ROUTER, SEGMENT_MAC, SPEAKER_MAC, STATION_MAC, Console, FakeFilter, X
+
+filter = FakeFilter().install()
+
+from check import equal, raises, until  # noqa: E402
+from speakeasy import dhcp, inet  # noqa: E402
+from speakeasy import policy as policies  # noqa: E402
+from speakeasy.policy import LEASE_S, Full, Policy, Unseen  # noqa: E402
+
+PHONE = "00112233445566aa"
+OTHER = "00112233445566bb"
+ADDR = b"\x0a\x42\0\x82"
+ADDR2 = b"\x0a\x42\0\x83"
+FAR = b"\x0a\x63\0\x05"
+MAC = b"\2\0\0\0\x42\x30"
+MAC2 = b"\2\0\0\0\x42\x31"
+
+
+def make(up=True):
+    p = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
+    if up:
+        p.uplink_changed(X, MASK, ROUTER, ROUTER)
+    return p
+
+
+def names():
+    return [call[0] for call in filter.calls]
+
+
+def test_boots_closed():
+    p = make(up=False)
+    equal(
+        filter.calls,
+        [("configure", STATION_MAC, SEGMENT_MAC, inet.ZERO, inet.ZERO, inet.ZERO, b"", policies.CLAIM_PORT)],
+    )
+    p.start()
+    equal(names(), ["configure", "start"])
+    equal((p.addr, p.speaker, p.leases()), (inet.ZERO, None, []))
+
+
+def test_uplink_changes_configure_the_filter():
+    p = make()
+    equal(filter.calls[-1][1:], (STATION_MAC, SEGMENT_MAC, X, MASK, ROUTER, ROUTER, 7780))
+    p.uplink_changed(X, MASK, ROUTER, bytes(20))
+    equal(filter.calls[-1][6], bytes(12))
+
+
+def test_the_speaker_comes_again_only_for_a_changed_address():
+    p = make(up=False)
+    p.uplink_changed(X, MASK, ROUTER, b"")
+    assert "deauth" not in names()
+    p.speaker_seen(SPEAKER_MAC)
+    p.uplink_changed(X, MASK, ROUTER, ROUTER)
+    assert "deauth" not in names()
+    p.uplink_changed(ADDR, MASK, ROUTER, ROUTER)
+    equal(names().count("deauth"), 1)
+    p.uplink_changed(inet.ZERO, inet.ZERO, inet.ZERO, b"")
+    equal(names().count("deauth"), 2)
+
+
+def test_a_changed_address_forgets_the_leases():
+    p = make()
+    filter.macs[(ADDR, 5000)] = MAC
+    p.grant(PHONE, ADDR, 5000)
+    p.uplink_changed(X, MASK, ROUTER, b"")
+    equal(len(p.leases()), 1)
+    p.uplink_changed(ADDR2, MASK, ROUTER, b"")
+    equal(p.leases(), [])
+    equal(p.revoke(PHONE), 0)
+
+
+def test_speaker_seen_once_and_another():
+    p = make()
+    p.speaker_seen(SPEAKER_MAC)
+    p.speaker_seen(SPEAKER_MAC)
+    p.speaker_seen(MAC)
+    equal([c for c in filter.calls if c[0] == "speaker"], [("speaker", SPEAKER_MAC), ("speaker", MAC)])
+    equal(p.speaker, MAC)
+
+
+def test_grant_on_our_subnet_is_bound_to_the_mac():
+    p = make()
+    filter.macs[(ADDR, 5000)] = MAC
+    equal(p.grant(PHONE, ADDR, 5000), True)
+    equal(filter.calls[-1], ("lease_add", ADDR, MAC, LEASE_S))
+    equal(p.leases(), [(PHONE, ADDR, MAC, LEASE_S)])
+
+
+def test_grant_on_our_subnet_without_a_mac_is_refused():
+    p = make()
+    filter.macs[(ADDR, 5001)] = MAC  # another connection's
+    with raises(Unseen):
+        p.grant(PHONE, ADDR, 5000)
+    equal(filter.held, {})
+
+
+def test_grant_behind_a_router_is_by_address():
+    p = make()
+    filter.macs[(FAR, 5000)] = MAC
+    equal(p.grant(PHONE, FAR, 5000), False)
+    equal(filter.calls[-1], ("lease_add", FAR, None, LEASE_S))
+
+
+def test_a_phone_has_one_lease():
+    p = make()
+    filter.macs[(ADDR, 1)] = filter.macs[(ADDR2, 2)] = MAC
+    p.grant(PHONE, ADDR, 1)
+    p.grant(PHONE, ADDR2, 2)
+    equal(list(filter.held), [ADDR2])
+    equal([lease[:2] for lease in p.leases()], [(PHONE, ADDR2)])
+    p.grant(PHONE, ADDR2, 2)
+    equal(list(filter.held), [ADDR2])
+
+
+def test_two_phones_two_leases_and_an_address_taken_over():
+    p = make()
+    filter.macs[(ADDR, 1)] = MAC
+    filter.macs[(ADDR2, 2)] = filter.macs[(ADDR, 3)] = MAC2
+    p.grant(PHONE, ADDR, 1)
+    p.grant(OTHER, ADDR2, 2)
+    equal(len(p.leases()), 2)
+    p.grant(OTHER, ADDR, 3)
+    equal(p.leases(), [(OTHER, ADDR, MAC2, LEASE_S)])
+
+
+def test_revoke_ends_the_lease_in_the_filter():
+    p = make()
+    filter.macs[(ADDR, 1)] = MAC
+    filter.macs[(ADDR2, 2)] = MAC2
+    p.grant(PHONE, ADDR, 1)
+    p.grant(OTHER, ADDR2, 2)
+    equal(p.revoke(PHONE), 3)
+    equal(list(filter.held), [ADDR2])
+    equal(filter.calls[-1], ("lease_end", ADDR))
+    equal(p.revoke(PHONE), 0)
+
+
+def test_full():
+    p = make()
+    for n in range(16):
+        equal(p.grant("%016x" % n, b"\x0a\x63\0" + bytes((n,)), 1), False)
+    with raises(Full):
+        p.grant("%016x" % 16, FAR + b"", 1) if FAR not in filter.held else p.grant("x" * 16, b"\x0a\x63\1\1", 1)
+    equal(len(p.leases()), 16)
+    # A phone that has one may move, however full it is.
+    p.grant("%016x" % 3, b"\x0a\x63\1\2", 1)
+    equal(len(p.leases()), 16)
+
+
+async def turn(p, bits):
+    filter.bits = bits
+    task = asyncio.create_task(p.run())
+    await until(lambda: filter.bits == 0)
+    await asyncio.sleep_ms(0)
+    task.cancel()
+
+
+async def test_dhcp_is_served_and_told():
+    import test_dhcp
+
+    p = make()
+    p.speaker_seen(SPEAKER_MAC)
+    filter.frames = [test_dhcp.request(1), test_dhcp.request(3, X), b"\0" * 300, test_dhcp.request(3, ciaddr=X)]
+    with Console() as console:
+        await turn(p, 1)
+    equal(len(filter.sent), 3)
+    equal([reply[242] for reply, _, _ in filter.sent], [2, 5, 5])
+    equal(filter.sent[0][1:], (SPEAKER_MAC, X))
+    equal(p.speaker_addr, X)
+    equal(console.text.count("the speaker has its address"), 1)
+    filter.frames = [test_dhcp.request(3, ADDR2)]
+    await turn(p, 1)
+    equal((filter.sent[-1][0][242], filter.sent[-1][1:]), (6, (None, inet.BROADCAST)))
+    equal(p.speaker_addr, inet.ZERO)
+
+
+async def test_the_fallback_address_is_served_without_an_uplink():
+    import test_dhcp
+
+    p = make(up=False)
+    p.speaker_seen(SPEAKER_MAC)
+    filter.frames = [test_dhcp.request(1)]
+    await turn(p, 1)
+    equal(filter.sent[0][0][16:20], inet.SEGMENT_SPEAKER)
+    p.uplink_changed(X, MASK, ROUTER, b"")
+    filter.frames = [test_dhcp.request(3, ciaddr=inet.SEGMENT_SPEAKER), test_dhcp.request(1)]
+    await turn(p, 1)
+    equal([(r[0][242], r[0][16:20]) for r in filter.sent[1:]], [(6, inet.ZERO), (2, X)])
+
+
+async def test_the_router_stands_in_for_a_missing_name_server():
+    import test_dhcp
+
+    p = make(up=False)
+    p.uplink_changed(X, MASK, ROUTER, b"")
+    filter.frames = [test_dhcp.request(1)]
+    await turn(p, 1)
+    equal(test_dhcp.options_of(filter.sent[0][0])[6], ROUTER)
+
+
+async def test_a_speaker_that_asked_before_it_was_seen_keeps_its_address():
+    import test_dhcp
+
+    p = make()
+    filter.frames = [test_dhcp.request(3, X)]
+    await turn(p, 1)
+    p.speaker_seen(SPEAKER_MAC)
+    equal(p.speaker_addr, X)
+    p.speaker_seen(MAC)
+    equal(p.speaker_addr, inet.ZERO)
+
+
+async def test_a_lease_that_ended_by_itself_is_forgotten_and_told():
+    p = make()
+    p.grant(PHONE, FAR, 1)
+    p.grant(OTHER, b"\x0a\x63\0\x06", 1)
+    del filter.held[FAR]
+    with Console() as console:
+        await turn(p, 2)
+    assert "lease of phone %s" % PHONE in console.text and OTHER not in console.text
+    equal([lease[0] for lease in p.leases()], [OTHER])
+
+
+async def test_alarms_are_told_once_a_minute():
+    p = make()
+    p.grant(PHONE, FAR, 1)
+    with Console() as console:
+        for _ in range(3):
+            await turn(p, 4)
+            await turn(p, 8)
+    equal(console.text.count("another machine uses"), 1)
+    equal(console.text.count("not the speaker"), 1)
+    # Dropped by the filter already: the lease stays.
+    equal(len(p.leases()), 1)
+
+
+async def test_beats():
+    beats = []
+    p = Policy(STATION_MAC, SEGMENT_MAC, lambda: beats.append(1))
+    await turn(p, 16)
+    assert beats
+
+
+def test_dhcp_lease_is_short():
+    assert dhcp.LEASE_S <= 120

@@ -1,0 +1,145 @@
+import json
+import sys
+
+from check import equal, until
+from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, SPEAKER_MAC, STATION_MAC, Clock, X
+
+
+class Light:
+    """The one pin of the light: the board's pins need the board."""
+
+    OUT = 3
+
+    def __init__(self, name, mode):
+        equal((name, mode), ("LED", 3))
+        self.levels = []
+        Light.made = self
+
+    def value(self, level):
+        self.levels.append(level)
+
+
+class Machine:
+    Pin = Light
+
+
+sys.modules["machine"] = Machine
+
+from speakeasy import status as statuses  # noqa: E402
+from speakeasy.files import Files  # noqa: E402
+from speakeasy.lockout import Lockout  # noqa: E402
+from speakeasy.phones import Phones  # noqa: E402
+from speakeasy.policy import Policy  # noqa: E402
+from speakeasy.settings import Settings  # noqa: E402
+from speakeasy.status import Status  # noqa: E402
+
+
+class Uplink:
+    state, ssid, addr, mask, router = "up", "Dorm", X, MASK, ROUTER
+
+
+class Segment:
+    state, present = "up", True
+
+
+class Bench:
+    def __init__(self):
+        self.settings = Settings(Files(), BRIDGE_ID)
+        self.phones = Phones(self.settings)
+        self.lockout = Lockout(Files(), Clock())
+        self.uplink, self.segment = Uplink(), Segment()
+        self.policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
+        self.beats = 0
+        self.status = Status(
+            ME, self.settings, self.phones, self.lockout, self.uplink, self.segment, self.policy, self.beat
+        )
+
+    def beat(self):
+        self.beats += 1
+
+
+def test_the_most_pressing_state_shows():
+    b = Bench()
+    b.uplink.state = "wrong-key"
+    b.segment.present = False
+    for _ in range(5):
+        b.lockout.wrong()
+    equal(b.status.pattern(), statuses.LOCKED)
+    b.lockout.good()
+    equal(b.status.pattern(), statuses.UNOWNED)
+    b.phones.add(b.phones.draft("x", "owner"))
+    equal(b.status.pattern(), statuses.NO_UPLINK)
+    b.uplink.state = "up"
+    equal(b.status.pattern(), statuses.NO_SPEAKER)
+    b.segment.present = True
+    equal(b.status.pattern(), statuses.WELL)
+
+
+def test_patterns_differ():
+    patterns = [statuses.UNOWNED, statuses.LOCKED, statuses.NO_UPLINK, statuses.NO_SPEAKER, statuses.WELL]
+    equal(len(set(patterns)), 5)
+
+
+async def test_the_light_blinks():
+    import asyncio
+
+    b = Bench()
+    task = asyncio.create_task(b.status.run())
+    await until(lambda: len(Light.made.levels) >= 4)
+    task.cancel()
+    equal(Light.made.levels[:4], [1, 0, 1, 0])
+    assert b.beats >= 4
+
+
+def test_answer():
+    b = Bench()
+    b.policy.uplink_changed(X, MASK, ROUTER, ROUTER)
+    b.policy.speaker_seen(SPEAKER_MAC)
+    answer = b.status.answer()
+    equal(
+        answer["uplink"],
+        {"state": "up", "ssid": "Dorm", "addr": "10.66.0.100", "mask": "255.255.252.0", "router": "10.66.0.1"},
+    )
+    equal(answer["segment"], {"state": "up", "speaker": "02:00:00:00:42:20", "addr": ""})
+    equal((answer["bridge"], answer["mode"], answer["claim_port"]), (BRIDGE_ID.hex(), "passthrough", 7780))
+    equal((answer["phones"], answer["flows"]), (0, 0))
+    assert answer["uptime_s"] >= 0 and answer["version"] and "damaged" not in answer
+
+
+def test_answer_without_anything():
+    b = Bench()
+    b.uplink.state, b.uplink.ssid, b.uplink.addr, b.uplink.mask, b.uplink.router = (
+        "off",
+        "",
+        bytes(4),
+        bytes(4),
+        bytes(4),
+    )
+    answer = b.status.answer()
+    equal(answer["uplink"], {"state": "off", "ssid": "", "addr": "", "mask": "", "router": ""})
+    equal(answer["segment"]["speaker"], None)
+    equal(b.status.leases(), [])
+
+
+def test_leases():
+    b = Bench()
+    b.policy.uplink_changed(X, MASK, ROUTER, ROUTER)
+    b.policy.grant("a" * 16, b"\x0a\x63\0\5", 1)
+    lease = b.status.leases()[0]
+    assert 43190 <= lease.pop("left_s") <= 43200
+    equal(lease, {"phone": "a" * 16, "addr": "10.99.0.5", "mac": None})
+
+
+def test_damaged_settings_are_said():
+    with open("settings.json", "w") as f:
+        f.write("broken")
+    assert Bench().status.answer()["damaged"] is True
+
+
+def test_no_secret_in_the_answer():
+    b = Bench()
+    b.phones.add(b.phones.draft("x", "owner"))
+    b.settings.remember_network("Dorm", "correct horse")
+    text = json.dumps(b.status.answer())
+    for secret in (b.phones.all()[0]["key"], "correct horse", b.settings.segment["key"], ME.setup_code.hex()):
+        assert secret not in text
