@@ -22,7 +22,7 @@ from soco.events import event_listener
 from dorm.topology import SPEAKER_PORT
 
 Result = dict[str, Any]
-HTTP_TIMEOUT_S = 4.0
+HTTP_TIMEOUT_S = 3.0
 
 
 class Controls:

@@ -12,7 +12,7 @@ from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm.errors import DormError
 from dorm.people import Controller
-from dorm_life import claim, find, hear, invite, own, player, settled, speakeasy
+from dorm_life import claim, find, hear, invite, own, settled, speakeasy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -111,7 +111,7 @@ async def test_a_new_uplink_address_reaches_the_speaker_in_time(owned: Dorm, soc
 
     await owned.until(moved, ADDRESS_LIMIT_S, "the speaker to have the new address")
     assert time.monotonic() - began < ADDRESS_LIMIT_S
-    await hear(owned, 6)  # the player has connected again from the new address
+    await hear(owned, 2)  # the player has connected again, from the new address
     assert (await owned.internet.listeners()).get(new) == 1
     # All leases ended with the address: nobody passes until the phone has claimed again.
     assert not (await owned.person(t.PHONE).intrude("get", new, "/status", "--timeout", "1"))["reached"]
@@ -140,6 +140,7 @@ async def test_a_power_cut_of_the_bridge_keeps_the_phone(owned: Dorm, soco: Cont
 async def test_a_wrong_wifi_key_is_said_and_the_right_one_helps(owned: Dorm) -> None:
     mark = len(owned.board.serial())
     await owned.air.change_network(key="another horse")
+    await owned.board.power_cycle()
     await console(owned, r"uplink: the key of Dorm is wrong", mark)
     status = await speakeasy(owned, t.PHONE, "status")  # Bluetooth needs no network
     assert status["uplink"].get("addr") in (None, "")
@@ -191,4 +192,3 @@ async def test_a_wrong_setup_code_gets_one_clear_line(owned: Dorm) -> None:
 async def test_an_owned_bridge_takes_no_second_owner_by_its_label(owned: Dorm) -> None:
     with pytest.raises(DormError, match=r"(?i)owner"):
         await own(owned, t.FLATMATE)
-    assert (await player(owned))["status"] == "OK"
