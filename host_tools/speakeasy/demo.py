@@ -8,6 +8,7 @@ side that knows: what reached the speaker by the speaker, what was streamed by t
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -529,12 +530,26 @@ def _console() -> Console:
     return Console(highlight=False, soft_wrap=True)
 
 
+def _copy_logs(source: Path, target: Path) -> None:
+    try:
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    except OSError as error:
+        raise SpeakeasyError(f"The logs could not be copied to {target} ({error}). They are in {source}.") from None
+
+
 async def _run(run_dir: Path | None, ble: str, keep_logs: Path | None) -> int:
+    if keep_logs is not None:
+        try:
+            keep_logs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SpeakeasyError(f"{keep_logs} cannot be made ({error.strerror}). Name another --keep-logs.") from None
     console = _console()
     say = Transcript(console)
     began = time.monotonic()
     console.print("[bold]Speakeasy: one speaker in a crowded network, and who gets in[/]")
     dorm = Dorm(run_dir, ble=ble)
+    log = logging.getLogger()
+    log.addHandler(logging.NullHandler())
     console.print(
         "[dim]A dorm is built on this machine: a network with its router, an internet, four people's machines,\n"
         "a bridge with its real firmware, a speaker behind it. All of them talk by real packets and a real BLE link.[/]"
@@ -542,11 +557,16 @@ async def _run(run_dir: Path | None, ble: str, keep_logs: Path | None) -> int:
     good = False
     try:
         async with dorm:
+            # What parts of the dorm have to remark belongs into the logs, not between the lines.
+            log.addHandler(logging.FileHandler(dorm.run_dir / "log" / "dorm.log"))
             try:
                 good = await play_all(Demo(dorm, say))
+            except asyncio.CancelledError:
+                console.print("\n[yellow]Interrupted: the dorm is taken down.[/]")
+                raise
             finally:
                 if keep_logs is not None:
-                    shutil.copytree(dorm.run_dir / "log", keep_logs, dirs_exist_ok=True)
+                    _copy_logs(dorm.run_dir / "log", keep_logs)
     except DormError as error:
         raise SpeakeasyError(str(error)) from None
     seconds = time.monotonic() - began

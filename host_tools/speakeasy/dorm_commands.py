@@ -27,7 +27,9 @@ app = typer.Typer(
 RunDirOption = Annotated[
     Path | None,
     typer.Option(
-        "--run-dir", envvar="SPEAKEASY_RUN", help=f"Where the dorm keeps its things; default: {topology.DEFAULT_RUN_DIR}."
+        "--run-dir",
+        envvar="SPEAKEASY_RUN",
+        help=f"Where the dorm keeps its things; default: {topology.DEFAULT_RUN_DIR}.",
     ),
 ]
 
