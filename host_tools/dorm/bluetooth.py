@@ -200,6 +200,8 @@ class BluetoothAir:
 
     async def _serve_board(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._remember()
+        if self._chip:
+            self._chip.close()  # one board: it was reset, and its old connection has not noticed yet
         controller = RadioController("bridge", self.radio)
         self.radio.unplug(controller)  # until the board switches it on
         chip = self._chip = Chip(self.radio, controller, self.bridge_address, reader, writer)

@@ -16,12 +16,14 @@ import errno
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from bumble import att, core, gatt, hci, utils
 from bumble.device import AdvertisingType, Connection, Device, DeviceConfiguration
 from bumble.gatt_server import Server
 from bumble.host import Host
+from bumble.keys import PairingKeys
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport.common import AsyncPipeSink
 
@@ -48,15 +50,13 @@ ATT_HEADER = 3
 NO_CONNECTION = 0xFFFF
 
 FLAG_READ, FLAG_WRITE_NO_RESPONSE, FLAG_WRITE = 0x0002, 0x0004, 0x0008
-_PERMISSIONS = {
-    0x0200: att.Attribute.READ_REQUIRES_ENCRYPTION,
-    0x0400: att.Attribute.READ_REQUIRES_AUTHENTICATION,
-    0x0800: att.Attribute.READ_REQUIRES_AUTHORIZATION,
-    0x1000: att.Attribute.WRITE_REQUIRES_ENCRYPTION,
-    0x2000: att.Attribute.WRITE_REQUIRES_AUTHENTICATION,
-    0x4000: att.Attribute.WRITE_REQUIRES_AUTHORIZATION,
-}
+# Authorisation (0x0800, 0x4000) is a flag that NimBLE takes and never asks about.
+FLAG_READ_ENCRYPTED, FLAG_READ_AUTHENTICATED = 0x0200, 0x0400
+FLAG_WRITE_ENCRYPTED, FLAG_WRITE_AUTHENTICATED = 0x1000, 0x2000
 PROPERTIES_MASK = 0xFF
+# Whether a central may read or write is decided here, by NimBLE's rules, not by Bumble.
+ACCESSIBLE = att.Attribute.READABLE | att.Attribute.WRITEABLE
+KEY_SIZE = 16
 
 
 class ChipError(Exception):
@@ -70,7 +70,7 @@ class ChipError(Exception):
 class _Server(Server):
     """Bumble's attribute server with NimBLE's limits: a write longer than an attribute is for the attribute to cut."""
 
-    @utils.AsyncRunner.run_in_task()
+    @utils.AsyncRunner.run_in_task()  # type: ignore[untyped-decorator]
     async def on_att_write_request(self, bearer: att.Bearer, request: att.ATT_Write_Request) -> None:
         handle = request.attribute_handle
         response: att.ATT_PDU = att.ATT_Write_Response()
@@ -98,16 +98,14 @@ class _Server(Server):
         )
 
 
-def _permissions(flags: int) -> att.Attribute.Permissions:
-    permissions = att.Attribute.Permissions(0)
-    if flags & FLAG_READ:
-        permissions |= att.Attribute.READABLE
-    if flags & (FLAG_WRITE | FLAG_WRITE_NO_RESPONSE):
-        permissions |= att.Attribute.WRITEABLE
-    for flag, permission in _PERMISSIONS.items():
-        if flags & flag:
-            permissions |= permission
-    return permissions
+@dataclass
+class _Security:
+    """What is known of a connection's protection."""
+
+    encrypted: bool = False
+    authenticated: bool = False
+    bonded: bool = False
+    requested: bool = False
 
 
 class Chip:
@@ -132,11 +130,16 @@ class Chip:
         self._connections: dict[int, Connection] = {}
         self._questions: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._question = 0
+        self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._name = DEFAULT_NAME
         self._mtu = DEFAULT_MTU
         self._mtu_asked: set[int] = set()
         self._indicating: dict[Connection, list[int]] = {}
+        self._security: dict[Connection, _Security] = {}
+        # Until the board is reset. By peer: whether the key was made with a man in the middle ruled out.
+        self._bonds: dict[str, bool] = {}
+        self._pairing = {"bond": False, "mitm": False, "le_secure": True}
         self._operations: dict[str, Callable[..., Awaitable[Any]]] = {
             "active": self._active,
             "mac": self._mac,
@@ -151,6 +154,7 @@ class Chip:
             "update": self._update,
             "exchange_mtu": self._exchange_mtu,
             "pair": self._pair,
+            "security": self._set_security,
         }
 
     # -- the socket -----------------------------------------------------------------------------------------------
@@ -162,6 +166,8 @@ class Chip:
         try:
             while line := await self._reader.readline():
                 message = json.loads(line)
+                if not isinstance(message, dict):
+                    raise ValueError("not a JSON object")
                 if "re" in message:
                     question = self._questions.pop(message["re"], None)
                     if question and not question.done():
@@ -171,6 +177,7 @@ class Chip:
         except (ValueError, ConnectionError) as error:
             logger.error("the board's Bluetooth socket: %s", error)
         finally:
+            self._closed = True
             worker.cancel()
             self._forget_connections()
             self._radio.unplug(self.controller)
@@ -178,10 +185,15 @@ class Chip:
                 task.cancel()
             self._writer.close()
 
+    def close(self) -> None:
+        """Ends run(): the board's power is gone."""
+        self._writer.close()
+
     async def _work(self, operations: "asyncio.Queue[dict[str, Any]]") -> None:
-        while True:
+        # A flag beside the cancellation: asyncio.wait_for, deep in Bumble, swallows one that comes with the answer.
+        while not self._closed:
             message = await operations.get()
-            number, name = message.pop("id"), message.pop("op")
+            number, name = message.pop("id", None), message.pop("op", None)
             try:
                 if name not in self._operations:
                     raise ChipError(errno.EOPNOTSUPP)
@@ -193,6 +205,9 @@ class Chip:
             except (hci.HCI_Error, core.BaseBumbleError) as error:
                 logger.warning("%s: %s", name, error)
                 answer = {"id": number, "errno": errno.EIO}
+            except (TypeError, ValueError, KeyError) as error:
+                logger.error("%s: malformed: %r", name, error)
+                answer = {"id": number, "errno": errno.EINVAL}
             self._send(answer)
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -210,7 +225,7 @@ class Chip:
         answer = self._questions[number] = asyncio.get_running_loop().create_future()
         self._send({"event": event, "re": number, "conn": connection.handle if connection else NO_CONNECTION, **values})
         try:
-            reply = await asyncio.wait_for(answer, BOARD_ANSWER_S)
+            reply: dict[str, Any] = await asyncio.wait_for(answer, BOARD_ANSWER_S)
         except TimeoutError:
             raise att.ATT_Error(att.ErrorCode.UNLIKELY_ERROR) from None
         finally:
@@ -232,14 +247,12 @@ class Chip:
         self.controller.on_air = True
         self._radio.controllers.add(self.controller)
         config = DeviceConfiguration(name=self._name.decode(errors="replace"), address=self._address)
-        host = Host(self.controller, AsyncPipeSink(self.controller))  # type: ignore[arg-type]
+        host = Host(self.controller, AsyncPipeSink(self.controller))
         self.controller.set_packet_sink(host)
         device = Device(config=config, host=host)
         device.advertising_data = device.scan_response_data = b""
         device.on(Device.EVENT_CONNECTION, self._on_connection)
-        device.pairing_config_factory = lambda _connection: PairingConfig(
-            bonding=False, delegate=PairingDelegate(PairingDelegate.IoCapability.NO_OUTPUT_NO_INPUT)
-        )
+        device.pairing_config_factory = lambda _connection: self._pairing_config()
         self._device = device
         await device.power_on()
         self._serve([])
@@ -260,6 +273,15 @@ class Chip:
         self._questions.clear()
         self._connections.clear()
 
+    def _pairing_config(self) -> PairingConfig:
+        # The bridge has neither display nor keys that could show or take a number.
+        return PairingConfig(
+            sc=self._pairing["le_secure"],
+            mitm=self._pairing["mitm"],
+            bonding=self._pairing["bond"],
+            delegate=PairingDelegate(PairingDelegate.IoCapability.NO_OUTPUT_NO_INPUT),
+        )
+
     # -- settings -------------------------------------------------------------------------------------------------
 
     async def _mac(self) -> list[Any]:
@@ -278,6 +300,9 @@ class Chip:
         self._mtu = mtu
         assert self._device
         self._device.gatt_server.max_mtu = mtu
+
+    async def _set_security(self, key: str, value: bool) -> None:
+        self._pairing[key] = value
 
     # -- the attribute server -------------------------------------------------------------------------------------
 
@@ -303,7 +328,9 @@ class Chip:
         for service in services:
             made = [self._make_characteristic(description) for description in service["characteristics"]]
             server.add_service(gatt.Service(core.UUID.from_bytes(bytes.fromhex(service["uuid"])), made))
-            attributes = [a for characteristic in made for a in (characteristic, *characteristic.descriptors)]
+            attributes: list[gatt.Characteristic[bytes] | gatt.Descriptor] = []
+            for characteristic in made:
+                attributes += [characteristic, *characteristic.descriptors]
             handles.append([a.handle for a in attributes])
             self._attributes.update({a.handle: a for a in attributes})
         return handles
@@ -313,7 +340,7 @@ class Chip:
         characteristic: gatt.Characteristic[bytes] = gatt.Characteristic(
             core.UUID.from_bytes(bytes.fromhex(description["uuid"])),
             gatt.Characteristic.Properties(flags & PROPERTIES_MASK),
-            _permissions(flags),
+            ACCESSIBLE,
             self._value(lambda: characteristic, flags),
             [self._make_descriptor(d) for d in description.get("descriptors", ())],
         )
@@ -322,24 +349,36 @@ class Chip:
     def _make_descriptor(self, description: dict[str, Any]) -> gatt.Descriptor:
         descriptor = gatt.Descriptor(
             core.UUID.from_bytes(bytes.fromhex(description["uuid"])),
-            _permissions(description["flags"]),
+            ACCESSIBLE,
             self._value(lambda: descriptor, description["flags"]),
         )
         return descriptor
 
     def _value(self, attribute: Callable[[], att.Attribute[Any]], flags: int) -> Any:
-        # Bumble leaves it to the value whether there is anything to read or to write.
         async def read(connection: Connection) -> bytes:
             if not flags & FLAG_READ:
                 raise att.ATT_Error(att.ErrorCode.READ_NOT_PERMITTED)
+            self._check(connection, flags & (FLAG_READ_ENCRYPTED | FLAG_READ_AUTHENTICATED), FLAG_READ_AUTHENTICATED)
             return bytes.fromhex((await self._ask(connection, "read", handle=attribute().handle))["data"])
 
         async def write(connection: Connection, value: bytes) -> None:
             if not flags & (FLAG_WRITE | FLAG_WRITE_NO_RESPONSE):
                 raise att.ATT_Error(att.ErrorCode.WRITE_NOT_PERMITTED)
+            self._check(connection, flags & (FLAG_WRITE_ENCRYPTED | FLAG_WRITE_AUTHENTICATED), FLAG_WRITE_AUTHENTICATED)
             await self._ask(connection, "write", handle=attribute().handle, data=value.hex())
 
         return att.AttributeValue(read=read, write=write)
+
+    def _check(self, connection: Connection, wanted: int, authenticated: int) -> None:
+        """Raises ATT_Error for a central whose link is not protected as `wanted` says."""
+        security = self._security.get(connection, _Security())
+        if wanted and not security.encrypted:
+            # A central with a bond is told to use it, anybody else to pair.
+            known = str(connection.peer_address) in self._bonds
+            code = att.ErrorCode.INSUFFICIENT_ENCRYPTION if known else att.ErrorCode.INSUFFICIENT_AUTHENTICATION
+            raise att.ATT_Error(code)
+        if wanted & authenticated and not security.authenticated:
+            raise att.ATT_Error(att.ErrorCode.INSUFFICIENT_AUTHENTICATION)
 
     # -- advertising and connections ------------------------------------------------------------------------------
 
@@ -370,8 +409,10 @@ class Chip:
         self._connections[connection.handle] = connection
         connection.on(Connection.EVENT_DISCONNECTION, lambda _reason: self._on_disconnection(connection))
         connection.on(Connection.EVENT_CONNECTION_ATT_MTU_UPDATE, lambda: self._on_mtu(connection))
-        for change in (Connection.EVENT_CONNECTION_ENCRYPTION_CHANGE, Connection.EVENT_PAIRING):
-            connection.on(change, lambda *_: self._on_encryption(connection))
+        connection.on(Connection.EVENT_CONNECTION_ENCRYPTION_CHANGE, lambda: self._on_encryption(connection))
+        connection.on(Connection.EVENT_PAIRING, lambda keys: self._on_paired(connection, keys))
+        connection.on(Connection.EVENT_PAIRING_FAILURE, lambda _reason: self._on_pairing_failure(connection))
+        self._security[connection] = _Security()
         self._send({"event": "connect", "conn": connection.handle, **self._peer(connection)})
 
     @staticmethod
@@ -381,7 +422,10 @@ class Chip:
 
     def _on_disconnection(self, connection: Connection) -> None:
         self._mtu_asked.discard(connection.handle)
-        # Before the disconnection itself, as NimBLE does.
+        # Before the disconnection itself, as NimBLE does: what was begun has failed.
+        if self._security[connection].requested:
+            self._on_pairing_failure(connection)
+        del self._security[connection]
         for handle in self._indicating.pop(connection, []):
             self._report_indication(connection, handle, HS_ENOTCONN)
         if self._connections.pop(connection.handle, None):
@@ -391,15 +435,43 @@ class Chip:
         self._send({"event": "mtu", "conn": connection.handle, "mtu": connection.att_mtu})
 
     def _on_encryption(self, connection: Connection) -> None:
-        encrypted = int(bool(connection.encryption))
+        """Encryption by a bond's key; for a new pairing there is more to come, see _on_paired."""
+        security = self._security[connection]
+        security.encrypted = bool(connection.encryption)
+        assert self._device
+        if connection.handle not in self._device.smp_manager.sessions:
+            peer = str(connection.peer_address)
+            security.bonded = peer in self._bonds
+            security.authenticated = self._bonds.get(peer, False)
+            self._report_security(connection)
+
+    def _on_paired(self, connection: Connection, keys: PairingKeys) -> None:
+        assert self._device
+        security = self._security[connection]
+        key = keys.ltk or keys.ltk_peripheral
+        session = self._device.smp_manager.sessions.get(connection.handle)
+        security.encrypted = True
+        security.authenticated = bool(key and key.authenticated)
+        security.bonded = bool(session and session.bonding)
+        if security.bonded:
+            self._bonds[str(connection.peer_address)] = security.authenticated
+        self._report_security(connection)
+
+    def _on_pairing_failure(self, connection: Connection) -> None:
+        self._security[connection] = _Security()
+        self._report_security(connection)
+
+    def _report_security(self, connection: Connection) -> None:
+        security = self._security[connection]
+        security.requested = False
         self._send(
             {
                 "event": "encryption",
                 "conn": connection.handle,
-                "encrypted": encrypted,
-                "authenticated": 0,
-                "bonded": 0,
-                "key_size": 16 * encrypted,
+                "encrypted": int(security.encrypted),
+                "authenticated": int(security.authenticated),
+                "bonded": int(security.bonded),
+                "key_size": KEY_SIZE if security.encrypted else 0,
             }
         )
 
@@ -430,7 +502,9 @@ class Chip:
         self._spawn(exchange())
 
     async def _pair(self, conn: int) -> None:
-        self._connection(conn).request_pairing()
+        connection = self._connection(conn)
+        self._security[connection].requested = True
+        connection.request_pairing()
 
     # -- notifications --------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from bumble import att, core
 from bumble.core import AdvertisingData
 from bumble.device import Advertisement, Connection, Device
 from bumble.gatt_client import CharacteristicProxy, Client
+from bumble.pairing import PairingConfig, PairingDelegate
 
 TOP = Path(__file__).resolve().parents[2]
 NIMBLE = os.environ.get("BLE") == "nimble"
@@ -96,6 +97,11 @@ class Central:
         self.device = device
         self.connection: Connection
         self._notified: dict[int, asyncio.Queue[bytes]] = {}
+
+    def just_works(self) -> None:
+        """From here on pairs, and bonds, without asking anybody."""
+        delegate = PairingDelegate(PairingDelegate.IoCapability.NO_OUTPUT_NO_INPUT)
+        self.device.pairing_config_factory = lambda _connection: PairingConfig(mitm=False, delegate=delegate)
 
     @property
     def client(self) -> Client:

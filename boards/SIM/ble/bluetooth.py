@@ -388,7 +388,11 @@ class BLE:
                 raise OSError(errno.ENODEV)
             if value != 1:
                 raise OSError(errno.EINVAL)
-        elif key not in ("bond", "mitm", "io", "le_secure", "rxbuf"):
+        elif key in ("bond", "mitm", "le_secure"):
+            # Kept by MicroPython also while the radio is off; aioble always switches it on first.
+            self._call("security", key=key, value=bool(value))
+        elif key not in ("io", "rxbuf"):
+            # `io` is taken and not used: the bridge has neither display nor keys.
             raise ValueError("unknown config param")
 
     def irq(self, handler):
