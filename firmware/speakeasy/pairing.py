@@ -298,5 +298,5 @@ async def _part(connection) -> None:
         await asyncio.sleep_ms(_PARTING_POLL_MS)
     try:
         await connection.disconnect()
-    except asyncio.TimeoutError:
+    except (asyncio.TimeoutError, asyncio.CancelledError):  # the latter when that cancels its watch, as above
         log("pairing", "the phone's connection does not end; the radio will drop it")
