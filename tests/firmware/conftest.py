@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ IMPORT_PATH = (
 HEAP = "1M"
 TIME_LIMIT_S = 20.0
 PASSED = 42  # exit status, see run_one.py
+AT_ONCE = 12
 
 
 class MicroPythonFailure(Exception):
@@ -47,12 +49,22 @@ class MicroPythonItem(pytest.Item):
         super().__init__(**kwargs)
         self.line = line
         self.limit_s = limit_s
+        self.done: Future[str] = Future()
+
+    def start(self) -> None:
+        """Runs the test now, in a thread of the runner's; `runtest` reports what came of it."""
+        if not self.done.set_running_or_notify_cancel():
+            return
+        try:
+            with tempfile.TemporaryDirectory(prefix="speakeasy-flash-") as flash:
+                self.done.set_result(self._run(flash))
+        except BaseException as error:  # noqa: BLE001 (runtest raises it)
+            self.done.set_exception(error)
 
     def runtest(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="speakeasy-flash-") as flash:
-            self._run(flash)
+        self.add_report_section("call", "stdout", self.done.result())
 
-    def _run(self, flash: str) -> None:
+    def _run(self, flash: str) -> str:
         environment = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "MICROPYPATH": ":".join(str(entry) for entry in IMPORT_PATH),
@@ -88,7 +100,7 @@ class MicroPythonItem(pytest.Item):
             raise MicroPythonFailure(f"{text}\nthe interpreter died of {signal.Signals(-process.returncode).name}")
         if process.returncode != PASSED:
             raise MicroPythonFailure(f"{text}\nexit status {process.returncode}")
-        self.add_report_section("call", "stdout", text)
+        return text
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, MicroPythonFailure):
@@ -123,6 +135,29 @@ class MicroPythonFile(pytest.File):
                     )
                 seen.add(node.name)
                 yield MicroPythonItem.from_parent(self, name=node.name, line=node.lineno - 1, limit_s=limit_s)
+
+
+class Runner:
+    """Runs tests side by side: most of their time they wait. So a test that listens takes a port of its own."""
+
+    def __init__(self, items: list[MicroPythonItem]) -> None:
+        self._items = items
+        self._pool = ThreadPoolExecutor(max_workers=AT_ONCE)
+
+    def pytest_runtestloop(self) -> None:
+        for item in self._items:
+            self._pool.submit(item.start)
+
+    def pytest_sessionfinish(self) -> None:
+        for item in self._items:
+            item.done.cancel()  # those that have not begun (pytest -x, Ctrl-C)
+        self._pool.shutdown()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    items = [item for item in session.items if isinstance(item, MicroPythonItem)]
+    if items and not session.config.option.collectonly:
+        session.config.pluginmanager.register(Runner(items), "micropython-runner")
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
