@@ -47,10 +47,11 @@ class DhcpClient:
         self.ifname = ifname
         self.lease_file = lease_file
         # Three DISCOVERs a second apart, then a pause of a second: quick, as the link has just come up.
+        # -a: an address that somebody else answers for (ARP) is declined, RFC 2131 section 4.4.1.
         self._program = Program(
             namespace,
             log,
-            *("udhcpc", "-f", "-i", ifname, "-s", str(SCRIPT), "-t", "3", "-T", "1", "-A", "1"),
+            *("udhcpc", "-f", "-i", ifname, "-s", str(SCRIPT), "-t", "3", "-T", "1", "-A", "1", "-a300"),
             *("-x", f"hostname:{hostname}"),
             env={"DORM_LEASE": str(lease_file)},
         )
