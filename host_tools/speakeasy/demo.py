@@ -30,6 +30,8 @@ from rich.padding import Padding
 
 from speakeasy import codes
 from speakeasy.errors import SpeakeasyError
+from speakeasy.session import PHONE_KEY_BYTES
+from speakeasy.store import PhoneKey, Store
 from speakeasy.terminal import counter_table
 
 BOOT_S = 30.0  # power on to an address for the speaker
@@ -372,6 +374,14 @@ async def flatmate_copies_address(demo: Demo) -> None:
         not requests and after["uri"] == before["uri"] and after["state"] == "PLAYING",
         "no request, the same stream",
     )
+    claimed = await _claim_by_a_forger(demo)
+    knocked = await flatmate.intrude("scan", x, str(t.SPEAKER_PORT))
+    say.check(
+        "claims a lease in the phone's name, with a key of its own making",
+        str(claimed.get("error", "it got one")).partition(". ")[0],
+        "does not know this phone" in str(claimed.get("error")) and not knocked["open"],
+        "refused, and port 1400 as closed as before",
+    )
     turned = await demo.phone.call("volume", set=LATER_VOLUME)
     volume = (await dorm.speaker.state())["volume"]
     say.check(
@@ -380,6 +390,16 @@ async def flatmate_copies_address(demo: Demo) -> None:
         volume == LATER_VOLUME,
         f"volume {LATER_VOLUME}: who borrows an address does not take it away",
     )
+
+
+async def _claim_by_a_forger(demo: Demo) -> dict[str, Any]:
+    """The flatmate has heard bridge id and phone id on the air; what is missing is the key."""
+    bridge = bytes.fromhex(demo.bridge_id)
+    store = Store(demo.dorm.person(t.FLATMATE).home)
+    forged = PhoneKey(bytes.fromhex(demo.phone_id), os.urandom(PHONE_KEY_BYTES), "owner", PHONE_NAME)
+    store.add_pending(bridge, forged)
+    store.confirm(bridge, forged.phone, forged.role)
+    return await demo.speakeasy(t.FLATMATE, "claim", "--address", demo.address)
 
 
 # --- 6 --------------------------------------------------------------------------------------------------------------
