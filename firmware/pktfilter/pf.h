@@ -359,8 +359,8 @@ struct pf_lease {
 };
 
 struct pf_pending {
-    uint16_t len; /* 0: free */
-    uint8_t peer;
+    uint16_t len;  /* 0: free */
+    uint16_t peer; /* 16 bits keep the frame at an even address */
     uint8_t frame[PF_FRAME_MAX];
 };
 
@@ -432,8 +432,8 @@ struct pf {
     uint8_t dhcp_first, dhcp_count;
     struct pf_dhcp dhcp[PF_DHCP_QUEUE];
     struct pf_pending pending[PF_PENDING];
-    uint8_t scratch[PF_FRAME_MAX]; /* frames that the filter makes itself */
     uint32_t counters[PF_COUNTER_COUNT];
+    uint8_t scratch[PF_FRAME_MAX]; /* frames that the filter makes itself; after 32-bit members: at an even address */
 };
 
 struct pf_flow_info {

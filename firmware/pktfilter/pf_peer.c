@@ -96,7 +96,7 @@ static enum pf_counter keep(struct pf *pf, unsigned via, const uint8_t *frame, u
         return PF_C_drop_pending_full;
     }
     place->len = (uint16_t)len;
-    place->peer = (uint8_t)via;
+    place->peer = (uint16_t)via;
     memcpy(place->frame, frame, len);
     return PF_C_frames_pending;
 }

@@ -224,7 +224,7 @@ class Filter:
     def check(self) -> None:
         """The flow table's indexes agree with its flows."""
         line = _LIB.harness_check(self._h)
-        assert line == 0, f"flow table inconsistent: harness.c:{line}"
+        assert line == 0, f"flow table inconsistent: check.c:{line}"
 
 
 def _u32(addr: str) -> ctypes.c_uint32:
