@@ -1,4 +1,4 @@
-"""Instructions per frame of the packet filter: on rv32 (QEMU, -icount shift=0, minstret) and on this machine (callgrind).
+"""Instructions per frame of the packet filter: on rv32 (QEMU, -icount shift=0, minstret) and here (callgrind).
 
 Prints a table beside the figures of Espressif's NAPT and writes build/bench.json. Run by `make bench`.
 """
