@@ -97,7 +97,10 @@ static void put_numbers(const uint64_t *n, unsigned count)
     }
 }
 
-static _Noreturn void fail(const char *row, const char *what, unsigned got)
+enum { NOTHING_TO_SHOW = -1 };
+
+/* `got`: a verdict or a number, where one tells more. */
+static _Noreturn void fail(const char *row, const char *what, int got)
 {
     put("FAIL ");
     put(row);
@@ -109,9 +112,11 @@ static _Noreturn void fail(const char *row, const char *what, unsigned got)
     put_numbers((const uint64_t[]){fill}, 1);
     put("): ");
     put(what);
-    put(", got ");
-    put(got < PF_COUNTER_COUNT ? pf_counter_names[got] : "another number");
-    put_numbers((const uint64_t[]){got}, 1);
+    if (got != NOTHING_TO_SHOW) {
+        put(", got ");
+        put(got < PF_COUNTER_COUNT ? pf_counter_names[got] : "number");
+        put_numbers((const uint64_t[]){(uint64_t)got}, 1);
+    }
     put("\n");
     finish(1);
 }
@@ -340,7 +345,7 @@ static void expect(const char *what, enum pf_port from, enum pf_counter want)
     pf.out = keep_out;
     const enum pf_counter got = pf_input(&pf, from, frame, frame_len, now_ms);
     if (got != want) {
-        fail(what, "a wrong verdict on a frame to set up or check", got);
+        fail(what, "a wrong verdict on a frame to set up or check", (int)got);
     }
 }
 
@@ -443,10 +448,10 @@ static void count(enum pf_port from, enum pf_counter want, uint32_t want_outs)
     outs = 0;
     const enum pf_counter got = counted(pf_input, from);
     if (got != want || pf.counters[want] != raised + 1) {
-        fail(row.name, "a wrong verdict", got);
+        fail(row.name, "a wrong verdict", (int)got);
     }
     if (outs != want_outs) {
-        fail(row.name, "a wrong number of frames out", outs);
+        fail(row.name, "a wrong number of frames out", (int)outs);
     }
     row.frames++;
     row.total += spent;
@@ -495,7 +500,7 @@ static enum pf_counter verdict_of(const struct conn *c, enum side from)
 static void check(const char *what, bool good, const char *why)
 {
     if (!good) {
-        fail(what, why, 0);
+        fail(what, why, NOTHING_TO_SHOW);
     }
 }
 
@@ -643,7 +648,7 @@ static void fill_table(enum family family, unsigned n)
         open_conn("fill", &c);
     }
     if (flows_now() != n) {
-        fail("fill", "a wrong number of flows in the table", flows_now());
+        fail("fill", "a wrong number of flows in the table", (int)flows_now());
     }
 }
 
@@ -668,7 +673,7 @@ static void measure_flows(const char *name, enum side from, size_t payload)
     }
     end();
     if (flows_now() != fill) {
-        fail(name, "flows came or went", flows_now());
+        fail(name, "flows came or went", (int)flows_now());
     }
 }
 
@@ -831,10 +836,10 @@ static void measure_new(const char *name, enum family family, bool collide, bool
         conn_frame(&c, opener, SYN, 0);
         count(port_of(&c, opener), verdict_of(&c, opener), 1);
         if (pf.counters[PF_C_flows_made] != made + 1) {
-            fail(name, "not one new flow", pf.counters[PF_C_flows_made] - made);
+            fail(name, "not one new flow", (int)(pf.counters[PF_C_flows_made] - made));
         }
         if (pf.counters[PF_C_flows_evicted] - evicted != (full ? 1 : 0)) {
-            fail(name, "a wrong number of evicted flows", pf.counters[PF_C_flows_evicted] - evicted);
+            fail(name, "a wrong number of evicted flows", (int)(pf.counters[PF_C_flows_evicted] - evicted));
         }
     }
     end();
