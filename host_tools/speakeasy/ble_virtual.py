@@ -256,13 +256,11 @@ class VirtualClient(BaseBleakClient):
         task = asyncio.ensure_future(request)
         try:
             await asyncio.wait((task, gone), timeout=REQUEST_S, return_when=asyncio.FIRST_COMPLETED)
-            # Bumble cancels what is under way when the connection goes.
-            if gone.done() or task.cancelled():
-                raise BleakError("Disconnected")
-            if not task.done():
-                raise BleakError("No answer")
-            with _as_bleak_errors():
-                return task.result()
+            # An answer that came just before the end counts. Bumble cancels what is under way when the connection goes.
+            if task.done() and not task.cancelled():
+                with _as_bleak_errors():
+                    return task.result()
+            raise BleakError("Disconnected" if gone.done() or task.cancelled() else "No answer")
         finally:
             connection.remove_listener(Connection.EVENT_DISCONNECTION, on_gone)
             gone.cancel()

@@ -48,6 +48,7 @@ SURELY_COUNTED = ("drop_no_lease", "drop_lease_mac", "pass_uplink_speaker", "pas
 VOLUME, EVENT_VOLUME, LATER_VOLUME = 23, 31, 27
 PHONE_NAME, LAPTOP_NAME = "Ada's phone", "Ada's laptop"
 DONE_WIDTH = 62  # columns for what was done
+LONGEST_SEEN = 110
 WIDE = 120  # columns: a terminal that has room for both
 
 
@@ -74,7 +75,7 @@ class Transcript:
         narrow = self.console.is_terminal and self.console.width < WIDE
         between = "\n       " if narrow else " "
         shown = done if narrow else done.ljust(DONE_WIDTH)
-        self.console.print(f"   {mark} {escape(shown)}{between}[dim]{escape(seen)}[/]")
+        self.console.print(f"   {mark} {escape(shown)}{between}[dim]{escape(seen[:LONGEST_SEEN])}[/]")
         if not good:
             self.failed.append(done)
             self.console.print(f"     [bold red]expected: {escape(expected)}[/]")
@@ -166,7 +167,9 @@ async def bridge_moves_in(demo: Demo) -> None:
     has = (await dorm.speaker.state())["address"]
     say.must(
         "the speaker joins the bridge's own Wi-Fi, asks for an address",
-        f"it has {has}, the bridge's own, {time.monotonic() - began:.1f} s after power on",
+        f"it has {has}, as the bridge, {time.monotonic() - began:.1f} s after power on"
+        if has == demo.address
+        else f"it has {has}",
         has == demo.address,
         f"{demo.address}: bridge and speaker share one address",
     )
@@ -377,7 +380,7 @@ async def flatmate_copies_address(demo: Demo) -> None:
     claimed = await _claim_by_a_forger(demo)
     knocked = await flatmate.intrude("scan", x, str(t.SPEAKER_PORT))
     say.check(
-        "claims a lease in the phone's name, with a key of its own making",
+        "claims a lease in the phone's name, with a key it made up",
         str(claimed.get("error", "it got one")).partition(". ")[0],
         "does not know this phone" in str(claimed.get("error")) and not knocked["open"],
         "refused, and port 1400 as closed as before",
