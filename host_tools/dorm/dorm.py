@@ -137,7 +137,8 @@ class Dorm:
         while self._undo:
             name, undo = self._undo.pop()
             try:
-                await asyncio.wait_for(undo(), STOP_S)
+                async with asyncio.timeout(STOP_S):
+                    await undo()
             except TimeoutError:
                 _log.warning("taking down %s: not done within %g s", name, STOP_S)
             except Exception as error:  # noqa: BLE001  the rest must still be taken down

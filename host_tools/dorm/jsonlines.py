@@ -77,7 +77,8 @@ async def ask_json(path: Path, request: dict[str, Any], timeout_s: float = 10) -
     try:
         writer.write(json.dumps(request).encode() + b"\n")
         await writer.drain()
-        line = await asyncio.wait_for(reader.readline(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            line = await reader.readline()
     except TimeoutError:
         raise DormError(f"{path.name} gave no answer within {timeout_s:g} s.") from None
     except ConnectionError:

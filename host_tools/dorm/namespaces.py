@@ -6,6 +6,7 @@ chroot.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -16,7 +17,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from dorm.errors import DormError
 
@@ -34,6 +35,7 @@ SIOCSIFHWADDR = 0x8924
 IFF_UP = 0x1
 IFNAMSIZ = 16
 ARPHRD_ETHER = 1
+KILLED_S = 1.0  # after SIGKILL: a process ends at once, its output when nobody has it open any more
 
 # Each namespace is one machine with one network to it (or a bridge that must not be a weak host): no IPv6, no answers
 # on one interface for the address of another.
@@ -193,7 +195,7 @@ class Namespace:
 
         Call it from a thread that lives as long as the dorm does: the main one.
         """
-        return await asyncio.create_subprocess_exec(
+        return await start_process(
             *self.command(*argv),
             env=env,
             stdin=asyncio.subprocess.DEVNULL if stdin is None else stdin,
@@ -243,6 +245,29 @@ class Namespace:
             self._fd = -1
 
 
+async def start_process(*command: str, **options: Any) -> asyncio.subprocess.Process:
+    """asyncio.create_subprocess_exec that may be cancelled: the process is killed then.
+
+    Python's own, up to 3.11 at least, never returns when it is cancelled before it has connected the process's pipes.
+    """
+    making = asyncio.ensure_future(asyncio.create_subprocess_exec(*command, **options))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        await _kill(await making)
+        raise
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """SIGKILL. Does not wait for others that have its output open, as Process.wait does."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(KILLED_S):
+            await process.wait()
+
+
 async def run_command(
     command: Collection[str],
     *,
@@ -255,7 +280,7 @@ async def run_command(
     cwd: str | os.PathLike[str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Runs `command` to its end with both outputs captured. `shown` and `where` are for the error's text only."""
-    process = await asyncio.create_subprocess_exec(
+    process = await start_process(
         *command,
         env=env,
         cwd=cwd,
@@ -265,11 +290,10 @@ async def run_command(
     )
     words = " ".join(shown)
     try:
-        out, err = await asyncio.wait_for(process.communicate(None if input is None else input.encode()), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            out, err = await process.communicate(None if input is None else input.encode())
     except (TimeoutError, asyncio.CancelledError) as error:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await _kill(process)
         if isinstance(error, asyncio.CancelledError):
             raise
         raise DormError(f"`{words}` in {where} was not done after {timeout_s:g} s, and was stopped.") from None

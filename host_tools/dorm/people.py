@@ -117,7 +117,8 @@ class Controller:
         self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
         await self._process.stdin.drain()
         try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                line = await self._process.stdout.readline()
         except TimeoutError:
             raise DormError(f"{self._who}'s controller did not do {do!r} within {timeout_s:g} s.") from None
         if not line:
@@ -138,7 +139,8 @@ class Controller:
             assert self._process.stdin is not None
             self._process.stdin.close()
             try:
-                await asyncio.wait_for(self._process.wait(), 2)
+                async with asyncio.timeout(2):
+                    await self._process.wait()
             except TimeoutError:
                 self._process.kill()
                 await self._process.wait()

@@ -15,6 +15,7 @@ from dorm.errors import DormError
 
 CLONE_NEWPID = 0x20000000  # <sched.h>
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+AGAIN_S = 2.0
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -127,13 +128,20 @@ def _outer_ppid() -> int:
 
 
 async def until_signalled(work: Coroutine[Any, Any, int]) -> int:
-    """Awaits `work`; SIGINT, SIGTERM and SIGHUP cancel it once: cleanup runs undisturbed. Returns its status."""
+    """Awaits `work`; SIGINT, SIGTERM and SIGHUP cancel it, so that it cleans up. Returns its status, or 128 + signal.
+
+    One Ctrl-C arrives more than once here, from the terminal and from the starter: what comes at once counts as one,
+    and leaves the cleanup undisturbed. Who presses again later is heard again.
+    """
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
     got: list[signal.Signals] = []
+    heard = 0.0
 
     def stop(number: signal.Signals) -> None:
-        if not got:
+        nonlocal heard
+        if not got or loop.time() - heard > AGAIN_S:
+            heard = loop.time()
             task.cancel()
         got.append(number)
 

@@ -79,7 +79,8 @@ class Program:
             return
         self.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), patience_s)
+            async with asyncio.timeout(patience_s):
+                await process.wait()
         except TimeoutError:
             self.send_signal(signal.SIGKILL)
             await process.wait()
