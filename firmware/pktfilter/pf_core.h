@@ -50,29 +50,29 @@ enum {
 
 #define PF_NO_PEER 0xff
 
-static inline enum pf_counter pf_count(struct pf *pf, enum pf_counter c)
+PF_INLINE enum pf_counter pf_count(struct pf *pf, enum pf_counter c)
 {
     pf->counters[c]++;
     return c;
 }
 
 /* Time of flows: 1.024 s, 16 bits; wraps after 18 h, longer than any idle time. */
-static inline uint16_t pf_steps(uint32_t now_ms)
+PF_INLINE uint16_t pf_steps(uint32_t now_ms)
 {
     return (uint16_t)(now_ms >> 10);
 }
 
-static inline uint16_t pf_kind_key(unsigned proto, unsigned owner)
+PF_INLINE uint16_t pf_kind_key(unsigned proto, unsigned owner)
 {
     return (uint16_t)(proto | (owner == PF_OWNER_SPEAKER ? PF_KIND_SPEAKER : 0));
 }
 
-static inline bool pf_on_link(const struct pf *pf, uint32_t addr)
+PF_INLINE bool pf_on_link(const struct pf *pf, uint32_t addr)
 {
     return ((addr ^ pf->cfg.addr) & pf->cfg.mask) == 0;
 }
 
-static inline bool pf_is_multicast(uint32_t wire)
+PF_INLINE bool pf_is_multicast(uint32_t wire)
 {
     return (pf_host32(wire) & 0xf0000000) == 0xe0000000;
 }
@@ -83,7 +83,7 @@ uint32_t pf_random(struct pf *pf);
 
 /* Multilinear, strongly universal (Lemire, Kaser: "Strongly universal string hashing is fast"): without the key nobody
  * chooses pairs that meet more often than by chance, at a tenth of the cost of a cipher. */
-static inline uint32_t pf_hash(const struct pf *pf, uint32_t a, uint32_t b)
+PF_INLINE uint32_t pf_hash(const struct pf *pf, uint32_t a, uint32_t b)
 {
     return (uint32_t)((pf->hash_key[0] + pf->hash_key[1] * a + pf->hash_key[2] * b) >> 32);
 }
@@ -120,7 +120,7 @@ struct pf_map *pf_map_get(struct pf *pf, unsigned key, uint16_t lport, bool inbo
 void pf_map_put(struct pf *pf, unsigned key, uint16_t lport);
 
 /* The first segment of a connection, and nothing else. */
-static inline bool pf_tcp_is_syn(unsigned flags)
+PF_INLINE bool pf_tcp_is_syn(unsigned flags)
 {
     return (flags & (PF_FIN | PF_SYN | PF_RST | PF_ACK)) == PF_SYN;
 }
@@ -146,7 +146,7 @@ void pf_lease_expire(struct pf *pf, int lease);
 void pf_leases_sweep(struct pf *pf);
 void pf_leases_end_all(struct pf *pf);
 
-static inline bool pf_lease_over(const struct pf *pf, int lease)
+PF_INLINE bool pf_lease_over(const struct pf *pf, int lease)
 {
     return pf->now - pf->lease[lease].seen >= pf->lease[lease].ttl_ms;
 }

@@ -62,72 +62,73 @@ enum {
 #define PF_EVEN(p) (p)
 #endif
 
-static inline uint16_t rd16(const uint8_t *p)
+PF_INLINE uint16_t rd16(const uint8_t *p)
 {
     uint16_t v;
     memcpy(&v, PF_EVEN(p), 2);
     return v;
 }
 
-static inline uint32_t rd32(const uint8_t *p)
+PF_INLINE uint32_t rd32(const uint8_t *p)
 {
     uint32_t v;
     memcpy(&v, PF_EVEN(p), 4);
     return v;
 }
 
-static inline void wr16(uint8_t *p, uint16_t v)
+PF_INLINE void wr16(uint8_t *p, uint16_t v)
 {
     memcpy(PF_EVEN(p), &v, 2);
 }
 
-static inline void wr32(uint8_t *p, uint32_t v)
+PF_INLINE void wr32(uint8_t *p, uint32_t v)
 {
     memcpy(PF_EVEN(p), &v, 4);
 }
 
-static inline uint32_t be16(const uint8_t *p)
+/* Sums, not shifts and ors: those gcc takes for a byte swap, for which rv32 has no instruction but a library call. */
+PF_INLINE uint32_t be16(const uint8_t *p)
 {
-    return (uint32_t)p[0] << 8 | p[1];
+    return p[0] * 256U + p[1];
 }
 
-static inline uint32_t be32(const uint8_t *p)
+PF_INLINE uint32_t be32(const uint8_t *p)
 {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    return be16(p) * 65536U + be16(p + 2);
 }
 
-static inline void put_be16(uint8_t *p, uint32_t v)
+PF_INLINE void put_be16(uint8_t *p, uint32_t v)
 {
     p[0] = (uint8_t)(v >> 8);
     p[1] = (uint8_t)v;
 }
 
-static inline void put_be32(uint8_t *p, uint32_t v)
+PF_INLINE void put_be32(uint8_t *p, uint32_t v)
 {
     put_be16(p, v >> 16);
     put_be16(p + 2, v);
 }
 
-static inline bool mac_eq(const uint8_t *a, const uint8_t *b)
+PF_INLINE bool mac_eq(const uint8_t *a, const uint8_t *b)
 {
     return ((rd16(a) ^ rd16(b)) | (rd16(a + 2) ^ rd16(b + 2)) | (rd16(a + 4) ^ rd16(b + 4))) == 0;
 }
 
-static inline void mac_copy(uint8_t *to, const uint8_t *from)
+PF_INLINE void mac_copy(uint8_t *to, const uint8_t *from)
 {
     wr16(to, rd16(from));
     wr16(to + 2, rd16(from + 2));
     wr16(to + 4, rd16(from + 4));
 }
 
-static inline bool mac_is_group(const uint8_t *mac)
+PF_INLINE bool mac_is_group(const uint8_t *mac)
 {
     return (mac[0] & 1) != 0;
 }
 
 /* ---- Checksums: ones' complement sums do not mind the byte order (RFC 1071), so wire values are added. ---- */
 
-static inline uint16_t sum_fold(uint32_t sum)
+PF_INLINE uint16_t sum_fold(uint32_t sum)
 {
     sum = (sum & 0xffff) + (sum >> 16);
     return (uint16_t)(sum + (sum >> 16));

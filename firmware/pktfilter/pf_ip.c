@@ -92,10 +92,9 @@ enum pf_counter pf_parse(struct pf_pkt *p, uint8_t *frame, size_t len)
     if (total < PF_IP || total > len - PF_ETH) {
         return PF_C_drop_ip_length;
     }
-    uint32_t sum = 0;
-    for (unsigned i = PF_ETH; i < PF_L4; i += 2) {
-        sum += rd16(frame + i);
-    }
+    const uint8_t *h = frame + PF_ETH; /* unrolled: a loop is three times as long, and every frame takes it */
+    const uint32_t sum = (uint32_t)rd16(h) + rd16(h + 2) + rd16(h + 4) + rd16(h + 6) + rd16(h + 8) + rd16(h + 10) +
+                         rd16(h + 12) + rd16(h + 14) + rd16(h + 16) + rd16(h + 18);
     if (sum_fold(sum) != 0xffff) {
         return PF_C_drop_ip_checksum;
     }

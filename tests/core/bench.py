@@ -47,10 +47,14 @@ def rv32(opt: str) -> tuple[dict[str, Row], dict[str, int]]:
     sizes = run(f"{RV32}size", *objects[:-1]).splitlines()[1:]
     machine = ["-machine", "virt", "-m", "16M", "-nographic", "-bios", "none", "-icount", "shift=0", "-monitor", "none"]
     semihosting = ["-serial", "none", "-semihosting-config", "enable=on,target=native"]
-    text = run("qemu-system-riscv32", *machine, *semihosting, "-kernel", str(out / "bench.elf"))
+    argv = ["qemu-system-riscv32", *machine, *semihosting, "-kernel", str(out / "bench.elf")]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=300)
+    text = done.stdout + done.stderr  # semihosting writes to stderr
     rows: dict[str, Row] = {}
     extra = {"text_bytes": sum(int(line.split()[0]) for line in sizes)}
     for line in text.splitlines():
+        if not line:
+            continue
         if match := re.fullmatch(r"(\w+) (\d+) (\d+) (\d+)", line):
             name, flows, leases, cost = match.groups()
             rows.setdefault(name, {})[flows if leases == "1" else f"{flows}/{leases} leases"] = int(cost)
@@ -58,6 +62,8 @@ def rv32(opt: str) -> tuple[dict[str, Row], dict[str, int]]:
             extra[match[1]] = int(match[2])
         else:
             raise RuntimeError(f"rv32: {line}")
+    if not rows:
+        raise RuntimeError("rv32: the program printed nothing")
     return rows, extra
 
 
@@ -109,9 +115,8 @@ def main() -> int:
         rows["rv32_Os"], extra = rv32("-Os")
         rows["rv32_O2"], _ = rv32("-O2")
     else:
-        print(
-            "bench: no rv32 figures: apt-get install gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc"
-        )
+        tools = "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc"
+        print(f"bench: no rv32 figures: apt-get install {tools}")
     if shutil.which("valgrind"):
         rows["host_O2"] = host()
     else:

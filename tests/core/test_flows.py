@@ -411,6 +411,7 @@ segment:     udp S:30000 > 203.0.113.11:53 -> pass_speaker_uplink -> uplink: ~
 """,
     )
     assert {(f.local_port, f.external_port) for f in pf.flows()} == {(9, 9), (30000, 30000), (30001, 30001)}
+    assert pf.count("flows_made") == 4
 
 
 @pytest.mark.parametrize("kind", ["udp", "tcp"])
@@ -714,3 +715,44 @@ uplink:      udp router:67 > X:68 data=offer               -> pass_uplink_host -
 uplink:      udp router:67 > X:68 data=offer               -> drop_dhcp_unasked
 """,
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "line"),
+    [
+        (limit("PF_TIME_UDP"), "segment: udp S:30000 > server:53"),
+        (limit("PF_TIME_ICMP"), "segment: echo S > server id=7"),
+        (limit("PF_TIME_TCP_TRANSITORY"), "segment: tcp S:30000 > server:80 S"),
+        (limit("PF_TIME_CLAIM"), "uplink: tcp flatmate:40000 > X:7780 S"),
+    ],
+)
+def test_timers_count_whole_steps(seconds: int, line: str) -> None:
+    """The last step in which a flow lives, and the first in which it does not."""
+    with Filter(now_ms=10 * STEP_MS) as pf:
+        start(pf)
+        port, _, text = line.partition(": ")
+        pf.input(port, frame(port, text))
+        pf.now = (10 + seconds + 1) * STEP_MS - 1
+        assert len(pf.flows()) == 1
+        pf.now += 1
+        assert pf.flows() == []
+
+
+def test_a_udp_checksum_never_becomes_none(pf: Filter) -> None:
+    """RFC 768: a sum that comes out as 0 is sent as ffff."""
+    start(pf, Config(speaker="192.168.77.2"))
+    pf.input("segment", frame("segment", "udp alias:9 > server:53"))
+    pf.input("uplink", frame("uplink", "arp router is-at router to X"))
+    pf.out()
+    came = bytearray(frame("segment", "udp alias:7 > server:53 data=ab"))
+    before, after = int.from_bytes(came[40:42], "big"), _checksum_out(pf, came)
+    # Ones' complement: two bytes of data that are larger by so much make both checksums smaller by so much.
+    came[42:44] = ((int.from_bytes(came[42:44], "big") + after) % 65535).to_bytes(2, "big")
+    came[40:42] = ((before - after) % 65535).to_bytes(2, "big")
+    assert _checksum_out(pf, came) == 0xFFFF
+
+
+def _checksum_out(pf: Filter, came: bytearray) -> int:
+    assert pf.input("segment", bytes(came)) == "pass_speaker_uplink"
+    ((_, out),) = pf.out()
+    return int.from_bytes(out[40:42], "big")
