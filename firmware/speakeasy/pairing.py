@@ -32,6 +32,7 @@ LOCKED = 2
 SILENCE_MS = 30_000
 HANDSHAKE_MS = 10_000
 WRONG_KEY_MS = 1_000
+PARTING_MS = 1_000  # how long the last notification may take to get out
 MAX_WAITING = 2304  # bytes of the present phone that were not looked at yet: two messages, whatever the MTU
 MAX_EARLY = 10  # writes that came before advertise() handed out their connection
 
@@ -39,7 +40,6 @@ _ADVERTISE_US = const(250_000)
 _ADVERTISE_MS = const(10_000)
 _COMPANY = const(0xFFFF)
 _INBOX_BYTES = const(512)
-_PARTING_MS = const(1_000)
 _PARTING_POLL_MS = const(20)
 _TURN_MS = const(1_000)
 _NOTIFY_TRIES = const(100)
@@ -293,7 +293,7 @@ async def _watch(connection, link: Link) -> None:
 async def _part(connection) -> None:
     # Time for the last notification to get out; most phones hang up by themselves. Not disconnected(timeout_ms=...):
     # when its time is up, aioble cancels its own watch of the connection, and with it whoever waits for the end.
-    deadline = _in_ms(_PARTING_MS)
+    deadline = _in_ms(PARTING_MS)
     while connection.is_connected() and time.ticks_diff(deadline, time.ticks_ms()) > 0:
         await asyncio.sleep_ms(_PARTING_POLL_MS)
     try:

@@ -18,6 +18,7 @@ from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, SETUP_CODE, STATION_
 
 TIME_LIMIT_S = 30
 ZEROS = bytes(8)
+pairing.PARTING_MS = 50
 
 
 class Connection:
