@@ -119,6 +119,15 @@ void pf_maps_init(struct pf *pf);
 struct pf_map *pf_map_get(struct pf *pf, unsigned key, uint16_t lport, bool inbound);
 void pf_map_put(struct pf *pf, unsigned key, uint16_t lport);
 
+PF_INLINE bool pf_tcp_flags_ok(unsigned flags)
+{
+    /* one bit for each allowed combination of FIN, SYN, RST and ACK (ACK moved down to 8) */
+    const unsigned allowed =
+        1U << PF_SYN | 1U << PF_RST | 1U << 8 | 1U << (8 | PF_SYN) | 1U << (8 | PF_FIN) | 1U << (8 | PF_RST);
+    const unsigned f = (flags & 7) | ((flags & PF_ACK) >> 1);
+    return (allowed >> f & 1) != 0;
+}
+
 /* The first segment of a connection, and nothing else. */
 PF_INLINE bool pf_tcp_is_syn(unsigned flags)
 {
@@ -126,7 +135,6 @@ PF_INLINE bool pf_tcp_is_syn(unsigned flags)
 }
 
 /* pf_tcp.c */
-bool pf_tcp_flags_ok(unsigned flags);
 enum pf_counter pf_tcp_track(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned from);
 bool pf_tcp_opens_anew(const struct pf_flow *f, unsigned flags, unsigned from);
 void pf_tcp_reset_speaker(struct pf *pf, const struct pf_flow *f);
@@ -173,8 +181,18 @@ enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p);
 enum pf_counter pf_relay_notify(struct pf *pf, struct pf_pkt *p);
 
 /* pf_dhcp.c */
-bool pf_dhcp_is_answer(const struct pf_pkt *p);
-bool pf_dhcp_is_request(const struct pf_pkt *p);
+/* A server's message to a client. */
+PF_INLINE bool pf_dhcp_is_answer(const struct pf_pkt *p)
+{
+    return p->proto == PF_UDP && p->sport == pf_wire16(67) && p->dport == pf_wire16(68);
+}
+
+/* A client's message to a server. */
+PF_INLINE bool pf_dhcp_is_request(const struct pf_pkt *p)
+{
+    return p->proto == PF_UDP && p->sport == pf_wire16(68) && p->dport == pf_wire16(67);
+}
+
 enum pf_counter pf_dhcp_queue(struct pf *pf, const struct pf_pkt *p);
 
 /* pf_uplink.c, pf_segment.c, pf_host.c: the rules */

@@ -3,18 +3,6 @@
 
 enum { UDP_HEADER = 8, BOOTP_MIN = 240, OP = 0, HTYPE = 1, HLEN = 2, CHADDR = 28, BOOTREQUEST = 1 };
 
-/* A server's message to a client. */
-bool pf_dhcp_is_answer(const struct pf_pkt *p)
-{
-    return p->proto == PF_UDP && p->sport == pf_wire16(67) && p->dport == pf_wire16(68);
-}
-
-/* A client's message to a server. */
-bool pf_dhcp_is_request(const struct pf_pkt *p)
-{
-    return p->proto == PF_UDP && p->sport == pf_wire16(68) && p->dport == pf_wire16(67);
-}
-
 static bool checksum_ok(const struct pf_pkt *p)
 {
     if (rd16(p->l4 + PF_UDP_SUM) == 0) {

@@ -74,14 +74,11 @@ bool pf_flow_expired(const struct pf *pf, const struct pf_flow *f)
     return (uint16_t)(pf_steps(pf->now) - f->seen) > idle_steps(f);
 }
 
-static struct pf_flow *alive(struct pf *pf, struct pf_flow *f)
+static struct pf_flow *expire(struct pf *pf, struct pf_flow *f)
 {
-    if (pf_flow_expired(pf, f)) {
-        pf_flow_end(pf, f);
-        pf_count(pf, PF_C_flows_expired);
-        return NULL;
-    }
-    return f;
+    pf_flow_end(pf, f);
+    pf_count(pf, PF_C_flows_expired);
+    return NULL;
 }
 
 struct pf_flow *pf_flow_in(struct pf *pf, unsigned proto, uint32_t raddr, uint16_t rport, uint16_t eport)
@@ -89,7 +86,7 @@ struct pf_flow *pf_flow_in(struct pf *pf, unsigned proto, uint32_t raddr, uint16
     for (unsigned i = *ext_bucket(pf, proto, raddr, rport, eport); i != 0; i = pf->flow[i - 1].next_ext) {
         struct pf_flow *f = &pf->flow[i - 1];
         if (f->raddr == raddr && f->rport == rport && f->eport == eport && (f->kind & PF_KIND_PROTO) == proto) {
-            return alive(pf, f);
+            return pf_flow_expired(pf, f) ? expire(pf, f) : f;
         }
     }
     return NULL;
@@ -100,7 +97,7 @@ struct pf_flow *pf_flow_out(struct pf *pf, unsigned key, uint32_t raddr, uint16_
     for (unsigned i = *loc_bucket(pf, key, raddr, rport, lport); i != 0; i = pf->flow[i - 1].next_loc) {
         struct pf_flow *f = &pf->flow[i - 1];
         if (f->raddr == raddr && f->rport == rport && f->lport == lport && (f->kind & PF_KIND_KEY) == key) {
-            return alive(pf, f);
+            return pf_flow_expired(pf, f) ? expire(pf, f) : f;
         }
     }
     return NULL;
@@ -143,6 +140,18 @@ void pf_flow_classify(struct pf *pf, struct pf_flow *f)
     set_class(pf, f, to);
 }
 
+static unsigned lowest_bit(uint32_t bits)
+{
+    unsigned i = 0;
+    for (unsigned half = 16; half > 0; half /= 2) {
+        if ((bits & ((1U << half) - 1)) == 0) {
+            bits >>= half;
+            i += half;
+        }
+    }
+    return i;
+}
+
 /* The first member of a class from `from` on, round the table; PF_FLOWS if the class is empty. */
 static unsigned next_of(const struct pf *pf, enum pf_class class, unsigned from)
 {
@@ -152,10 +161,8 @@ static unsigned next_of(const struct pf *pf, enum pf_class class, unsigned from)
         if (n == 0) {
             bits &= ~0U << from % 32;
         }
-        for (unsigned i = 0; bits != 0; i++, bits >>= 1) {
-            if ((bits & 1) != 0) {
-                return w * 32 + i;
-            }
+        if (bits != 0) {
+            return w * 32 + lowest_bit(bits);
         }
     }
     return PF_FLOWS;
@@ -361,8 +368,8 @@ void pf_flows_sweep(struct pf *pf)
     for (unsigned n = 0; n < PF_SWEEP; n++) {
         struct pf_flow *f = &pf->flow[pf->sweep];
         pf->sweep = (uint16_t)((pf->sweep + 1) % PF_FLOWS);
-        if (class_of(f) != PF_CLASS_FREE) {
-            (void)alive(pf, f);
+        if (class_of(f) != PF_CLASS_FREE && pf_flow_expired(pf, f)) {
+            (void)expire(pf, f);
         }
     }
 }

@@ -9,15 +9,6 @@
 
 enum { NO_SCALE = 15, MAX_SCALE = 14 };
 
-bool pf_tcp_flags_ok(unsigned flags)
-{
-    /* one bit for each allowed combination of FIN, SYN, RST and ACK (ACK moved down to 8) */
-    const unsigned allowed =
-        1U << PF_SYN | 1U << PF_RST | 1U << 8 | 1U << (8 | PF_SYN) | 1U << (8 | PF_FIN) | 1U << (8 | PF_RST);
-    const unsigned f = (flags & 7) | ((flags & PF_ACK) >> 1);
-    return (allowed >> f & 1) != 0;
-}
-
 static unsigned scale_of(const struct pf_flow *f, unsigned side)
 {
     return side == PF_FROM_REMOTE ? f->scale & 15U : f->scale >> 4;
