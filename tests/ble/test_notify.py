@@ -144,6 +144,7 @@ async def test_indicate_without_confirmation(board, central, monkeypatch):
         say(await first)
         await go.written()
         try:
+            say("indicating")
             await value.indicate(connection, b"third", timeout_ms=10_000)
         except aioble.GattError as error:
             say("GattError", error._status, connection.is_connected())
@@ -157,6 +158,7 @@ async def test_indicate_without_confirmation(board, central, monkeypatch):
     assert await central.notified(4) == b"first"
     await bridge.says("('ValueError', ('In progress',))", "('TimeoutError', ())")
     await central.write(2, b"go")
+    await bridge.says("indicating")
     await central.disconnect()
     # Not DeviceDisconnectedError: the stack reports the failure before the disconnection (7, "not connected").
     await bridge.says("GattError 7 True")
