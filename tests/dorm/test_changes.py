@@ -12,7 +12,7 @@ from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm.errors import DormError
 from dorm.people import Controller
-from dorm_life import claim, find, hear, invite, own, settled, speakeasy
+from dorm_life import claim, find, hear, invite, own, player, settled, speakeasy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,6 +48,7 @@ async def test_a_revoked_phone_is_out_at_once_and_the_music_goes_on(owned: Dorm,
         assert (await guest.must("hold"))["status"] == 200
         await owned.speaker.forget_requests()
         await speakeasy(owned, t.PHONE, "revoke", t.LAPTOP)
+        heard = (await player(owned))["played_s"]
         assert "error" in await guest.call("held")  # its established connection
         assert "error" in await guest.call("volume")  # a new one
         await soco.must("volume", set=17)
@@ -57,7 +58,8 @@ async def test_a_revoked_phone_is_out_at_once_and_the_music_goes_on(owned: Dorm,
     refused = await owned.person(t.LAPTOP).run("speakeasy", "claim", check=False)
     assert refused.returncode == 1
     assert "Traceback" not in refused.stderr
-    report = await hear(owned, 5)  # longer than the buffer lasts
+    report = await player(owned)
+    assert report["played_s"] - heard > 5  # longer than the buffer lasts
     assert (report["dropouts"], report["connections"]) == (0, 1)
 
 
@@ -192,3 +194,17 @@ async def test_a_wrong_setup_code_gets_one_clear_line(owned: Dorm) -> None:
 async def test_an_owned_bridge_takes_no_second_owner_by_its_label(owned: Dorm) -> None:
     with pytest.raises(DormError, match=r"(?i)owner"):
         await own(owned, t.FLATMATE)
+
+
+# --- last, for it leaves the table full -------------------------------------------------------------------------------
+@pytest.mark.xfail(
+    strict=True, reason="a phone's closed connections evict the stream before each other: pf_flow.c, take"
+)
+async def test_a_busy_phone_does_not_stop_its_own_music(owned: Dorm, soco: Controller) -> None:
+    """Each of SoCo's requests is a connection of its own; 600 of them are more than the filter has flows."""
+    await soco.must("play", uri=t.RADIO_URL)
+    await hear(owned, 1)
+    for number in range(600):
+        await soco.must("volume", set=number % 20)
+    report = await hear(owned, 5, limit_s=9)
+    assert (report["dropouts"], report["connections"]) == (0, 1)
