@@ -69,7 +69,7 @@ enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p)
 /* From the segment. */
 enum pf_counter pf_relay_notify(struct pf *pf, struct pf_pkt *p)
 {
-    static const char notify[] = "NOTIFY * HTTP/1.1\r\n";
+    static const char notify[] = "NOTIFY * HTTP/1.1";
     const enum group group = group_of(p);
     if (group == OTHER) {
         return PF_C_drop_multicast;

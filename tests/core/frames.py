@@ -41,6 +41,7 @@ HOSTS = {
 UPLINK, SEGMENT, SPEAKER = HOSTS["X"][1], HOSTS["bridge"][1], HOSTS["S"][1]
 PAYLOADS = {
     "search": b'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\n\r\n',
+    "lf-search": b'M-SEARCH * HTTP/1.1\nMAN: "ssdp:discover"\n\n',
     "notify": b"NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nNTS: ssdp:alive\r\n\r\n",
     "query": bytes.fromhex("000000000001000000000000045f736f6e6f73000c0001"),
     "answer": bytes.fromhex("000084000000000100000000"),
