@@ -34,6 +34,12 @@
 #define PF_PHONE_SHARE (PF_FLOWS / 4)
 #endif
 
+/* Flows that phones do not take from the speaker and the host while they have unprotected ones of their own to lose: a phone
+ * that opens many connections does not end the music that it plays. */
+#ifndef PF_OTHER_SHARE
+#define PF_OTHER_SHARE (PF_FLOWS / 8)
+#endif
+
 /* Established flows of one phone that nothing may evict. Further ones give way to other phones' flows only. */
 #ifndef PF_LEASE_PROTECTED
 #define PF_LEASE_PROTECTED (3 * PF_FLOWS / 4 / PF_LEASES)

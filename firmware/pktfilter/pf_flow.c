@@ -186,19 +186,29 @@ static unsigned victim_of(struct pf *pf, enum pf_class class)
     return best;
 }
 
+/* The flow that gives way to a new one; PF_FLOWS: none. A class is tried when those before it are empty. */
+static unsigned evictable(struct pf *pf, bool phone, unsigned others)
+{
+    static const uint8_t from_others[] = {PF_CLASS_LOOSE, PF_CLASS_PHONE_LOOSE, PF_CLASS_SETTLED};
+    static const uint8_t from_phones[] = {PF_CLASS_PHONE_LOOSE, PF_CLASS_LOOSE, PF_CLASS_SETTLED};
+    static const uint8_t own[] = {PF_CLASS_LOOSE, PF_CLASS_SETTLED};
+    const bool few = others < PF_OTHER_SHARE;
+    const uint8_t *order = few ? from_phones : phone ? from_others : own;
+    const unsigned count = few || phone ? 3 : 2;
+    unsigned i = PF_FLOWS;
+    for (unsigned n = 0; n < count && i == PF_FLOWS; n++) {
+        i = victim_of(pf, order[n]);
+    }
+    return i;
+}
+
 static struct pf_flow *take(struct pf *pf, bool phone)
 {
     const unsigned others = (unsigned)pf->class_count[PF_CLASS_LOOSE] + pf->class_count[PF_CLASS_SETTLED];
     if (pf->class_count[PF_CLASS_FREE] > 0 && (phone || others < PF_FLOWS - PF_PHONE_SHARE)) {
         return &pf->flow[next_of(pf, PF_CLASS_FREE, pf->hand)];
     }
-    unsigned i = victim_of(pf, PF_CLASS_LOOSE);
-    if (i == PF_FLOWS) {
-        i = victim_of(pf, PF_CLASS_SETTLED);
-    }
-    if (i == PF_FLOWS && phone) {
-        i = victim_of(pf, PF_CLASS_PHONE_LOOSE);
-    }
+    const unsigned i = evictable(pf, phone, others);
     if (i == PF_FLOWS) {
         return NULL;
     }

@@ -124,6 +124,7 @@ uint32_t harness_limit(const char *name)
     }
     LIMIT(PF_FLOWS)
     LIMIT(PF_PHONE_SHARE)
+    LIMIT(PF_OTHER_SHARE)
     LIMIT(PF_LEASE_PROTECTED)
     LIMIT(PF_CLAIM_FLOWS)
     LIMIT(PF_CHAIN_MAX)

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from core import KEY, Config, Filter, limit
+from core import KEY, Config, Filter, Flow, limit
 from frames import HOSTS, frame, mac_of
 from script import run, start
 
@@ -185,6 +185,11 @@ def fill_others(pf: Filter, n: int) -> None:
     pf.out()
 
 
+def other_flows(pf: Filter) -> list[Flow]:
+    """The flows that are not with a phone."""
+    return [f for f in pf.flows() if not f.remote.startswith("10.66.1.")]
+
+
 def open_phone(pf: Filter, i: int, port: int, established: bool = True) -> str:
     """Phone i opens a connection to the speaker."""
     a = f"10.66.1.{i + 1}"
@@ -212,16 +217,51 @@ def test_the_phones_share_is_kept_free(pf: Filter) -> None:
 
 
 def test_a_phone_takes_from_others_when_the_table_is_full(pf: Filter) -> None:
+    """Down to the others' share; then from phones. And the others get back up to their share, no further."""
     known(pf)
     fill_others(pf, OTHERS)
     lease(pf, 0)
-    for i in range(FLOWS):
+    share = limit("PF_OTHER_SHARE")
+    for i in range(2 * FLOWS):
         assert open_phone(pf, 0, 1000 + i, established=False) == "pass_uplink_speaker"
-    assert {f.remote for f in pf.flows()} == {"10.66.1.1"}
-    # now others have no room: none of a phone's flows goes for them
-    pf.jump(1000)
-    assert pf.input("segment", frame("segment", "udp S:5 > server:53")) == "drop_flows_full"
+    assert len(other_flows(pf)) == share - 1
+    assert len(pf.flows()) == FLOWS
+    for i in range(2 * share):
+        pf.jump(1000)
+        assert pf.input("segment", frame("segment", f"udp S:{20000 + i} > server:53")) == "pass_speaker_uplink"
+    assert len(other_flows(pf)) == share
     assert open_phone(pf, 0, 9999, established=False) == "pass_uplink_speaker"
+    pf.check()
+
+
+def test_a_busy_phone_does_not_end_the_speakers_stream(pf: Filter) -> None:
+    """Phones' closed connections give way before others' established ones, and the speaker may open new ones beside them."""
+    known(pf)
+    assert pf.input("segment", frame("segment", "tcp S:3000 > server:80 S seq=1")) == "pass_speaker_uplink"
+    assert pf.input("uplink", frame("uplink", "tcp server:80 > X:3000 SA seq=5 ack=2")) == "pass_uplink_speaker"
+    assert pf.input("segment", frame("segment", "tcp S:3000 > server:80 A seq=2 ack=6")) == "pass_speaker_uplink"
+    lease(pf, 0)
+    pf.jump(1000)
+    for i in range(2 * FLOWS):
+        assert open_phone(pf, 0, 1000 + i, established=False) == "pass_uplink_speaker"
+    assert [(f.remote_port, f.state) for f in other_flows(pf) if f.proto == 6] == [(80, 1)]
+    assert pf.input("segment", frame("segment", "udp S:5 > server:53")) == "pass_speaker_uplink"
+    pf.check()
+
+
+def test_with_nothing_else_to_take_the_oldest_others_go(pf: Filter) -> None:
+    """All the rest is protected: a phone's new flow still gets in, in the place of the speaker's."""
+    known(pf)
+    n = limit("PF_LEASES")
+    for i in range(n):
+        lease(pf, i)
+        for k in range(limit("PF_LEASE_PROTECTED")):
+            assert open_phone(pf, i, 1000 + k) == "pass_uplink_speaker"
+    fill_others(pf, FLOWS - n * limit("PF_LEASE_PROTECTED"))
+    assert len(pf.flows()) == FLOWS
+    evicted = pf.count("flows_evicted")
+    assert open_phone(pf, 0, 9999, established=False) == "pass_uplink_speaker"
+    assert pf.count("flows_evicted") == evicted + 1
     pf.check()
 
 

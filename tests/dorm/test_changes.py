@@ -197,9 +197,6 @@ async def test_an_owned_bridge_takes_no_second_owner_by_its_label(owned: Dorm) -
 
 
 # --- last, for it leaves the table full -------------------------------------------------------------------------------
-@pytest.mark.xfail(
-    strict=True, reason="a phone's closed connections evict the stream before each other: pf_flow.c, take"
-)
 async def test_a_busy_phone_does_not_stop_its_own_music(owned: Dorm, soco: Controller) -> None:
     """Each of SoCo's requests is a connection of its own; 600 of them are more than the filter has flows."""
     await soco.must("play", uri=t.RADIO_URL)
