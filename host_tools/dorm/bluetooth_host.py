@@ -429,7 +429,9 @@ class Chip:
         for handle in self._indicating.pop(connection, []):
             self._report_indication(connection, handle, HS_ENOTCONN)
         if self._connections.pop(connection.handle, None):
-            self._send({"event": "disconnect", "conn": connection.handle, **self._peer(connection)})
+            # Bumble serves a write command in a task: one that came just before must be told before this, too.
+            gone = {"event": "disconnect", "conn": connection.handle, **self._peer(connection)}
+            asyncio.get_running_loop().call_soon(self._send, gone)
 
     def _on_mtu(self, connection: Connection) -> None:
         self._send({"event": "mtu", "conn": connection.handle, "mtu": connection.att_mtu})
