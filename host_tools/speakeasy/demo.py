@@ -493,6 +493,13 @@ async def what_was_counted(demo: Demo) -> None:
         all(counters.get(name, 0) > 0 for name in SURELY_COUNTED),
         f"{', '.join(SURELY_COUNTED)}: all above 0",
     )
+    cut = counters.get("flows_ended", 0)
+    say.check(
+        "the connections that the phone had open when it was revoked",
+        f"{cut} were cut, at both ends",
+        cut > 0,
+        "cut: a connection must not outlive its lease",
+    )
     leases = status.get("leases")
     say.check(
         "and who has a lease now",
