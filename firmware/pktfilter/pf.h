@@ -259,7 +259,6 @@
     X(drop_rate_icmp_error)                                                                                            \
     X(drop_rate_search)                                                                                                \
     X(drop_rate_notify)                                                                                                \
-    X(drop_claims_full)                                                                                                \
     X(drop_flows_full)                                                                                                 \
     X(drop_chain_full)                                                                                                 \
     X(drop_ports_full)                                                                                                 \
@@ -426,7 +425,7 @@ struct pf {
     uint16_t class_count[PF_CLASS_COUNT];
     uint16_t hand;                   /* where the search for a flow to evict goes on */
     uint16_t sweep;                  /* where the search for expired ones goes on */
-    uint16_t claims[PF_CLAIM_FLOWS]; /* flows to the claim port: index + 1 */
+    uint16_t claims[PF_CLAIM_FLOWS]; /* flows to the claim port, the oldest first: index + 1 */
 
     struct pf_map map[PF_FLOWS];
     uint16_t map_loc_head[PF_MAP_BUCKETS];

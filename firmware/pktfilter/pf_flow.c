@@ -217,30 +217,43 @@ static struct pf_flow *take(struct pf *pf, bool phone)
     return &pf->flow[i];
 }
 
-/* Connections to the claim port are few, and a half-open one gives way, so that a flood of SYNs locks nobody out. */
-static bool take_claim(struct pf *pf, unsigned *slot)
+/* Connections to the claim port are few and short, and pf->claims has them in the order of their opening. The first
+ * half-open one gives way, else the first: who floods, or holds connections, locks nobody out. */
+static void take_claim(struct pf *pf)
 {
     unsigned victim = PF_CLAIM_FLOWS;
-    uint16_t longest = 0;
     for (unsigned i = 0; i < PF_CLAIM_FLOWS; i++) {
         if (pf->claims[i] == 0) {
-            *slot = i;
-            return true;
+            return;
         }
-        const struct pf_flow *f = &pf->flow[pf->claims[i] - 1];
-        const uint16_t idle = (uint16_t)(pf_steps(pf->now) - f->seen);
-        if (class_of(f) == PF_CLASS_LOOSE && (victim == PF_CLAIM_FLOWS || idle > longest)) {
+        if (victim == PF_CLAIM_FLOWS && class_of(&pf->flow[pf->claims[i] - 1]) == PF_CLASS_LOOSE) {
             victim = i;
-            longest = idle;
         }
     }
-    if (victim == PF_CLAIM_FLOWS) {
-        return false;
-    }
-    pf_flow_end(pf, &pf->flow[pf->claims[victim] - 1]);
+    pf_flow_end(pf, &pf->flow[pf->claims[victim % PF_CLAIM_FLOWS] - 1]);
     pf_count(pf, PF_C_flows_evicted);
-    *slot = victim;
-    return true;
+}
+
+static void note_claim(struct pf *pf, uint16_t link)
+{
+    unsigned i = 0;
+    while (pf->claims[i] != 0) { /* take_claim() made room */
+        i++;
+    }
+    pf->claims[i] = link;
+}
+
+static void forget_claim(struct pf *pf, uint16_t link)
+{
+    unsigned to = 0;
+    for (unsigned i = 0; i < PF_CLAIM_FLOWS; i++) {
+        if (pf->claims[i] != link) {
+            pf->claims[to++] = pf->claims[i];
+        }
+    }
+    while (to < PF_CLAIM_FLOWS) {
+        pf->claims[to++] = 0;
+    }
 }
 
 static unsigned chain_length(const struct pf *pf, unsigned i, bool ext)
@@ -265,10 +278,8 @@ struct pf_flow *pf_flow_new(struct pf *pf, unsigned kind, uint32_t raddr, uint16
                             enum pf_counter *why)
 {
     const unsigned key = kind & PF_KIND_KEY;
-    unsigned claim = PF_CLAIM_FLOWS;
-    if (is_claim(kind) && !take_claim(pf, &claim)) {
-        *why = PF_C_drop_claims_full;
-        return NULL;
+    if (is_claim(kind)) {
+        take_claim(pf);
     }
     struct pf_flow *f = take(pf, peer >= PF_PEER_LEASE && peer != PF_NO_PEER);
     if (f == NULL) {
@@ -296,8 +307,8 @@ struct pf_flow *pf_flow_new(struct pf *pf, unsigned kind, uint32_t raddr, uint16
     f->next_loc = *loc;
     *ext = link;
     *loc = link;
-    if (claim < PF_CLAIM_FLOWS) {
-        pf->claims[claim] = link;
+    if (is_claim(kind)) {
+        note_claim(pf, link);
     }
     pf_flow_classify(pf, f);
     pf_count(pf, PF_C_flows_made);
@@ -334,11 +345,7 @@ void pf_flow_end(struct pf *pf, struct pf_flow *f)
     unlink_loc(pf, f);
     pf_map_put(pf, f->kind & PF_KIND_KEY, f->lport);
     if (is_claim(f->kind)) {
-        for (unsigned i = 0; i < PF_CLAIM_FLOWS; i++) {
-            if (pf->claims[i] == index_of(pf, f) + 1) {
-                pf->claims[i] = 0;
-            }
-        }
+        forget_claim(pf, (uint16_t)(index_of(pf, f) + 1));
     }
     set_class(pf, f, PF_CLASS_FREE);
 }

@@ -62,6 +62,10 @@ static enum pf_counter open_flow(struct pf *pf, struct pf_pkt *p)
 /* To the host, under the speaker's other name. Addresses only: each has its ports for itself. */
 static enum pf_counter to_host(struct pf *pf, struct pf_pkt *p)
 {
+    if (p->proto == PF_TCP &&
+        p->dport == pf->cfg.claim_port) { /* phones claim on the uplink; the speaker has no business there */
+        return PF_C_drop_no_rule;
+    }
     if (p->proto == PF_TCP && pf_tcp_is_syn(p->flags) &&
         !pf_rate(&pf->egress, PF_RATE_EGRESS, PF_BURST_EGRESS, pf->now)) {
         return PF_C_drop_rate_egress;

@@ -120,6 +120,7 @@ class Claims:
         self._challenges = OneTime(MAX_CHALLENGES, CHALLENGE_S, now)
         self._wrong: list = []  # when, of the last FREE_WRONG
         self._active = 0
+        self._reading: list = []  # the tasks whose request is not whole yet, oldest first
         self._refusing = 0
         self._delayed = 0
 
@@ -133,7 +134,7 @@ class Claims:
     async def _connected(self, reader, writer) -> None:
         # Nothing that happens to one connection may reach another one.
         try:
-            if self._active >= MAX_CONNECTIONS:
+            if self._active >= MAX_CONNECTIONS and not await self._make_room():
                 await self._refuse(reader, writer)
             else:
                 await self._one(reader, writer)
@@ -142,6 +143,15 @@ class Claims:
         finally:
             writer.close()
             await writer.wait_closed()
+
+    async def _make_room(self) -> bool:
+        # A phone's request is there at once: who has not yet said what it wants gives way, the oldest first. So nobody
+        # keeps phones out by holding connections.
+        if not self._reading:
+            return False
+        self._reading.pop(0).cancel()
+        await asyncio.sleep_ms(0)
+        return True
 
     async def _refuse(self, reader, writer) -> None:
         if self._refusing >= _MAX_REFUSED:
@@ -178,12 +188,17 @@ class Claims:
 
     async def _answer(self, reader, writer) -> tuple:
         # (answer or None for a wrong claim too many, whether the request was read to its end)
+        me = asyncio.current_task()
+        self._reading.append(me)
         try:
             method, path, body = await asyncio.wait_for(_request(reader), REQUEST_S)
         except asyncio.TimeoutError:
             return _failure(408, "timeout"), False
         except Refused as e:
             return _failure(e.status, e.word), False
+        finally:
+            if me in self._reading:
+                self._reading.remove(me)
         try:
             peer = writer.get_extra_info("peername")
             return self.respond(method, path, body, inet.parse(peer[0]), peer[1]), True

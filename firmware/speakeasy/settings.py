@@ -158,11 +158,12 @@ def is_network(value) -> bool:
 
 
 def is_name(value) -> bool:
-    """Whether `value` can name a phone: 1..32 characters, no control characters."""
+    """Whether `value` can name a phone: 1..32 characters, no control characters, no half of a surrogate pair (JSON lets
+    them through, UTF-8 does not)."""
     return (
         isinstance(value, str)
         and 1 <= len(value) <= NAME_MAX_CHARS
-        and all(c >= " " and c != "\x7f" for c in value)
+        and all(c >= " " and not 0x7F <= ord(c) < 0xA0 and not 0xD800 <= ord(c) < 0xE000 for c in value)
         and value.strip() != ""
     )
 

@@ -26,11 +26,13 @@ from dorm.programs import Program, require_programs
 from dorm.router import Router
 from dorm.speaker.machine import SpeakerMachine
 
+SOCKET_PATH_MAX = 107  # bytes, <sys/un.h>
+LONGEST_SOCKET = "internet.sock"
 STARTUP_S = 20.0  # for everything but the bridge
 STOP_S = 5.0  # for each part, at the end
 SERIAL_S = 20.0  # for the bridge's first words
 POLL_S = 0.05
-LOCK = "lock"  # held while a dorm is up; also the file by which a run directory is known as one
+LOCK = "speakeasy-dorm.lock"  # held while a dorm is up; also the file by which a run directory is known as one
 _IDENTITY = re.compile(r"^bridge id: ([0-9a-f]+)\s*$.*?^setup code: (\S+)\s*$", re.MULTILINE | re.DOTALL)
 
 _log = logging.getLogger("dorm")
@@ -89,7 +91,8 @@ class Dorm:
         provision: bool = True,
         **board_options: Any,
     ) -> None:
-        self.run_dir = Path(run_dir) if run_dir is not None else t.run_dir()
+        # Absolute: programs get it whose working directory is another one.
+        self.run_dir = (Path(run_dir) if run_dir is not None else t.run_dir()).absolute()
         self.namespaces: dict[str, Namespace] = {}
         self.people: dict[str, Person] = {}
         self.router: Router
@@ -162,6 +165,8 @@ class Dorm:
 
     def _take_run_dir(self) -> None:
         path = self.run_dir
+        if len(os.fsencode(path / LONGEST_SOCKET)) > SOCKET_PATH_MAX:
+            raise DormError(f"The run directory's path is too long for sockets: {path}. Name another: SPEAKEASY_RUN.")
         try:
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
         except OSError as error:
@@ -169,7 +174,7 @@ class Dorm:
                 f"The run directory {path} cannot be made ({error.strerror}). Name another: SPEAKEASY_RUN."
             ) from None
         mark = path / LOCK
-        if not mark.exists() and any(path.iterdir()):
+        if not (mark.is_file() and not mark.is_symlink()) and any(path.iterdir()):
             raise DormError(f"{path} is not empty and not a dorm's. Name another run directory: SPEAKEASY_RUN.")
         lock = os.open(mark, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -66,7 +66,6 @@ WORDS: dict[str, str] = {
     "drop_rate_icmp_error": "ICMP errors come too fast",
     "drop_rate_search": "a phone searches too fast",
     "drop_rate_notify": "the speaker announces itself too fast",
-    "drop_claims_full": "too many claims at once",
     "drop_flows_full": "no room for one more connection",
     "drop_chain_full": "no room at this place of the connection table",
     "drop_ports_full": "no port left for one more connection",

@@ -59,4 +59,14 @@ def counter_table(counters: Mapping[str, int]) -> Table:
 
 def show_json(value: dict[str, Any]) -> None:
     """For scripts: one line, no colours, no wrapping."""
-    print(json.dumps(value, ensure_ascii=False))
+    text = json.dumps(value, ensure_ascii=False)
+    print(text if _is_utf8(text) else json.dumps(value))
+
+
+def _is_utf8(text: str) -> bool:
+    # What a bridge passes on may hold halves of a surrogate pair: JSON can say them, UTF-8 cannot.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

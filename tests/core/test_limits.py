@@ -101,14 +101,29 @@ def test_a_flooding_speaker_still_calls_its_phones(pf: Filter) -> None:
 
 
 def test_one_strangers_claims_do_not_use_up_everybodys(pf: Filter) -> None:
-    """Rates are by groups of addresses; with the test's key these two are in different ones."""
+    """Rates are by groups of MACs, whatever addresses a stranger makes up; with the test's key these two are in different ones."""
+    start(pf)
+    for i in range(8 * limit("PF_BURST_CLAIM") + 1):
+        source = f"10.66.3.{i + 1}"
+        last = pf.input("uplink", frame("uplink", f"tcp {source}:{1000 + i} > X:7780 S from={mac_of('attacker')}"))
+    assert last == "drop_rate_claim"
+    passed = []
+    for i in range(40):
+        text = f"tcp 10.66.0.{i + 120}:5 > X:7780 S from=02:00:00:00:43:{i:02x}"
+        passed.append(pf.input("uplink", frame("uplink", text)) == "pass_uplink_host")
+    assert sum(passed) > len(passed) / 2
+
+
+def test_claims_through_a_router_are_told_apart_by_address(pf: Filter) -> None:
     start(pf)
     for i in range(limit("PF_BURST_CLAIM") + 1):
-        last = pf.input("uplink", frame("uplink", f"tcp attacker:{1000 + i} > X:7780 S"))
+        last = pf.input("uplink", frame("uplink", f"tcp server:{1000 + i} > X:7780 S"))
     assert last == "drop_rate_claim"
-    others = [f"10.66.0.{i}" for i in range(120, 160)]
-    passed = [pf.input("uplink", frame("uplink", f"tcp {a}:5 > X:7780 S")) == "pass_uplink_host" for a in others]
-    assert sum(passed) > len(others) / 2
+    passed = [
+        pf.input("uplink", frame("uplink", f"tcp 198.51.100.{i}:5 > X:7780 S")) == "pass_uplink_host"
+        for i in range(1, 41)
+    ]
+    assert sum(passed) > len(passed) / 2
 
 
 def test_resets_are_rated(pf: Filter) -> None:
@@ -309,7 +324,7 @@ segment: tcp S:30000 > server:80 A seq=2 ack=2    -> pass_speaker_uplink -> upli
 
 
 def test_claims_in_the_table(pf: Filter) -> None:
-    """A flood of SYNs takes at most PF_CLAIM_FLOWS places, and half-open claims give way to new ones."""
+    """A flood of SYNs takes at most PF_CLAIM_FLOWS places; half-open claims give way to new ones, then the oldest."""
     start(pf)
     n = limit("PF_CLAIM_FLOWS")
     for i in range(4 * n):
@@ -317,7 +332,7 @@ def test_claims_in_the_table(pf: Filter) -> None:
         assert pf.input("uplink", frame("uplink", f"tcp attacker:{1000 + i} > X:7780 S")) == "pass_uplink_host"
     assert len(pf.flows()) == n
     pf.out()
-    for i in range(n):  # all of them established: nothing gives way
+    for i in range(n):  # all of them established
         run(
             pf,
             f"""
@@ -327,7 +342,17 @@ host_uplink: tcp X:7780 > phone:{i + 1} SA seq=1 ack=10 -> pass_host_uplink -> u
 uplink:      tcp phone:{i + 1} > X:7780 A seq=10 ack=2  -> pass_uplink_host -> host_uplink: ~
 """,
         )
-    run(pf, "uplink: tcp laptop:1 > X:7780 S -> drop_claims_full")
+    # Who holds them all, and keeps them busy, locks nobody out: the oldest gives way.
+    run(
+        pf,
+        """
+uplink:      tcp phone:1 > X:7780 A seq=10 ack=2  -> pass_uplink_host -> host_uplink: ~
+uplink:      tcp laptop:1 > X:7780 S seq=9        -> pass_uplink_host -> host_uplink: ~
+uplink:      tcp phone:1 > X:7780 A seq=10 ack=2  -> drop_no_flow
+host_uplink: tcp X:7780 > laptop:1 SA seq=1 ack=10 -> pass_host_uplink -> uplink: ~
+uplink:      tcp laptop:1 > X:7780 A seq=10 ack=2 -> pass_uplink_host -> host_uplink: ~
+""",
+    )
     run(
         pf,
         """

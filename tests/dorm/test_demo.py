@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from dorm import topology as t
+from dorm.dorm import LOCK
 from rich.console import Console
 from speakeasy import demo
 
@@ -58,7 +59,7 @@ def until_nothing_is_left(run_dir: Path) -> None:
         assert time.monotonic() < end, f"still there: {left}"
         time.sleep(0.05)
     entries = {entry.name for entry in run_dir.iterdir()}
-    assert entries <= {"lock", "log"}, entries
+    assert entries <= {LOCK, "log"}, entries
 
 
 def read_until(process: "subprocess.Popen[str]", words: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from dorm import board, daemon, namespaces, process, programs
 from dorm import topology as t
-from dorm.dorm import Dorm
+from dorm.dorm import LOCK, Dorm
 from dorm.errors import DormError
 
 LIMIT_S = 20.0
@@ -151,7 +151,7 @@ def test_a_signal_takes_the_dorm_down_in_order(running, own_run_dir: Path, numbe
     dorm.process.send_signal(number)
     dorm.assert_gone()
     assert dorm.process.returncode == 128 + number
-    assert sorted(entry.name for entry in own_run_dir.iterdir()) == ["lock", "log"]
+    assert sorted(entry.name for entry in own_run_dir.iterdir()) == ["log", LOCK]
 
 
 def test_kill_9_of_the_starter_leaves_nothing_and_another_dorm_can_come_up(running) -> None:
@@ -291,3 +291,23 @@ async def test_a_directory_of_somebody_elses_is_left_alone(own_run_dir: Path) ->
     precious.write_text("data")
     assert "SPEAKEASY_RUN" in await refused(own_run_dir)
     assert precious.read_text() == "data"
+
+
+def test_a_directory_of_others_is_left_alone_whatever_is_in_it(tmp_path: Path) -> None:
+    """Many programs call a file `lock` (dpkg, apt): that makes no directory a dorm's."""
+    for name in ("lock", LOCK + "/x"):
+        theirs = tmp_path / name.partition("/")[0].replace(".", "-")
+        (theirs / "precious").mkdir(parents=True)
+        (theirs / name).parent.mkdir(exist_ok=True)
+        (theirs / name).touch()
+        before = sorted(theirs.rglob("*"))
+        with pytest.raises(DormError, match="not a dorm's"):
+            Dorm(theirs)._take_run_dir()
+        assert sorted(theirs.rglob("*")) == before
+
+
+def test_the_run_directory_may_be_relative_but_not_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Dorm("run").run_dir == tmp_path / "run"
+    with pytest.raises(DormError, match="too long"):
+        Dorm(tmp_path / ("x" * 100))._take_run_dir()

@@ -417,22 +417,29 @@ async def test_half_a_request_is_given_up_after_5_s():
         equal(b.claims._active, 0)
 
 
-async def test_a_fifth_connection_is_told_to_wait():
+async def test_who_says_nothing_gives_way_to_a_phone():
     async with Server() as b:
         held = []
         for _ in range(claims.MAX_CONNECTIONS):
             held.append(await connect())
         await until(lambda: b.claims._active == claims.MAX_CONNECTIONS)
+        for _ in range(3):
+            equal(status_of(await say(b"GET /t HTTP/1.1\r\n\r\n")), 200)
+        equal(await held[0][0].read(10), b"")  # the oldest
+        for _, writer in held:
+            writer.close()
+            await writer.wait_closed()
+        await until(lambda: b.claims._active == 0)
+        equal(b.claims._reading, [])
+
+
+async def test_a_fifth_request_is_told_to_wait():
+    async with Server() as b:
+        b.claims._active = claims.MAX_CONNECTIONS  # all of them being answered
         answer = await say(b"GET /t HTTP/1.1\r\n\r\n")
         equal((status_of(answer), json_of(answer)["error"]), (503, "busy"))
-        for _, writer in held[:1]:
-            writer.close()
-            await writer.wait_closed()
-        await until(lambda: b.claims._active < claims.MAX_CONNECTIONS)
+        b.claims._active = 0
         equal(status_of(await say(b"GET /t HTTP/1.1\r\n\r\n")), 200)
-        for _, writer in held[1:]:
-            writer.close()
-            await writer.wait_closed()
 
 
 async def test_phones_that_hang_up_leave_nothing():

@@ -198,6 +198,8 @@ def test_is_name():
         ("x" * 33, False),
         ("é" * 32, True),
         ("a\nb", False),
+        ("a\x9bb", False),
+        (json.loads('"a\\ud800"'), False),
         ("a\x7f", False),
         ("\x1b[31m", False),
         (None, False),
