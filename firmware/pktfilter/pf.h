@@ -243,6 +243,7 @@
     X(drop_no_speaker)                                                                                                 \
     X(drop_no_rule)                                                                                                    \
     X(drop_no_lease)                                                                                                   \
+    X(drop_no_listener)                                                                                                \
     X(drop_no_flow)                                                                                                    \
     X(drop_multicast)                                                                                                  \
     X(drop_search_bad)                                                                                                 \

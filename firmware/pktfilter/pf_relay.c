@@ -80,7 +80,7 @@ enum pf_counter pf_relay_notify(struct pf *pf, struct pf_pkt *p)
     if (!pf_rate(&pf->notify, PF_RATE_NOTIFY, PF_BURST_NOTIFY, pf->now)) {
         return PF_C_drop_rate_notify;
     }
-    enum pf_counter result = PF_C_drop_no_lease;
+    enum pf_counter result = PF_C_drop_no_listener;
     pf_rewrite_src(p, pf->cfg.addr, p->sport);
     for (unsigned i = 0; i < PF_LEASES; i++) {
         const unsigned peer = (unsigned)PF_PEER_LEASE + i;

@@ -50,6 +50,7 @@ WORDS: dict[str, str] = {
     "drop_no_speaker": "to the speaker, while there is none",
     "drop_no_rule": "nothing that anybody may do here",
     "drop_no_lease": "a stranger at the speaker's door",
+    "drop_no_listener": "the speaker's announcement, and no phone here to hear it",
     "drop_no_flow": "into no open connection",
     "drop_multicast": "multicast that is nobody's business",
     "drop_search_bad": "malformed search for speakers",
