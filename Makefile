@@ -65,8 +65,9 @@ fuzz: $(STAMPS)/packages-fuzz ## fuzz the packet filter: make fuzz SECONDS=3600
 	@$(MAKE) -C tests/core fuzz SECONDS=$(SECONDS)
 
 clean: ## remove what was built or installed here
-	rm -rf build .venv host_tools/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@products="build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis $$(find host_tools -maxdepth 1 -name '*.egg-info') $$(find boards firmware host_tools tests -name __pycache__ -type d)"; \
+	foreign=$$(find $$products ! -user "$$(id -u)" -print -quit 2>/dev/null || true); \
+	echo "rm -rf" $$products; $${foreign:+$(AS_ROOT)} rm -rf $$products
 
 # --- what the targets stand on ---------------------------------------------------------------------------------------
 # Each of these does its work once and leaves a stamp; a change of its input does it again.

@@ -188,7 +188,7 @@ class Dorm:
         self._lock = lock
         self._clear_run_dir()  # what a dorm that was killed has left
         for name in ("log", "lease", "home", "air", "router", "flash"):
-            (path / name).mkdir(mode=0o700 if name == "home" else 0o755)
+            (path / name).mkdir(mode=0o700 if name in ("log", "home", "flash") else 0o755)  # keys, setup codes
 
     def _clear_run_dir(self, keep: tuple[str, ...] = ()) -> None:
         for entry in self.run_dir.iterdir():

@@ -227,8 +227,10 @@ class Namespace:
                         address = bytes.fromhex(mac.replace(":", ""))
                         request = struct.pack("16sH14s", ifname.encode(), ARPHRD_ETHER, address)
                         fcntl.ioctl(sock, SIOCSIFHWADDR, request)
-            except BaseException:
+            except BaseException as error:
                 os.close(fd)
+                if isinstance(error, OSError) and error.errno == errno.ENOTTY:  # something else has its name
+                    raise no_tun("it is not the TUN/TAP driver") from None
                 raise
             return fd
 

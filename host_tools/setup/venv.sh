@@ -8,7 +8,7 @@ mkdir -p build
 say() { echo "python: $*"; }
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     { say "$python is $("$python" -V), and Speakeasy needs Python 3.11 or newer." >&2 && exit 1; }
-[ -x .venv/bin/pip ] || { rm -rf .venv && "$python" -m venv .venv; }
+[ -x .venv/bin/python ] && [ -x .venv/bin/pip ] || { rm -rf .venv && "$python" -m venv .venv; }
 pip() {
     .venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet "$@" >"$log" 2>&1 ||
         { tail -n 12 "$log" >&2 && say "pip failed: see the lines above. Is the network up?" >&2 && exit 1; }

@@ -267,8 +267,9 @@ def _error(work: Callable[[], object], uid: int) -> DormError:
     return error.value
 
 
-async def test_no_tun(own_run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(namespaces, "TUN", Path("/dev/net/no-such-device"))
+@pytest.mark.parametrize("device", ["/dev/net/no-such-device", "/dev/null"])
+async def test_no_tun(own_run_dir: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    monkeypatch.setattr(namespaces, "TUN", Path(device))
     assert "modprobe tun" in await refused(own_run_dir)
 
 
