@@ -177,7 +177,7 @@ class Operations:
         return {}
 
     def do_join(self, _caller: Caller, request: dict) -> dict:
-        """Remember a network and join it."""
+        """Join a network, and remember it once it has let the bridge in."""
         network = {"ssid": request.get("ssid"), "key": request.get("key")}
         if not is_network(network):
             raise Refusal(

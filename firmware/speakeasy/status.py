@@ -85,6 +85,8 @@ class Status:
             "flows": policy.flows(),
             "uptime_s": clock.seconds(),
         }
+        if up.failed:
+            answer["uplink"]["failed"] = up.failed
         if self._settings.damaged:
             answer["damaged"] = True
         return answer

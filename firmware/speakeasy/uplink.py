@@ -40,14 +40,15 @@ _SAY = {
     NO_NETWORK: "there is no network %s here: check its name, or come nearer",
     NO_DHCP: "%s let us in, but gives no address (no DHCP answer): ask who runs it, or try later",
     UNUSABLE: "%s gives an address that the bridge cannot use (192.168.77.x is its own): join another network",
-    FAILED: "joining %s failed: it will be tried again",
+    FAILED: "joining %s failed: the radio gives no reason",
 }
 
 
 class Uplink:
     """`radio`: the station's WLAN. `changed(addr, mask, router, dns)` is called whenever these change; all bytes.
 
-    `state`, `ssid`, `addr`, `mask`, `router`, `dns` are for the status.
+    `state`, `ssid`, `addr`, `mask`, `router`, `dns`, `failed` are for the status. `failed` is None, or {"ssid",
+    "state"} of the network that was asked for last and could not be joined.
     """
 
     def __init__(self, radio, settings, changed, beat) -> None:
@@ -56,13 +57,23 @@ class Uplink:
         self._changed = changed
         self._beat = beat
         self._asked = asyncio.Event()
+        self._candidate: dict | None = None
+        self.failed: dict | None = None
         self.state = OFF
         self.ssid = ""
         self._clear()
 
     def join(self, ssid: str, key: str) -> None:
-        """Remember a network, and leave the present one for it."""
-        self._settings.remember_network(ssid, key)
+        """Leave the present network for this one, and remember it once it has let us in.
+
+        Until then it is held in RAM only: when it fails, or the power goes, the networks known before are all there,
+        with the keys that they had. The first of all networks is saved at once: there is nothing to lose for it, and it
+        is tried again, after a reboot, too.
+        """
+        if not self._settings.uplinks:
+            self._settings.remember_network(ssid, key)
+        self._candidate = {"ssid": ssid, "key": key}
+        self.failed = None
         self._asked.set()
 
     async def run(self) -> None:
@@ -70,6 +81,7 @@ class Uplink:
         self._radio.active(True)
         pause_ms = FIRST_PAUSE_MS
         told_off = False
+        asked_last = None
         while True:
             self._beat()
             networks = self._settings.uplinks
@@ -78,19 +90,45 @@ class Uplink:
                 self.state = OFF
                 log("uplink", "no network is known yet: tell one with 'speakeasy join'")
             self._asked.clear()
+            candidate = self._candidate
             joined = False
-            for known in await self._in_sight(networks):
-                self._beat()
-                joined = await self._join(known["ssid"], known["key"])
-                if joined or self._asked.is_set():
-                    break
+            if candidate:
+                self._candidate = None
+                asked_last = candidate
+                pause_ms = FIRST_PAUSE_MS
+                joined = await self._try(candidate)
+                # It had its turn.
+                networks = [known for known in networks if known != candidate]
+            if not joined and not self._asked.is_set():
+                for known in await self._in_sight(networks):
+                    self._beat()
+                    joined = await self._join(known["ssid"], known["key"])
+                    if joined and known == asked_last:
+                        self.failed = None
+                    if joined or self._asked.is_set():
+                        break
             if joined:
                 pause_ms = FIRST_PAUSE_MS
                 await self._stay()
                 continue
             self._drop()
-            await self._pause(pause_ms if networks else LONGEST_PAUSE_MS)
+            await self._pause(pause_ms if self._settings.uplinks else LONGEST_PAUSE_MS)
             pause_ms = min(pause_ms * 2, LONGEST_PAUSE_MS)
+
+    async def _try(self, candidate: dict) -> bool:
+        # A network that was asked for. What is saved changes only when it has let us in.
+        ssid = candidate["ssid"]
+        if await self._join(ssid, candidate["key"]):
+            try:
+                self._settings.remember_network(ssid, candidate["key"])
+            except OSError as e:
+                log("uplink", "%s could not be saved (error %d): after a restart, join it again" % (ssid, e.errno or 0))
+            return True
+        if not self._asked.is_set():
+            self.failed = {"ssid": ssid, "state": self.state}
+            if candidate not in self._settings.uplinks:
+                log("uplink", "%s is not kept: back to the networks known before" % ssid)
+        return False
 
     async def _in_sight(self, networks: list) -> list:
         # A scan stops the loop for two seconds on a chip, so only where it helps: to choose among several.

@@ -36,6 +36,7 @@ from speakeasy.status import Status  # noqa: E402
 
 class Uplink:
     state, ssid, addr, mask, router = "up", "Dorm", X, MASK, ROUTER
+    failed = None
 
 
 class Segment:
@@ -119,6 +120,14 @@ def test_answer_without_anything():
     equal(answer["uplink"], {"state": "off", "ssid": "", "addr": "", "mask": "", "router": ""})
     equal(answer["segment"]["speaker"], None)
     equal(b.status.leases(), [])
+
+
+def test_a_join_that_failed_is_told():
+    b = Bench()
+    b.uplink.failed = {"ssid": "Other", "state": "wrong-key"}
+    answer = b.status.answer()["uplink"]
+    equal((answer["state"], answer["ssid"]), ("up", "Dorm"))
+    equal(answer["failed"], {"ssid": "Other", "state": "wrong-key"})
 
 
 def test_leases():

@@ -7,7 +7,7 @@ from speakeasy import inet, uplink
 from speakeasy.files import Files
 from speakeasy.settings import Settings
 from speakeasy.uplink import Uplink
-from stage import BRIDGE_ID, MASK, ROUTER, Console, X
+from stage import BRIDGE_ID, MASK, ROUTER, Console, FailingFlash, X, wipe
 
 TIME_LIMIT_S = 40
 IDLE, CONNECTING, GOT_IP = 1000, 1001, 1010
@@ -150,7 +150,7 @@ async def test_no_dhcp_answer_is_not_taken_for_a_wrong_key_of_before():
 
 
 async def test_neither_in_nor_refused():
-    await outcome({"Dorm": ("", CONNECTING)}, [("Dorm", "")], uplink.FAILED, "will be tried again")
+    await outcome({"Dorm": ("", CONNECTING)}, [("Dorm", "")], uplink.FAILED, "gives no reason")
 
 
 async def test_an_address_that_is_the_segments_own():
@@ -181,6 +181,104 @@ async def test_join_moves_at_once():
         b.up.join("Other", "")
         await until(lambda: b.up.state == uplink.UP and b.up.ssid == "Other", 6000)
         equal([c for c in b.radio.calls if c.startswith("connect")], ["connect Dorm", "connect Other"])
+
+
+def saved():
+    return Settings(Files(), BRIDGE_ID).uplinks
+
+
+DORM = {"ssid": "Dorm", "key": "correct horse"}
+
+
+async def test_a_network_that_let_us_in_is_remembered_in_front():
+    networks = {"Dorm": ("correct horse", "up"), "Other": ("", "up")}
+    async with Bench(networks, [("Dorm", "correct horse")]) as b:
+        await until(lambda: b.up.state == uplink.UP)
+        b.up.join("Other", "")
+        equal(saved(), [DORM])  # as a power cut now would leave it
+        await until(lambda: len(b.told) == 2, 6000)
+        equal(saved(), [{"ssid": "Other", "key": ""}, DORM])
+        equal(b.up.failed, None)
+
+
+async def test_a_wrong_key_for_the_present_network_leads_back_with_the_old_one():
+    with Console() as console:
+        async with Bench({"Dorm": ("correct horse", "up")}, [("Dorm", "correct horse")]) as b:
+            await until(lambda: b.told)
+            b.up.join("Dorm", "wrong horse")
+            equal((b.settings.uplinks, saved()), ([DORM], [DORM]))
+            await until(lambda: b.up.failed, 6000)
+            equal(b.up.failed, {"ssid": "Dorm", "state": uplink.WRONG_KEY})
+            await until(lambda: b.up.state == uplink.UP, 6000)
+            equal((b.settings.uplinks, saved()), ([DORM], [DORM]))
+            # Being back is no success of the join that was asked for; a new one forgets the old failure at once.
+            equal(b.up.failed, {"ssid": "Dorm", "state": uplink.WRONG_KEY})
+            b.up.join("Dorm", "correct horse")
+            equal(b.up.failed, None)
+            await until(lambda: len(b.told) == 3, 6000)
+            equal((b.up.failed, saved()), (None, [DORM]))
+    assert "is not kept" in console.text and "horse" not in console.text
+
+
+async def test_every_failure_leads_back_and_is_told():
+    networks = {"Dorm": ("correct horse", "up"), "Deaf": ("", "no-dhcp"), "Odd": ("", CONNECTING)}
+    async with Bench(networks, [("Dorm", "correct horse")]) as b:
+        await until(lambda: b.told)
+        for ssid, state in (("Gone", uplink.NO_NETWORK), ("Deaf", uplink.NO_DHCP), ("Odd", uplink.FAILED)):
+            b.up.join(ssid, "")
+            await until(lambda: b.up.failed and b.up.state == uplink.UP, 12_000)
+            equal((b.up.ssid, b.up.failed), ("Dorm", {"ssid": ssid, "state": state}))
+        equal(saved(), [DORM])
+
+
+async def test_a_new_key_of_the_present_network_replaces_the_old_one():
+    b = Bench({"Dorm": ("new horse", "up")}, [("Other", ""), ("Dorm", "correct horse")])
+    b.radio.networks["Other"] = ("", "up")
+    async with b:
+        await until(lambda: b.up.state == uplink.UP, 6000)
+        b.up.join("Dorm", "new horse")
+        await until(lambda: b.up.state == uplink.UP and b.up.ssid == "Dorm", 6000)
+        equal(saved(), [{"ssid": "Dorm", "key": "new horse"}, {"ssid": "Other", "key": ""}])
+
+
+async def test_the_first_network_is_kept_though_it_fails():
+    async with Bench({}, []) as b:
+        await until(lambda: b.beats > 3)
+        b.up.join("Dorm", "correct horse")
+        equal(saved(), [DORM])
+        await until(lambda: b.up.failed, 6000)
+        equal(b.up.failed, {"ssid": "Dorm", "state": uplink.NO_NETWORK})
+        equal(saved(), [DORM])
+        b.radio.networks["Dorm"] = ("correct horse", "up")
+        await until(lambda: b.up.state == uplink.UP, 6000)
+        equal(b.up.failed, None)
+
+
+async def test_a_second_join_while_the_first_is_tried():
+    networks = {"Dorm": ("correct horse", "up"), "Other": ("", "up")}
+    async with Bench(networks, [("Dorm", "correct horse")]) as b:
+        await until(lambda: b.told)
+        b.up.join("Dorm", "wrong horse")
+        await until(lambda: b.radio.calls.count("connect Dorm") == 2)
+        b.up.join("Other", "")
+        await until(lambda: b.up.state == uplink.UP and b.up.ssid == "Other", 6000)
+        equal(b.up.failed, None)
+        equal(saved(), [{"ssid": "Other", "key": ""}, DORM])
+
+
+async def test_a_power_cut_while_a_joined_network_is_saved_loses_nothing():
+    new = [{"ssid": "Dorm", "key": "new horse"}]
+    found = []
+    for survives in range(12):
+        wipe()
+        b = Bench({"Dorm": ("new horse", "up")}, [("Dorm", "correct horse")])
+        flash = b.settings._files = FailingFlash(survives)
+        equal(await b.up._try(new[0]), True)  # joined all the same
+        found.append(saved())
+        assert found[-1] in ([DORM], new), (survives, found)
+        if flash.operations <= survives:
+            break
+    equal((found[0], found[-1]), ([DORM], new))
 
 
 async def test_several_networks_the_one_in_sight_first():
