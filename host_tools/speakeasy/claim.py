@@ -129,7 +129,8 @@ async def _request(
 
 
 _SAY = {
-    "bad-proof": "The bridge does not know this phone (any more). Ask an owner whether it was revoked, and pair again.",
+    "bad-proof": "The bridge does not know this phone (any more). Ask an owner whether it was revoked, and pair again "
+    "with an invite, or, if the bridge was reset, pair with the setup code on its label.",
     "moved": "The bridge sees this phone at another address than the phone itself does: a router stands in between.",
     "full": "The bridge has no room for one more phone on Wi-Fi. Have an owner look at `speakeasy status`.",
     "slow-down": "The bridge has seen too many wrong claims. Wait ten seconds, and try again.",

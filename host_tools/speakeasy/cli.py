@@ -16,13 +16,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from speakeasy import codes, dorm_commands
+from speakeasy import codes, dorm_commands, uplinks
 from speakeasy.claim import Lease, Unreachable
 from speakeasy.claim import claim as claim_lease
 from speakeasy.errors import SpeakeasyError
 from speakeasy.pairing import FIND_LIMIT_S, Paired
 from speakeasy.pairing import pair as pair_with
-from speakeasy.session import Credential, Link, Session, WrongSecret, printable
+from speakeasy.session import Credential, Link, Refused, Session, WrongSecret, printable
 from speakeasy.store import DEFAULT_CLAIM_PORT, Bridge, PhoneKey, Store
 from speakeasy.terminal import JsonOption, counter_table, err, failures, out, show_json
 
@@ -31,6 +31,10 @@ _T = TypeVar("_T")
 LONGEST_NAME = 32  # characters, SPEC 2.4
 LONGEST_SSID = 32  # bytes
 SHORTEST_KEY, LONGEST_KEY = 8, 63  # characters
+
+JOIN_LIMIT_S = 22.0  # for the bridge to join a network: it gives an attempt 15 s
+JOIN_POLL_S = 1.0
+JOIN_BEGUN_S = 4.0  # after so long, what the bridge tells of a failure is not of an attempt before
 
 app = typer.Typer(
     name="speakeasy",
@@ -102,7 +106,8 @@ async def open_session(bridge: Bridge) -> Session:
     except WrongSecret:
         raise SpeakeasyError(
             f"Bridge {bridge.id.hex()} does not know this phone any more: it was revoked, or the bridge was reset. Ask "
-            "an owner for an invite, then `speakeasy pair --invite ...`."
+            "an owner for an invite, then `speakeasy pair --invite ...`, or, if the bridge was reset, pair with the "
+            "setup code on its label."
         ) from None
 
 
@@ -422,6 +427,12 @@ def status(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
     out.print(counter_table(counters))
 
 
+DAMAGED = (
+    "The settings were damaged and set aside (settings.bad); defaults are used: pair your phones again with the setup "
+    "code on the label."
+)
+
+
 def _show_status(state: dict[str, Any]) -> None:
     def text(value: object) -> str:
         return escape(printable("-" if value in (None, "") else value))
@@ -430,22 +441,75 @@ def _show_status(state: dict[str, Any]) -> None:
     segment = state.get("segment") if isinstance(state.get("segment"), dict) else {}
     assert isinstance(uplink, dict)
     assert isinstance(segment, dict)
-    rows = Table(show_header=False, box=None)
-    rows.add_row("bridge", f"{text(state.get('bridge'))}, firmware {text(state.get('version'))}")
-    rows.add_row(
-        "uplink", f"{text(uplink.get('state'))}: {text(uplink.get('ssid'))}, address {text(uplink.get('addr'))}"
-    )
-    rows.add_row(
-        "speaker", f"{text(segment.get('state'))}: {text(segment.get('speaker'))}, as {text(segment.get('addr'))}"
-    )
-    rows.add_row("up for", _hours(state.get("uptime_s")))
-    rows.add_row("phones", f"{text(state.get('phones'))} paired, {text(state.get('flows'))} connections open")
+
+    def row(name: str, words: str) -> None:
+        out.print(f" {name:<8}  {words}")  # no table: it would cut sentences at the terminal's edge
+
+    row("bridge", f"{text(state.get('bridge'))}, firmware {text(state.get('version'))}")
+    if state.get("damaged") is True:
+        row("settings", f"[bold red]{DAMAGED}[/]")
+    for words in uplinks.sentences(uplink):
+        row("uplink", escape(words))
+    if segment.get("speaker"):
+        row("speaker", f"{text(segment.get('speaker'))}, as {text(segment.get('addr'))}")
+    else:
+        row("speaker", f"No speaker yet: have it join the bridge's own Wi-Fi, which is {text(segment.get('state'))}.")
+    row("up for", _hours(state.get("uptime_s")))
+    row("phones", f"{text(state.get('phones'))} paired, {text(state.get('flows'))} connections open")
     leases = state.get("leases")
     for lease in leases if isinstance(leases, list) else []:
         if isinstance(lease, dict):
-            by = "this machine only" if lease.get("mac") else "whoever has this address"
-            rows.add_row("lease", f"{text(lease.get('addr'))} ({by}), {_hours(lease.get('left_s'))} left")
-    out.print(rows)
+            by = "that machine only" if lease.get("mac") else "whoever has this address"
+            row("lease", f"{text(lease.get('addr'))} ({by}), {_hours(lease.get('left_s'))} left")
+
+
+def _prompted_key() -> str:
+    try:
+        return str(typer.prompt("Key of the network", hide_input=True, err=True))
+    except typer.Abort:
+        raise typer.Exit(130) from None
+
+
+async def _join(store: Store, bridge: Bridge, ssid: str, key: str) -> dict[str, Any]:
+    """Has the bridge join, and waits until it is on that network. Returns its uplink; raises SpeakeasyError."""
+    loop = asyncio.get_running_loop()
+    session: Session | None = await open_session(bridge)
+    try:
+        assert session is not None
+        await session.request("join", ssid=ssid, key=key)
+        asked = loop.time()
+        attempt = uplinks.Attempt(ssid)
+        err.print(f"The bridge saved {escape(printable(ssid))}, and joins it now...")
+        while loop.time() - asked < JOIN_LIMIT_S:
+            await asyncio.sleep(JOIN_POLL_S)
+            try:
+                if session is None:
+                    session = await open_session(bridge)
+                status = await session.request("status")
+            except (Refused, WrongSecret):
+                raise
+            except SpeakeasyError:  # the link broke: the bridge has one antenna for both radios
+                if session is not None:
+                    await session.close()
+                session = None
+                continue
+            uplink = status.get("uplink")
+            uplink = uplink if isinstance(uplink, dict) else {}
+            outcome = attempt.outcome(uplink, may_be_old=loop.time() - asked < JOIN_BEGUN_S)
+            if outcome == uplinks.UP:
+                remember(store, bridge, status)
+                return uplink
+            if outcome is not None:
+                now = uplinks.sentence(uplinks.UP, uplink["ssid"], uplink.get("addr"))
+                back = f" {now}" if uplink.get("state") == uplinks.UP else ""
+                raise SpeakeasyError(uplinks.sentence(outcome, ssid) + back)
+    finally:
+        if session is not None:
+            await session.close()
+    raise SpeakeasyError(
+        f"The bridge saved {printable(ssid)}, but is not on it after {JOIN_LIMIT_S:.0f} s. It goes on trying: see "
+        "`speakeasy status`."
+    )
 
 
 @app.command()
@@ -466,7 +530,7 @@ def join(
         if is_open:
             key = ""
         elif key is None and sys.stdin.isatty():
-            key = typer.prompt("Key of the network", hide_input=True, err=True)
+            key = _prompted_key()
         else:
             key = _typed(key, "key", "SPEAKEASY_WIFI_KEY")
         if key is None:
@@ -474,13 +538,12 @@ def join(
         if not is_open and not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
             raise SpeakeasyError(f"A Wi-Fi key has {SHORTEST_KEY} to {LONGEST_KEY} characters. Nothing was changed.")
         chosen = Store.default().choose(bridge)
-    run(ask(chosen, "join", ssid=ssid, key=key))
+        store = Store.default()
+    uplink = run(_join(store, chosen, ssid, key))
     if as_json:
-        show_json({"bridge": chosen.id.hex(), "ssid": ssid})
+        show_json({"bridge": chosen.id.hex(), "ssid": ssid, "state": uplinks.UP, "addr": uplink.get("addr")})
         return
-    out.print(
-        f"The bridge saved {escape(printable(ssid))}, and joins it now. See how it goes: [bold]speakeasy status[/]"
-    )
+    out.print(escape(uplinks.sentence(uplinks.UP, ssid, uplink.get("addr"))))
 
 
 @app.command()
@@ -498,7 +561,7 @@ def demo(
 
 def main() -> None:
     """The entry point of the command."""
-    app()
+    app(prog_name="speakeasy")
 
 
 if __name__ == "__main__":

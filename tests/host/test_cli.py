@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from dorm import topology
 from peer import BRIDGE_ID, SETUP_CODE, Bridge, MemoryLink
 from speakeasy import claim as claims
@@ -18,7 +19,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 CODE = codes.write(SETUP_CODE)
-UPLINK = {"state": "joined", "ssid": "Dorm", "addr": "127.0.0.1", "mask": "255.255.252.0", "router": "10.66.0.1"}
+UPLINK = {"state": "up", "ssid": "Dorm", "addr": "127.0.0.1", "mask": "255.255.252.0", "router": "10.66.0.1"}
 STATUS = {
     "bridge": BRIDGE_ID.hex(),
     "version": "9",
@@ -86,8 +87,90 @@ def test_pair_claim_and_manage(home: Path, bridge: Bridge) -> None:
     assert b"another1" not in bridge.phones
     refused("revoke", "Zoë", says="No paired phone is called 'Zoë'. Paired are: Ada")
     refused("revoke", "Ada", says="The last owner cannot be revoked.")
-    assert run("join", "Dorm", "--key", "correct horse").exit_code == 0
-    assert bridge.heard[-2]["key"] == "correct horse"
+
+
+class Statuses(dict[str, Any]):
+    """Answers whose `status` changes from one request to the next; the last one stays."""
+
+    def __init__(self, *uplinks: dict[str, Any]) -> None:
+        super().__init__({"join": {}, "status": STATUS})
+        self.left = list(uplinks)
+
+    def __getitem__(self, op: str) -> Any:
+        if op != "status":
+            return super().__getitem__(op)
+        return {**STATUS, "uplink": self.left.pop(0) if len(self.left) > 1 else self.left[0]}
+
+
+OLD = {"state": "up", "ssid": "Old", "addr": "10.0.0.9"}
+JOINING = {"state": "joining", "ssid": "Dorm", "addr": ""}
+
+
+def with_state(state: str, **more: Any) -> dict[str, Any]:
+    return {"state": state, "ssid": "Dorm", "addr": "", **more}
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        ([OLD, JOINING, UPLINK], None),
+        ([UPLINK], None),
+        ([JOINING, with_state("wrong-key")], "The key of Dorm is wrong: run `speakeasy join Dorm` again"),
+        ([with_state("no-network")], "There is no network Dorm"),
+        ([with_state("no-dhcp")], "gives it no address"),
+        ([with_state("unusable-address")], "192.168.77.x"),
+        ([with_state("failed")], "Joining Dorm failed"),
+        ([JOINING, OLD], "Joining Dorm failed"),
+        ([JOINING, {**OLD, "failed": {"ssid": "Dorm", "state": "wrong-key"}}], "right one. The bridge is on Old"),
+        ([{**OLD, "failed": {"ssid": "Dorm", "state": "wrong-key"}}, JOINING, UPLINK], None),
+        ([OLD], "not on it after"),
+        ([with_state("lost")], "not on it after"),
+    ],
+)
+def test_join_waits_for_the_outcome(
+    seen: list[dict[str, Any]], says: str | None, home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "JOIN_POLL_S", 0.01)
+    monkeypatch.setattr(cli, "JOIN_LIMIT_S", 0.3)
+    run("pair", "--code", CODE)
+    bridge.answers = Statuses(*seen)
+    if says is not None:
+        refused("join", "Dorm", "--key", "correct horse", says=says)
+    else:
+        result = run("join", "Dorm", "--key", "correct horse")
+        assert result.exit_code == 0, result.output
+        assert result.stdout == "The bridge is on Dorm, at 127.0.0.1.\n"
+    assert [heard["key"] for heard in bridge.heard if heard["op"] == "join"] == ["correct horse"]
+
+
+def test_ctrl_c_at_the_prompt_for_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def abort(*_: object, **__: object) -> str:
+        raise typer.Abort
+
+    monkeypatch.setattr(typer, "prompt", abort)
+    with pytest.raises(typer.Exit) as caught:
+        cli._prompted_key()
+    assert caught.value.exit_code == 130
+
+
+def test_status_says_what_to_do(home: Path, bridge: Bridge) -> None:
+    run("pair", "--code", CODE)
+    bridge.answers["status"] = {
+        **STATUS,
+        "damaged": True,
+        "uplink": {**OLD, "failed": {"ssid": "my dorm", "state": "wrong-key"}},
+        "segment": {"state": "up", "speaker": None, "addr": ""},
+        "leases": [{"phone": "f0", "addr": "10.66.0.130", "mac": "02:00:00:00:42:30", "left_s": 43000}],
+    }
+    text = run("status").stdout
+    for words in (
+        cli.DAMAGED,
+        "on Old, at 10.0.0.9",
+        "speakeasy join 'my dorm'",
+        "No speaker yet",
+        "that machine only",
+    ):
+        assert words in text
 
 
 def test_status_in_words_and_for_scripts(home: Path, bridge: Bridge) -> None:
@@ -176,7 +259,7 @@ def test_usage(argv: list[str], home: Path) -> None:
 def test_revoked_means_pair_again(home: Path, bridge: Bridge) -> None:
     run("pair", "--code", CODE)
     bridge.phones = {b"another1": (bytes(32), "Zoë", "owner")}
-    refused("status", says="speakeasy pair --invite")
+    assert "setup code on its label" in refused("status", says="speakeasy pair --invite")
     refused("pair", "--code", CODE, says="Ask an owner for an invite")
 
 

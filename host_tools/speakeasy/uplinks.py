@@ -1,0 +1,83 @@
+"""How the bridge's uplink is, in sentences that say what to do. The states are those of docs/SPEC.md, section 2.4."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from speakeasy.session import printable
+
+UP = "up"
+FAILED = "failed"
+
+# "{net}": the network's name; "{again}": the command that joins it.
+_FAILURES = {
+    "wrong-key": "The key of {net} is wrong: run `{again}` again with the right one.",
+    "no-network": "There is no network {net} where the bridge is: check its name, or bring the bridge nearer to it.",
+    "no-dhcp": "{net} lets the bridge in, but gives it no address: ask who runs that network, or try later.",
+    "unusable-address": "{net} gives an address that the bridge cannot use (192.168.77.x is its own): join another "
+    "network with `speakeasy join`.",
+    FAILED: "Joining {net} failed; nobody knows why. The bridge tries again: see `speakeasy status`, or run `{again}`.",
+}
+_OTHERS = {
+    "off": "The bridge knows no network: an owner chooses one with `speakeasy join`.",
+    "joining": "The bridge joins {net} now: ask again in some seconds.",
+    UP: "The bridge is on {net}, at {addr}.",
+    "lost": "{net} is lost, and the bridge tries to get back: is its access point on, and near enough?",
+}
+
+
+def failed(state: object) -> bool:
+    """Whether an attempt to join ended in that state, for now."""
+    return state in _FAILURES
+
+
+def sentence(state: object, ssid: object, addr: object = None) -> str:
+    """One state in words; a state of a newer firmware by its own name."""
+    words = _FAILURES.get(str(state)) or _OTHERS.get(str(state)) or f"{printable(state or '-')}: {{net}}."
+    net = printable(ssid or "the network")
+    again = f"speakeasy join {shlex.quote(net)}" if ssid else "speakeasy join"
+    return words.format(net=net, again=again, addr=printable(addr or "no address"))
+
+
+def last_failure(uplink: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(ssid, state) of `uplink.failed`, which not every firmware sends."""
+    last = uplink.get("failed")
+    if not isinstance(last, dict) or not last.get("ssid"):
+        return None
+    return str(last["ssid"]), str(last.get("state") or FAILED)
+
+
+def sentences(uplink: Mapping[str, Any]) -> list[str]:
+    """The uplink of a status, in words: how it is, and what went wrong with another network before."""
+    state, ssid = uplink.get("state"), uplink.get("ssid")
+    said = [sentence(state, ssid, uplink.get("addr"))]
+    last = last_failure(uplink)
+    if last is not None and last != (ssid, state) and not (state == UP and last[0] == ssid):
+        said.append(sentence(last[1], last[0]))
+    return said
+
+
+class Attempt:
+    """Watches one attempt to join `ssid`, status by status.
+
+    The bridge may go back to the network that it was on; and until it has begun, it shows what was before.
+    """
+
+    def __init__(self, ssid: str) -> None:
+        self.ssid = ssid
+        self._begun = False
+
+    def outcome(self, uplink: Mapping[str, Any], *, may_be_old: bool) -> str | None:
+        """The state in which the attempt ended; None while it goes on. `may_be_old`: it has only just been asked."""
+        state, ssid = str(uplink.get("state")), uplink.get("ssid")
+        if ssid == self.ssid:
+            self._begun = True
+            if state == UP or failed(state):
+                return state
+            return None
+        last = last_failure(uplink)
+        if last is not None and last[0] == self.ssid and (self._begun or not may_be_old):
+            return last[1]
+        if self._begun:
+            return FAILED  # it is on another network, or looks for one
+        return None
