@@ -269,6 +269,7 @@ class Pairing:
         connection = link.connection
         for fragment in session.fragments(message, connection.mtu or session.MIN_MTU):
             for _ in range(_NOTIFY_TRIES):
+                self._beat()
                 if link.closed or not connection.is_connected():
                     raise Gone
                 try:

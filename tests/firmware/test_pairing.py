@@ -401,6 +401,19 @@ async def test_a_stack_without_buffers_is_waited_for():
     equal((await b.phone().greet())["op"], "welcome")
 
 
+async def test_beats_while_a_phone_stalls_its_notifications():
+    b = Bench()
+    phone = b.phone()
+    b.outbox.busy = 60
+    phone.send(phone.hello)
+    await until(lambda: b.outbox.busy < 55)
+    before = b.beats
+    await until(lambda: b.outbox.busy < 10)
+    assert b.beats >= before + 40, (before, b.beats)
+    phone.connection.up = False
+    await phone.gone()
+
+
 async def test_a_revoked_phone_in_its_session():
     b = Bench()
     key_id, key = b.enrolled()
