@@ -8,6 +8,7 @@ of `BLE.irq` from an asyncio task, never in the middle of other code. The values
 import asyncio
 import binascii
 import errno
+import gc
 import json
 import os
 import select
@@ -44,7 +45,11 @@ _NO_CONNECTION = const(0xFFFF)
 _READ_REFUSED = const(-9)
 # Longer than this no request takes; the chip is gone then.
 _ANSWER_MS = const(10_000)
-_READ_SIZE = const(4096)
+# A line has some 1100 bytes at most: a value of 512 in hex, and its frame. Larger pieces would be read faster, but in a
+# heap of 256 KiB that has been in use for days there is no room for them in one piece.
+_READ_SIZE = const(512)
+_INPUT_SIZE = const(2048)
+_BREATH_MS = const(50)
 
 
 def _hex(data):
@@ -137,7 +142,9 @@ class _Wire:
         self._socket.setblocking(False)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
-        self._input = b""
+        # Made once; what is read and not yet taken is between _start and _end.
+        self._input = bytearray(_INPUT_SIZE)
+        self._start = self._end = 0
         self._number = 0
         self._answers = {}
         self.events = []
@@ -179,26 +186,53 @@ class _Wire:
         return answer["ok"]
 
     def _take(self):
-        data = self._socket.read(_READ_SIZE)
-        if data is not None:
-            self.feed(data)
+        try:
+            self._read()
+            self.split()
+        except MemoryError:
+            # What was read is still there; a second refusal is the caller's.
+            gc.collect()
+            self.split()
 
-    def feed(self, data):
-        if not data:
-            self.close()
+    def _read(self):
+        """Read one piece, if there is one."""
+        if self._end + _READ_SIZE > len(self._input):
+            # Once in a while, and mostly a part of one line.
+            rest = self._input[self._start : self._end]
+            self._input[: len(rest)] = rest
+            self._start, self._end = 0, len(rest)
+            if self._end + _READ_SIZE > len(self._input):
+                self._input.extend(bytes(_READ_SIZE))
+        size = self._socket.readinto(memoryview(self._input)[self._end : self._end + _READ_SIZE])
+        if size is None:
             return
-        lines = (self._input + data).split(b"\n")
-        self._input = lines.pop()
-        for line in lines:
-            message = json.loads(line)
-            if "id" in message:
-                self._answers[message["id"]] = message
-            else:
-                self.events.append(message)
+        if size == 0:
+            self.close()
+        self._end += size
 
-    async def readable(self):
-        stream = asyncio.StreamReader(self._socket)
-        self.feed(await stream.read(_READ_SIZE))
+    def split(self):
+        """Take the whole lines that were read. A line for which there is no memory now stays, and those after it."""
+        while True:
+            end = self._input.find(b"\n", self._start, self._end)
+            if end < 0:
+                return
+            try:
+                message = json.loads(memoryview(self._input)[self._start : end])
+                if "id" in message:
+                    self._answers[message["id"]] = message
+                else:
+                    self.events.append(message)
+            except ValueError:
+                print("bluetooth: the virtual radio sent a line that is no JSON")
+            self._start = end + 1
+
+    def readable(self):
+        self.split()
+        if not self.events:
+            # Reads nothing itself: the buffer is ours.
+            yield asyncio.core._io_queue.queue_read(self._socket)
+            self._read()
+            self.split()
 
 
 class BLE:
@@ -247,8 +281,21 @@ class BLE:
     async def _read(self):
         wire = self._wire
         while wire.open:
-            await wire.readable()
-            self._drain()
+            try:
+                await wire.readable()
+                self._drain()
+            except MemoryError:
+                # Nothing is lost: what was read stays until there is room for it.
+                gc.collect()
+                print("bluetooth: no memory to read from the virtual radio; trying again")
+                await asyncio.sleep_ms(_BREATH_MS)
+            except OSError as error:
+                print("bluetooth: reading from the virtual radio failed:", error)
+                wire.close()
+            except Exception as error:  # noqa: BLE001 - deaf is worse than anything that could be wrong here
+                print("bluetooth: unhandled exception in the reader", file=sys.stderr)
+                sys.print_exception(error, sys.stderr)
+                await asyncio.sleep_ms(_BREATH_MS)
         if self._wire is wire and self._active:
             self._power_lost()
 
