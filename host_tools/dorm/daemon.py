@@ -27,6 +27,7 @@ from dorm.programs import environment
 
 UP_LIMIT_S = 60.0
 DOWN_LIMIT_S = 15.0
+SETTLED_LIMIT_S = 15.0
 CONTROL = "control.sock"
 
 
@@ -113,6 +114,7 @@ async def report(dorm: Dorm) -> dict[str, Any]:
         "speaker": speaker,
         "people": people,
         "radio": t.RADIO_URL,
+        "wifi": {"ssid": t.DORM_WIFI.ssid, "key": t.DORM_WIFI.key},
     }
 
 
@@ -166,7 +168,39 @@ def _ask(op: str, run_dir: Path | None) -> dict[str, Any]:
     except PermissionError:
         raise DormError("The dorm belongs to root. Run the same command with sudo.") from None
     except OSError:
-        raise DormError(f"No dorm is up in {run_dir}. Start one with `speakeasy dorm up`.") from None
+        if _held(run_dir / LOCK):
+            raise DormError(
+                f"A demo or a test has its dorm in {run_dir}: wait for it, or press Ctrl-C in its window."
+            ) from None
+        raise _none_up(run_dir) from None
+
+
+def _none_up(run_dir: Path) -> DormError:
+    return DormError(f"No dorm is up in {run_dir}. Start one with `speakeasy dorm up`.")
+
+
+def _held(lock: Path) -> bool:
+    """Whether a process holds that lock. False when this process may not know."""
+    try:
+        with open(lock, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def settled(run_dir: Path | None = None, limit_s: float = SETTLED_LIMIT_S) -> dict[str, Any]:
+    """As `status`, once the bridge has printed its label, and bridge and speaker have addresses; or after `limit_s`."""
+    end = time.monotonic() + limit_s
+    while True:
+        state = status(run_dir)
+        bridge, speaker = state["bridge"], state["speaker"]
+        there = not bridge or (bridge["label"] and bridge["address"])
+        if (there and (not speaker or speaker["address"])) or time.monotonic() > end:
+            return state
+        time.sleep(0.2)
 
 
 def status(run_dir: Path | None = None) -> dict[str, Any]:
@@ -201,12 +235,14 @@ def entry(who: str, run_dir: Path | None = None) -> tuple[list[str], dict[str, s
     run_dir = run_dir or t.run_dir()
     try:
         description = json.loads((run_dir / "dorm.json").read_text())
-    except (OSError, ValueError):
-        raise DormError(f"No dorm is up in {run_dir}. Start one with `speakeasy dorm up`.") from None
-    path = description["namespaces"].get(who)
+        namespaces = {str(name): str(path) for name, path in description["namespaces"].items()}
+        homes = dict(description["homes"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise _none_up(run_dir) from None
+    path = namespaces.get(who)
     if path is None:
-        raise DormError(f"Nobody in the dorm is called {who!r}. There are {', '.join(description['namespaces'])}.")
+        raise DormError(f"Nobody in the dorm is called {who!r}. There are {', '.join(namespaces)}.")
     if not os.path.exists(path):
         raise DormError(f"The dorm in {run_dir} is gone. Start one with `speakeasy dorm up`.")
-    home = description["homes"].get(who, str(run_dir))
+    home = str(homes.get(who, run_dir))
     return ["nsenter", f"--net={path}"], person_environment(run_dir, who), home

@@ -65,7 +65,7 @@ def up(
     """Start the dorm; it stays in the background."""
     with dorm_failures():
         daemon.up(run_dir, ble=ble)
-        show(daemon.status(run_dir))
+        show(daemon.settled(run_dir))
     out.print("\nTry: [bold]speakeasy --as phone pair[/], then [bold]speakeasy --as phone claim[/]")
     out.print("     [bold]speakeasy dorm shell flatmate[/] to be somebody else, [bold]speakeasy dorm down[/] to end it")
 
@@ -100,6 +100,8 @@ def show(state: dict[str, Any]) -> None:
     if bridge and bridge.get("label"):
         bridge_id, code = bridge["label"]
         out.print(f"The label on the bridge: id [bold]{text(bridge_id)}[/], setup code [bold]{text(code)}[/]")
+    if wifi := state.get("wifi"):
+        out.print(f"The dorm's Wi-Fi: [bold]{text(wifi['ssid'])}[/], key [bold]{text(wifi['key'])}[/]")
     out.print(f"A stream to play: {text(state['radio'])}")
     out.print(f"Everything is in {text(state['run_dir'])}, logs in {text(state['run_dir'])}/log")
 
