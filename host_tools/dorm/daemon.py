@@ -198,7 +198,9 @@ def settled(run_dir: Path | None = None, limit_s: float = SETTLED_LIMIT_S) -> di
         state = status(run_dir)
         bridge, speaker = state["bridge"], state["speaker"]
         there = not bridge or (bridge["label"] and bridge["address"])
-        if (there and (not speaker or speaker["address"])) or time.monotonic() > end:
+        # Before the uplink is up, the speaker has an address of the segment; then it gets the bridge's own.
+        same = not (bridge and speaker) or speaker["address"] == bridge["address"]
+        if (there and same) or time.monotonic() > end:
             return state
         time.sleep(0.2)
 
