@@ -193,3 +193,41 @@ async def test_usage():
     _, error = await asyncio.wait_for(process.communicate(), LIMIT_S)
     assert process.returncode == 2
     assert error == b"usage: python -m dorm.bluetooth DIRECTORY\n"
+
+
+@pytest.mark.skipif(NIMBLE, reason="the reader of the SIM board's own bluetooth.py is under test")
+async def test_a_board_without_memory_goes_on_reading(board, central):
+    # The reader finds no room, then something that nobody thought of; neither may make the board deaf.
+    program = ECHO.replace(
+        "        while True:\n            connection",
+        """
+        class Json:
+            dumps = bluetooth.json.dumps
+            ills = [MemoryError(), MemoryError(), MemoryError()]
+            @staticmethod
+            def loads(text, loads=bluetooth.json.loads):
+                if Json.ills and b"connect" in bytes(text):
+                    raise Json.ills.pop(0)
+                if b"mtu" in bytes(text):
+                    raise KeyError("ill")
+                return loads(text)
+        async def arm():
+            await asyncio.sleep_ms(200)
+            bluetooth.json = Json
+            say("armed")
+        asyncio.create_task(arm())
+        while True:
+            connection""",
+        1,
+    )
+    bridge = await board(program)
+    await bridge.says("armed")
+    await central.open(185)
+    heard = [await bridge.line()]
+    while not ("connected" in heard and "KeyError: ill" in heard):
+        heard.append(await bridge.line())
+    assert sum("no memory" in line for line in heard) == 3, heard
+    await central.subscribe(3)
+    for size in (1, 180):
+        await central.write(2, bytes(size))
+        assert await central.notified(3) == bytes(size)

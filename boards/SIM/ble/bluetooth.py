@@ -222,8 +222,12 @@ class _Wire:
                     self._answers[message["id"]] = message
                 else:
                     self.events.append(message)
-            except ValueError:
-                print("bluetooth: the virtual radio sent a line that is no JSON")
+            except MemoryError:
+                raise
+            except Exception:
+                # It will be no better the next time.
+                self._start = end + 1
+                raise
             self._start = end + 1
 
     def readable(self):
