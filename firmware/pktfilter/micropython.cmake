@@ -9,6 +9,7 @@ target_sources(usermod_pktfilter INTERFACE
     ${CMAKE_CURRENT_LIST_DIR}/pf.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_arp.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_dhcp.c
+    ${CMAKE_CURRENT_LIST_DIR}/pf_fast.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_flow.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_forward.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_hash.c

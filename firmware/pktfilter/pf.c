@@ -21,10 +21,9 @@ void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uin
     pf->service_count = 1;
 }
 
-enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms)
+enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
 {
     enum pf_counter c = PF_C_drop_short;
-    pf->now = now_ms;
     if (len > PF_FRAME_MAX) {
         c = PF_C_drop_long;
     } else if (len >= PF_ETH) {
@@ -47,6 +46,29 @@ enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_
         }
     }
     return pf_count(pf, c);
+}
+
+/* The fast path reads words: it takes frames whose IP header is aligned to four bytes. */
+enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms)
+{
+    pf->now = now_ms;
+#if PF_FAST
+    if (len - PF_FAST_MIN <= PF_FRAME_MAX - PF_FAST_MIN && ((uintptr_t)frame & 3) == 2) {
+        switch (from) {
+        case PF_UPLINK:
+            return pf_fast_uplink(pf, from, frame, len);
+        case PF_SEGMENT:
+            return pf_fast_segment(pf, from, frame, len);
+        case PF_HOST_UPLINK:
+            return pf_fast_host(pf, from, frame, len);
+        case PF_HOST_SEGMENT:
+        case PF_PORT_COUNT:
+        default:
+            break;
+        }
+    }
+#endif
+    return pf_rules(pf, from, frame, len);
 }
 
 void pf_tick(struct pf *pf, uint32_t now_ms)
@@ -80,8 +102,7 @@ void pf_configure(struct pf *pf, const struct pf_config *cfg, uint32_t now_ms)
         }
     }
     pf->cfg = *cfg;
-    pf->out_delta = sum_fold(sum_change32(cfg->speaker_addr, cfg->addr));
-    pf->in_delta = sum_fold(sum_change32(cfg->addr, cfg->speaker_addr));
+    pf_fast_configure(pf);
     pf_peers_configure(pf);
 }
 
@@ -98,6 +119,7 @@ void pf_speaker(struct pf *pf, const uint8_t *mac, uint32_t now_ms)
     if (mac != NULL) {
         memcpy(pf->speaker_mac, mac, 6);
     }
+    pf_fast_configure(pf);
 }
 
 bool pf_services(struct pf *pf, const struct pf_service *service, size_t count)

@@ -56,12 +56,6 @@ PF_INLINE enum pf_counter pf_count(struct pf *pf, enum pf_counter c)
     return c;
 }
 
-/* Time of flows: 1.024 s, 16 bits; wraps after 18 h, longer than any idle time. */
-PF_INLINE uint16_t pf_steps(uint32_t now_ms)
-{
-    return (uint16_t)(now_ms >> 10);
-}
-
 PF_INLINE uint16_t pf_kind_key(unsigned proto, unsigned owner)
 {
     return (uint16_t)(proto | (owner == PF_OWNER_SPEAKER ? PF_KIND_SPEAKER : 0));
@@ -81,11 +75,23 @@ PF_INLINE bool pf_is_multicast(uint32_t wire)
 void pf_hash_init(struct pf *pf, const uint8_t key[16]);
 uint32_t pf_random(struct pf *pf);
 
-/* Multilinear, strongly universal (Lemire, Kaser: "Strongly universal string hashing is fast"): without the key nobody
- * chooses pairs that meet more often than by chance, at a tenth of the cost of a cipher. */
-PF_INLINE uint32_t pf_hash(const struct pf *pf, uint32_t a, uint32_t b)
+/* Multilinear over 16-bit pieces, strongly universal in its upper 16 bits (Lemire, Kaser: "Strongly universal string hashing
+ * is fast"): without the key nobody chooses pairs that meet more often than by chance, at a tenth of the cost of a cipher.
+ * The address's part alone is the hash of leases. */
+PF_INLINE uint32_t pf_hash_pair(const struct pf *pf, uint32_t a0, uint32_t a1)
 {
-    return (uint32_t)((pf->hash_key[0] + pf->hash_key[1] * a + pf->hash_key[2] * b) >> 32);
+    return pf->hash_key[0] + pf->hash_key[1] * a0 + pf->hash_key[2] * a1;
+}
+
+PF_INLINE uint32_t pf_hash_addr(const struct pf *pf, uint32_t addr)
+{
+    return pf_hash_pair(pf, addr & 0xffff, addr >> 16) >> 16;
+}
+
+/* `pair`: of the remote address; then the remote's port and the one on this side. */
+PF_INLINE uint32_t pf_hash_flow(const struct pf *pf, uint32_t pair, uint32_t rport, uint32_t port)
+{
+    return (pair + pf->hash_key[3] * rport + pf->hash_key[4] * port) >> 16;
 }
 
 /* pf_rate.c */
@@ -156,7 +162,8 @@ void pf_leases_end_all(struct pf *pf);
 
 PF_INLINE bool pf_lease_over(const struct pf *pf, int lease)
 {
-    return pf->now - pf->lease[lease].seen >= pf->lease[lease].ttl_ms;
+    const struct pf_peer *peer = &pf->peer[PF_PEER_LEASE + lease];
+    return pf->now - peer->seen >= peer->ttl_ms;
 }
 
 /* pf_peer.c */
@@ -200,6 +207,14 @@ enum pf_counter pf_from_uplink(struct pf *pf, uint8_t *frame, size_t len);
 enum pf_counter pf_from_segment(struct pf *pf, uint8_t *frame, size_t len);
 enum pf_counter pf_from_host_uplink(struct pf *pf, uint8_t *frame, size_t len);
 enum pf_counter pf_from_host_segment(struct pf *pf, uint8_t *frame, size_t len);
+
+/* pf.c: a frame, by the rules alone. pf_fast.c: the same for frames that start two bytes after a word; what is unusual in
+ * any way goes on to pf_rules(). */
+void pf_fast_configure(struct pf *pf);
+enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
+enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
+enum pf_counter pf_fast_segment(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
+enum pf_counter pf_fast_host(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 
 /* pf_forward.c: a frame of a flow */
 enum pf_counter pf_forward_in(struct pf *pf, struct pf_pkt *p, struct pf_flow *f);

@@ -19,19 +19,19 @@ static unsigned class_of(const struct pf_flow *f)
     return f->kind >> PF_KIND_CLASS_SHIFT;
 }
 
-static uint32_t ports(uint16_t rport, uint16_t port)
+static uint32_t hash_of(const struct pf *pf, uint32_t raddr, uint16_t rport, uint16_t port)
 {
-    return (uint32_t)port << 16 | rport;
+    return pf_hash_flow(pf, pf_hash_pair(pf, raddr & 0xffff, raddr >> 16), rport, port);
 }
 
 static uint16_t *ext_bucket(struct pf *pf, unsigned proto, uint32_t raddr, uint16_t rport, uint16_t eport)
 {
-    return &pf->ext_head[(pf_hash(pf, raddr, ports(rport, eport)) ^ proto) & (PF_BUCKETS - 1)];
+    return &pf->ext_head[(hash_of(pf, raddr, rport, eport) ^ proto) & (PF_BUCKETS - 1)];
 }
 
 static uint16_t *loc_bucket(struct pf *pf, unsigned key, uint32_t raddr, uint16_t rport, uint16_t lport)
 {
-    return &pf->loc_head[(pf_hash(pf, raddr, ports(rport, lport)) ^ key) & (PF_BUCKETS - 1)];
+    return &pf->loc_head[(hash_of(pf, raddr, rport, lport) ^ key) & (PF_BUCKETS - 1)];
 }
 
 void pf_flows_init(struct pf *pf)
@@ -49,7 +49,7 @@ void pf_flows_init(struct pf *pf)
     }
 }
 
-static uint32_t idle_steps(const struct pf_flow *f)
+static uint32_t idle_limit(const struct pf_flow *f)
 {
     if ((f->kind & (PF_KIND_INBOUND | PF_KIND_SPEAKER)) == PF_KIND_INBOUND) {
         return PF_TIME_CLAIM;
@@ -68,10 +68,9 @@ static uint32_t idle_steps(const struct pf_flow *f)
     return PF_TIME_TCP_TRANSITORY;
 }
 
-/* A step is longer than a second and the first one is not whole: more than the time has passed when this is true. */
 bool pf_flow_expired(const struct pf *pf, const struct pf_flow *f)
 {
-    return (uint16_t)(pf_steps(pf->now) - f->seen) > idle_steps(f);
+    return pf->now - f->seen > idle_limit(f) * 1000;
 }
 
 static struct pf_flow *expire(struct pf *pf, struct pf_flow *f)
@@ -172,11 +171,11 @@ static unsigned next_of(const struct pf *pf, enum pf_class class, unsigned from)
 static unsigned victim_of(struct pf *pf, enum pf_class class)
 {
     unsigned best = PF_FLOWS;
-    uint16_t best_idle = 0;
+    uint32_t best_idle = 0;
     unsigned look = pf->class_count[class] < SAMPLE ? pf->class_count[class] : SAMPLE;
     for (; look > 0; look--) {
         const unsigned i = next_of(pf, class, pf->hand);
-        const uint16_t idle = (uint16_t)(pf_steps(pf->now) - pf->flow[i].seen);
+        const uint32_t idle = pf->now - pf->flow[i].seen;
         if (best == PF_FLOWS || idle > best_idle) {
             best = i;
             best_idle = idle;
@@ -265,6 +264,17 @@ static unsigned chain_length(const struct pf *pf, unsigned i, bool ext)
     return n;
 }
 
+/* The change of a flow's TCP or UDP checksum on its way out. Modulo 0xffff, so that 0 stands for all that leave it as it is. */
+static uint16_t delta_of(const struct pf *pf, unsigned kind, uint16_t lport, uint16_t eport)
+{
+    uint32_t change = sum_change16(lport, eport);
+    if ((kind & PF_KIND_SPEAKER) != 0) {
+        change += sum_change32(pf->cfg.speaker_addr, pf->cfg.addr);
+    }
+    const uint16_t delta = sum_fold(change);
+    return delta == 0xffff ? 0 : delta;
+}
+
 static bool is_claim(unsigned kind)
 {
     return (kind & (PF_KIND_INBOUND | PF_KIND_SPEAKER)) == PF_KIND_INBOUND;
@@ -299,8 +309,16 @@ struct pf_flow *pf_flow_new(struct pf *pf, unsigned kind, uint32_t raddr, uint16
         return NULL;
     }
     const uint16_t link = (uint16_t)(index_of(pf, f) + 1);
-    *f = (struct pf_flow){
-        .raddr = raddr, .rport = rport, .eport = map->eport, .lport = lport, .seen = pf_steps(pf->now)};
+    f->raddr = raddr;
+    f->lport = lport;
+    f->rport = rport;
+    f->eport = map->eport;
+    f->delta = delta_of(pf, kind, lport, map->eport);
+    f->seen = pf->now;
+    f->u.end[0] = 0;
+    f->u.end[1] = 0;
+    f->state = 0;
+    f->scale = 0;
     f->kind = (uint8_t)kind; /* class: free */
     f->peer = (uint8_t)peer;
     f->next_ext = *ext;
@@ -410,7 +428,7 @@ bool pf_flow_get(struct pf *pf, size_t i, struct pf_flow_info *info, uint32_t no
     info->remote_port = f->rport;
     info->local_port = f->lport;
     info->external_port = f->eport;
-    info->idle_s = ((uint32_t)(uint16_t)(pf_steps(now_ms) - f->seen) << 10) / 1000;
+    info->idle_s = (now_ms - f->seen) / 1000;
     return true;
 }
 

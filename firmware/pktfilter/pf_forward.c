@@ -48,10 +48,10 @@ enum pf_counter pf_forward_in(struct pf *pf, struct pf_pkt *p, struct pf_flow *f
     }
     /* What comes in from strangers keeps no UDP or ICMP flow alive (RFC 4787 REQ-6, RFC 5508 REQ-2). */
     if (p->proto == PF_TCP || leased) {
-        f->seen = pf_steps(pf->now);
+        f->seen = pf->now;
     }
     if (leased) {
-        pf->lease[f->peer - PF_PEER_LEASE].seen = pf->now;
+        pf->peer[f->peer].seen = pf->now;
     }
     if (!speaker) {
         if (f->lport != f->eport) {
@@ -84,7 +84,7 @@ enum pf_counter pf_forward_out(struct pf *pf, struct pf_pkt *p, struct pf_flow *
     if (c != PF_C_none) {
         return c;
     }
-    f->seen = pf_steps(pf->now);
+    f->seen = pf->now;
     if (f->lport != f->eport || p->src != pf->cfg.addr) {
         pf_rewrite_src(p, pf->cfg.addr, f->eport);
     }

@@ -50,6 +50,8 @@ enum {
     PF_IPPROTO_TCP = 6,
     PF_IPPROTO_UDP = 17,
 
+    PF_FAST_MIN = PF_L4 + 8, /* the shortest frame that the fast path takes: UDP without data */
+
     PF_FIN = 1,
     PF_SYN = 2,
     PF_RST = 4,
@@ -58,8 +60,10 @@ enum {
 
 #if defined(__GNUC__)
 #define PF_EVEN(p) __builtin_assume_aligned((p), 2)
+#define PF_WORD(p) __builtin_assume_aligned((p), 4)
 #else
 #define PF_EVEN(p) (p)
+#define PF_WORD(p) (p)
 #endif
 
 PF_INLINE uint16_t rd16(const uint8_t *p)
@@ -74,6 +78,19 @@ PF_INLINE uint32_t rd32(const uint8_t *p)
     uint32_t v;
     memcpy(&v, PF_EVEN(p), 4);
     return v;
+}
+
+/* Of an address that is a multiple of 4. */
+PF_INLINE uint32_t rdw(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, PF_WORD(p), 4);
+    return v;
+}
+
+PF_INLINE void wrw(uint8_t *p, uint32_t v)
+{
+    memcpy(PF_WORD(p), &v, 4);
 }
 
 PF_INLINE void wr16(uint8_t *p, uint16_t v)

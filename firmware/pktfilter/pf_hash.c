@@ -1,7 +1,7 @@
 /*
  * Keys and random numbers: SipHash-2-4 (Aumasson, Bernstein) of a counter under the key given at boot.
  *
- * The flow table's hash itself (pf_hash() in pf_core.h) is keyed with three of these numbers.
+ * The flow table's hash itself (pf_hash_flow() in pf_core.h) is keyed with five of these numbers.
  */
 #include "pf_core.h"
 
@@ -57,7 +57,7 @@ void pf_hash_init(struct pf *pf, const uint8_t key[16])
             pf->random_key[i] = pf->random_key[i] << 8 | key[8 * i + j];
         }
     }
-    for (unsigned i = 0; i < 3; i++) {
-        pf->hash_key[i] = siphash8(pf->random_key, pf->random_count++);
+    for (unsigned i = 0; i < 5; i++) {
+        pf->hash_key[i] = pf_random(pf);
     }
 }

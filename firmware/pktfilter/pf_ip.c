@@ -145,6 +145,9 @@ static void adjust_l4(struct pf_pkt *p, uint32_t addr_change, uint32_t port_chan
             return;
         }
     }
+    if (sum_fold(change) == 0xffff) {
+        return; /* the changes cancel out */
+    }
     sum_adjust(sum, change);
     if (p->proto == PF_UDP && rd16(sum) == 0) {
         wr16(sum, 0xffff);

@@ -3,7 +3,7 @@
 
 static uint8_t *bucket_of(struct pf *pf, uint32_t addr)
 {
-    return &pf->lease_head[pf_hash(pf, addr, 0) & (PF_LEASE_BUCKETS - 1)];
+    return &pf->lease_head[pf_hash_addr(pf, addr) & (PF_LEASE_BUCKETS - 1)];
 }
 
 static struct pf_peer *peer_of(struct pf *pf, int lease)
@@ -80,8 +80,6 @@ static int take(struct pf *pf, uint32_t addr)
         if (pf->lease[i].used == 0) {
             uint8_t *head = bucket_of(pf, addr);
             pf->lease[i] = (struct pf_lease){.used = 1, .next = *head};
-            pf->lease[i].search.level = PF_BURST_SEARCH * 1000;
-            pf->lease[i].search.last = pf->now;
             *head = (uint8_t)(i + 1);
             return i;
         }
@@ -97,8 +95,8 @@ static bool same_mac(const struct pf_peer *peer, const uint8_t *mac)
 
 static void set_time(struct pf *pf, int lease, uint32_t ttl_s)
 {
-    pf->lease[lease].ttl_ms = (ttl_s < PF_LEASE_MAX_S ? ttl_s : (uint32_t)PF_LEASE_MAX_S) * 1000;
-    pf->lease[lease].seen = pf->now;
+    peer_of(pf, lease)->ttl_ms = (ttl_s < PF_LEASE_MAX_S ? ttl_s : (uint32_t)PF_LEASE_MAX_S) * 1000;
+    peer_of(pf, lease)->seen = pf->now;
 }
 
 int pf_lease_add(struct pf *pf, uint32_t addr, const uint8_t *mac, uint32_t ttl_s, uint32_t now_ms)
@@ -120,6 +118,8 @@ int pf_lease_add(struct pf *pf, uint32_t addr, const uint8_t *mac, uint32_t ttl_
         struct pf_peer *peer = peer_of(pf, lease);
         memset(peer, 0, sizeof(*peer));
         peer->addr = addr;
+        peer->search.level = PF_BURST_SEARCH * 1000;
+        peer->search.last = pf->now;
         if (mac != NULL) {
             memcpy(peer->mac, mac, 6);
             peer->state = PF_PEER_PINNED;
@@ -151,16 +151,15 @@ int pf_lease_end(struct pf *pf, uint32_t addr, uint32_t now_ms)
 bool pf_lease_get(struct pf *pf, size_t i, struct pf_lease_info *info, uint32_t now_ms)
 {
     pf->now = now_ms;
-    const struct pf_lease *lease = &pf->lease[i];
     const struct pf_peer *peer = peer_of(pf, (int)i);
-    if (lease->used == 0 || pf_lease_over(pf, (int)i)) {
+    if (pf->lease[i].used == 0 || pf_lease_over(pf, (int)i)) {
         return false;
     }
     info->addr = peer->addr;
     info->has_mac = peer->state == PF_PEER_PINNED;
     memcpy(info->mac, peer->mac, 6);
-    info->idle_s = (now_ms - lease->seen) / 1000;
-    info->left_s = (lease->ttl_ms - (now_ms - lease->seen)) / 1000;
+    info->idle_s = (now_ms - peer->seen) / 1000;
+    info->left_s = (peer->ttl_ms - (now_ms - peer->seen)) / 1000;
     return true;
 }
 

@@ -7,14 +7,19 @@
 
 enum { RANDOM_TRIES = 64 };
 
+static uint32_t hash_of(const struct pf *pf, unsigned key, uint16_t port)
+{
+    return pf_hash_pair(pf, port, key) >> 16 & (PF_MAP_BUCKETS - 1);
+}
+
 static uint16_t *loc_bucket(struct pf *pf, unsigned key, uint16_t lport)
 {
-    return &pf->map_loc_head[pf_hash(pf, lport, key) & (PF_MAP_BUCKETS - 1)];
+    return &pf->map_loc_head[hash_of(pf, key, lport)];
 }
 
 static uint16_t *ext_bucket(struct pf *pf, unsigned proto, uint16_t eport)
 {
-    return &pf->map_ext_head[pf_hash(pf, eport, proto) & (PF_MAP_BUCKETS - 1)];
+    return &pf->map_ext_head[hash_of(pf, proto, eport)];
 }
 
 void pf_maps_init(struct pf *pf)

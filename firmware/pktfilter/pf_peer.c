@@ -37,6 +37,7 @@ void pf_peers_configure(struct pf *pf)
 void pf_peer_forget(struct pf *pf, unsigned peer)
 {
     memset(&pf->peer[peer], 0, sizeof(pf->peer[peer]));
+    pf->peer[peer].ttl_ms = UINT32_MAX;
     for (unsigned i = 0; i < PF_PENDING; i++) {
         if (pf->pending[i].len != 0 && pf->pending[i].peer == peer) {
             pf->pending[i].len = 0;

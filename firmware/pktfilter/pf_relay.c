@@ -59,10 +59,10 @@ enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p)
     if (!pf->speaker_known) {
         return PF_C_drop_no_speaker;
     }
-    if (!pf_rate(&pf->lease[lease].search, PF_RATE_SEARCH, PF_BURST_SEARCH, pf->now)) {
+    if (!pf_rate(&pf->peer[PF_PEER_LEASE + lease].search, PF_RATE_SEARCH, PF_BURST_SEARCH, pf->now)) {
         return PF_C_drop_rate_search;
     }
-    pf->lease[lease].seen = pf->now;
+    pf->peer[PF_PEER_LEASE + lease].seen = pf->now;
     return pf_to_speaker(pf, p->frame, p->len, PF_C_relay_search);
 }
 

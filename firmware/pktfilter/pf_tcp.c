@@ -134,7 +134,7 @@ enum pf_counter pf_tcp_track(struct pf *pf, struct pf_flow *f, const struct pf_p
     const uint32_t end = seq + data + (flags & PF_FIN);
     const uint32_t sent = f->u.end[from];
     const uint32_t window = window_of(f, other);
-    if ((int32_t)(end - sent - window) > 0 || (int32_t)(seq - sent + window) < 0) {
+    if (end - sent + window > 2 * window) {
         return PF_C_drop_tcp_window;
     }
     if (f->u.end[other] - be32(p->l4 + PF_TCP_ACK) > 2 * window_of(f, from)) {

@@ -27,3 +27,20 @@ def test_corpus() -> None:
 def test_short_fixed_run() -> None:
     result = make("fuzz-fixed")
     assert result.returncode == 0, result.stdout + result.stderr[-4000:]
+
+
+def test_the_fast_path_does_what_the_rules_do() -> None:
+    """Random histories through both: verdicts, frames and state are the same, and the fast path's frames are among them."""
+    result = make("diff")
+    assert result.returncode == 0, result.stdout + result.stderr
+    seen = dict(line.split() for line in result.stdout.splitlines())
+    for verdict in (
+        "pass_uplink_speaker",
+        "pass_speaker_uplink",
+        "pass_uplink_host",
+        "pass_host_uplink",
+        "drop_no_lease",
+        "drop_no_rule",
+        "drop_tcp_window",
+    ):
+        assert int(seen[verdict]) > 100, seen

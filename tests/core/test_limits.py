@@ -428,14 +428,15 @@ def _siphash(key: bytes, n: int) -> int:
     return v0 ^ v1 ^ v2 ^ v3
 
 
-_KEYS = [_siphash(KEY, i) for i in range(3)]
+_KEYS = [_siphash(KEY, i) & 0xFFFFFFFF for i in range(5)]
 
 
 def _bucket(sport: int) -> int:
     """The bucket of udp S:sport > server:53, by what the speaker sees."""
-    addr = int.from_bytes(bytes([203, 0, 113, 10]), "little")
-    ports = int.from_bytes((53).to_bytes(2, "big") + sport.to_bytes(2, "big"), "little")
-    h = (_KEYS[0] + _KEYS[1] * addr + _KEYS[2] * ports) >> 32 & 0xFFFFFFFF
+    addr, rport, lport = bytes([203, 0, 113, 10]), (53).to_bytes(2, "big"), sport.to_bytes(2, "big")
+    pieces = (addr[:2], addr[2:], rport, lport)
+    h = _KEYS[0] + sum(k * int.from_bytes(p, "little") for k, p in zip(_KEYS[1:], pieces, strict=True))
+    h = (h & 0xFFFFFFFF) >> 16
     return (h ^ 5) & (FLOWS - 1)  # 5: UDP, the speaker's
 
 

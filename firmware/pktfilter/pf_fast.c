@@ -1,0 +1,319 @@
+/*
+ * The fast path: plain frames of open flows, which is nearly all that ever passes, and strangers' SYNs.
+ *
+ * One straight function for each side. It reads the frame by words (the IP header is aligned to four bytes, see pf_input())
+ * and makes sure of everything that the rules make sure of. A frame that is unusual in any way - options, SYN, FIN, RST, a
+ * flow that is not open or over, a neighbour that is not known, an error of any kind - goes on to the rules untouched, and
+ * nothing has been changed until then. So the fast path only decides what it is sure of; the tests compare the two
+ * (tests/core/fuzz_frames.c, tests/core/diff_fast.c).
+ */
+#include "pf_core.h"
+
+/* What pf_configure() and pf_speaker() know, as frames have it. */
+void pf_fast_configure(struct pf *pf)
+{
+    static const uint8_t ipv4[2] = {8, 0};
+    struct pf_link *const links[] = {&pf->uplink, &pf->from_speaker, &pf->to_speaker};
+    for (unsigned i = 0; i < 3; i++) {
+        memcpy(links[i]->type, ipv4, 2);
+    }
+    memcpy(pf->uplink.to, pf->cfg.uplink_mac, 6);
+    memcpy(pf->uplink.from, pf->cfg.uplink_mac, 6);
+    memcpy(pf->from_speaker.to, pf->cfg.segment_mac, 6);
+    memcpy(pf->from_speaker.from, pf->speaker_mac, 6);
+    memcpy(pf->to_speaker.to, pf->speaker_mac, 6);
+    memcpy(pf->to_speaker.from, pf->cfg.segment_mac, 6);
+    const uint32_t ttl = 0xfffe; /* the TTL less one */
+    pf->delta_in = sum_fold(sum_change32(pf->cfg.addr, pf->cfg.speaker_addr) + ttl);
+    pf->delta_out = sum_fold(sum_change32(pf->cfg.speaker_addr, pf->cfg.addr) + ttl);
+}
+
+#if PF_FAST
+
+enum { OPEN = PF_T_OPEN | PF_T_BOTH_SYN, TCP_WORD = PF_L4 + PF_TCP_OFFSET };
+enum { WORD_ID = PF_O_ID, WORD_TTL = PF_O_TTL, TO_TAIL = 2, FROM_TAIL = 10 };
+
+/* The numbers of protocols as the second byte of a word. */
+enum { WORD_PROTO = 0xff00, WORD_TCP = PF_IPPROTO_TCP << 8, WORD_UDP = PF_IPPROTO_UDP << 8 };
+
+/* IPv4 without options or fragments, header sum and total length right, TCP or UDP? `w`: the word with the TTL. */
+PF_INLINE bool is_sound(const uint8_t *frame, size_t len, uint32_t w, uint32_t addrs[2], uint32_t *l4_len)
+{
+    const uint32_t w0 = rdw(frame + PF_O_VERSION);
+    const uint32_t w1 = rdw(frame + WORD_ID);
+    if ((w0 & 0xff) != 0x45 || (w1 & 0xffbf0000) != 0) {
+        return false;
+    }
+    uint32_t sum = w0 + w1;
+    uint32_t carries = sum < w1;
+    sum += w;
+    carries += sum < w;
+    sum += addrs[0];
+    carries += sum < addrs[0];
+    sum += addrs[1];
+    carries += sum < addrs[1];
+    sum += carries;
+    sum += sum < carries;
+    sum += sum << 16 | sum >> 16;
+    *l4_len = be16(frame + PF_O_TOTAL) - PF_IP;
+    return ~sum >> 16 == 0 && *l4_len - 8 <= len - PF_FAST_MIN;
+}
+
+/* A checksum field less `by` (RFC 1624, equation 4). */
+PF_INLINE uint16_t less(uint32_t field, uint32_t by)
+{
+    const uint32_t sum = field - by;
+    return (uint16_t)(sum - (sum >> 31));
+}
+
+/* An acknowledgement with or without data, within the windows. What it tells is noted: nothing may go wrong after it. */
+PF_INLINE bool tcp_passes(struct pf_flow *f, const uint8_t *frame, uint32_t l4_len, unsigned from)
+{
+    if (l4_len < 20) {
+        return false;
+    }
+    const uint32_t w = rdw(frame + TCP_WORD);
+    const uint32_t header = w >> 2 & 0x3c;
+    if (f->state != OPEN || (w >> 8 & (PF_FIN | PF_SYN | PF_RST | PF_ACK)) != PF_ACK || header < 20 ||
+        header > l4_len) {
+        return false;
+    }
+    const uint32_t remote = 65536U << (f->scale & 15U);
+    const uint32_t owner = 65536U << (f->scale >> 4);
+    const uint32_t window = from == PF_FROM_REMOTE ? owner : remote;
+    const uint32_t other = from == PF_FROM_REMOTE ? remote : owner;
+    const uint32_t end = be32(frame + PF_L4 + PF_TCP_SEQ) + l4_len - header;
+    const uint32_t grown = end - f->u.end[from];
+    if (grown + window > 2 * window || f->u.end[from ^ 1U] - be32(frame + PF_L4 + PF_TCP_ACK) > 2 * other) {
+        return false;
+    }
+    if ((int32_t)grown > 0) {
+        f->u.end[from] = end;
+    }
+    return true;
+}
+
+/* Is the frame one of the flow that may pass? If so, it is noted. */
+PF_INLINE bool l4_passes(const struct pf *pf, struct pf_flow *f, const uint8_t *frame, uint32_t proto, uint32_t l4_len,
+                         unsigned from, bool renews)
+{
+    const uint32_t idle = pf->now - f->seen;
+    if (proto == PF_UDP) {
+        if (idle > PF_TIME_UDP * 1000U || be16(frame + PF_L4 + PF_UDP_LEN) != l4_len) {
+            return false;
+        }
+        if (!renews) {
+            return true;
+        }
+    } else if (idle > PF_TIME_TCP * 1000U || !tcp_passes(f, frame, l4_len, from)) {
+        return false;
+    }
+    f->seen = pf->now;
+    return true;
+}
+
+/* The sum of TCP or UDP, when address and port change by `delta`. */
+PF_INLINE void adjust_l4(uint8_t *frame, uint32_t proto, uint32_t delta)
+{
+    if (proto == PF_TCP) {
+        uint8_t *field = frame + PF_L4 + PF_TCP_SUM;
+        wr16(field, less(rd16(field), delta));
+        return;
+    }
+    uint8_t *field = frame + PF_L4 + PF_UDP_SUM;
+    const uint32_t old = rd16(field);
+    if (old != 0) { /* 0: none was sent. The new one is none by chance: 0xffff */
+        const uint16_t sum = less(old, delta);
+        wr16(field, (uint16_t)(sum - (sum == 0)));
+    }
+}
+
+PF_INLINE void write_link(uint8_t *frame, const uint8_t *to, const struct pf_link *link)
+{
+    wr16(frame, rd16(to));
+    wrw(frame + TO_TAIL, rdw(to + TO_TAIL));
+    wrw(frame + 6, rdw(link->from));
+    wrw(frame + FROM_TAIL, rdw(link->from + 4));
+}
+
+PF_INLINE enum pf_counter send(struct pf *pf, enum pf_port to, const uint8_t *frame, uint32_t len, enum pf_counter c)
+{
+    pf->counters[c]++;
+    pf->out(pf->ctx, to, frame, len);
+    return c;
+}
+
+/* From the uplink to the host: neither MACs nor TTL change, and the address is the same. */
+PF_INLINE enum pf_counter to_host(struct pf *pf, uint8_t *frame, struct pf_flow *f, uint32_t proto, uint32_t l4_len)
+{
+    if ((f->kind & PF_KIND_INBOUND) != 0 || !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_REMOTE, false)) {
+        return PF_C_none;
+    }
+    if (f->delta != 0) {
+        wr16(frame + PF_L4 + 2, f->lport);
+        adjust_l4(frame, proto, 0xffffU - f->delta);
+    }
+    return send(pf, PF_HOST_UPLINK, frame, l4_len + PF_L4, PF_C_pass_uplink_host);
+}
+
+/* May the remote send this now, and is it from its MAC? */
+PF_INLINE bool remote_may(const struct pf *pf, const struct pf_peer *peer, const uint8_t *frame)
+{
+    return pf->now - peer->seen < peer->ttl_ms && (peer->state != PF_PEER_PINNED || mac_eq(peer->mac, frame + 6));
+}
+
+PF_INLINE enum pf_counter hit_in(struct pf *pf, uint8_t *frame, struct pf_flow *f, uint32_t w, uint32_t proto,
+                                 uint32_t l4_len)
+{
+    if ((f->kind & PF_KIND_SPEAKER) == 0) {
+        return to_host(pf, frame, f, proto, l4_len);
+    }
+    struct pf_peer *peer = &pf->peer[f->peer];
+    const bool leased = f->peer >= PF_PEER_LEASE;
+    if ((w & 0xff) <= 1 || !remote_may(pf, peer, frame) ||
+        !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_REMOTE, leased)) {
+        return PF_C_none;
+    }
+    if (leased) {
+        peer->seen = pf->now;
+    }
+    frame[PF_O_TTL]--;
+    wr16(frame + PF_O_SUM, less(w >> 16, pf->delta_in));
+    wrw(frame + PF_O_DST, pf->cfg.speaker_addr);
+    wr16(frame + PF_L4 + 2, f->lport);
+    if (f->delta != 0) {
+        adjust_l4(frame, proto, 0xffffU - f->delta);
+    }
+    write_link(frame, pf->to_speaker.to, &pf->to_speaker);
+    return send(pf, PF_SEGMENT, frame, l4_len + PF_L4, PF_C_pass_uplink_speaker);
+}
+
+/* A sound frame to X of no flow: one that could open nothing is counted as the rules would. */
+PF_INLINE enum pf_counter stranger(struct pf *pf, const uint8_t *frame, uint32_t l4_len, uint32_t pair)
+{
+    const uint32_t src = rdw(frame + PF_O_SRC);
+    const uint16_t port = rd16(frame + PF_L4 + 2);
+    if (l4_len < 20 || pf->cfg.addr == 0 || port == pf->cfg.claim_port) {
+        return PF_C_none;
+    }
+    const uint32_t w = rdw(frame + TCP_WORD);
+    const uint32_t header = w >> 2 & 0x3c;
+    if ((w >> 8 & (PF_FIN | PF_SYN | PF_RST | PF_ACK)) != PF_SYN || header < 20 || header > l4_len ||
+        !pf_source_is_sane(pf, src)) {
+        return PF_C_none;
+    }
+    for (unsigned i = pf->lease_head[pair >> 16 & (PF_LEASE_BUCKETS - 1)]; i != 0; i = pf->lease[i - 1].next) {
+        if (pf->peer[PF_PEER_LEASE + i - 1].addr == src) {
+            return PF_C_none;
+        }
+    }
+    for (unsigned i = 0; i < pf->service_count; i++) {
+        if (pf->service[i].port == port && pf->service[i].proto == PF_TCP) {
+            return pf_count(pf, PF_C_drop_no_lease);
+        }
+    }
+    return pf_count(pf, PF_C_drop_no_rule);
+}
+
+enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
+{
+    const uint32_t w = rdw(frame + WORD_TTL);
+    uint32_t addrs[2] = {rdw(frame + PF_O_SRC), rdw(frame + PF_O_DST)};
+    const uint32_t proto = (w & WORD_PROTO) == WORD_TCP ? PF_TCP : PF_UDP;
+    uint32_t l4_len = 0;
+    if (rdw(frame + TO_TAIL) != rdw(pf->uplink.to + TO_TAIL) || rd16(frame) != rd16(pf->uplink.to) ||
+        rd16(frame + PF_O_TYPE) != rd16(pf->uplink.type) || (frame[6] & 1) != 0 ||
+        (rdw(frame + FROM_TAIL) == rdw(pf->uplink.from + 4) && rdw(frame + 6) == rdw(pf->uplink.from)) ||
+        addrs[1] != pf->cfg.addr || (proto == PF_UDP && (w & WORD_PROTO) != WORD_UDP) ||
+        !is_sound(frame, len, w, addrs, &l4_len)) {
+        return pf_rules(pf, from, frame, len);
+    }
+    const uint16_t rport = rd16(frame + PF_L4);
+    const uint16_t eport = rd16(frame + PF_L4 + 2);
+    const uint32_t pair = pf_hash_pair(pf, rd16(frame + PF_O_SRC), rd16(frame + PF_O_SRC + 2));
+    enum pf_counter c = PF_C_none;
+    unsigned i = pf->ext_head[(pf_hash_flow(pf, pair, rport, eport) ^ proto) & (PF_BUCKETS - 1)];
+    for (; i != 0; i = pf->flow[i - 1].next_ext) {
+        struct pf_flow *f = &pf->flow[i - 1];
+        if (f->raddr == addrs[0] && f->rport == rport && f->eport == eport && (f->kind & PF_KIND_PROTO) == proto) {
+            c = hit_in(pf, frame, f, w, proto, l4_len);
+            return c != PF_C_none ? c : pf_rules(pf, from, frame, len);
+        }
+    }
+    if (proto == PF_TCP) {
+        c = stranger(pf, frame, l4_len, pair);
+    }
+    return c != PF_C_none ? c : pf_rules(pf, from, frame, len);
+}
+
+PF_INLINE struct pf_flow *find_out(struct pf *pf, const uint8_t *frame, uint32_t dst, unsigned key)
+{
+    const uint32_t pair = pf_hash_pair(pf, rd16(frame + PF_O_DST), rd16(frame + PF_O_DST + 2));
+    const uint16_t lport = rd16(frame + PF_L4);
+    const uint16_t rport = rd16(frame + PF_L4 + 2);
+    unsigned i = pf->loc_head[(pf_hash_flow(pf, pair, rport, lport) ^ key) & (PF_BUCKETS - 1)];
+    for (; i != 0; i = pf->flow[i - 1].next_loc) {
+        struct pf_flow *f = &pf->flow[i - 1];
+        if (f->raddr == dst && f->lport == lport && f->rport == rport && (f->kind & PF_KIND_KEY) == key) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+enum pf_counter pf_fast_segment(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
+{
+    const uint32_t w = rdw(frame + WORD_TTL);
+    uint32_t addrs[2] = {rdw(frame + PF_O_SRC), rdw(frame + PF_O_DST)};
+    const uint32_t proto = (w & WORD_PROTO) == WORD_TCP ? PF_TCP : PF_UDP;
+    uint32_t l4_len = 0;
+    if (rdw(frame + TO_TAIL) != rdw(pf->from_speaker.to + TO_TAIL) || rd16(frame) != rd16(pf->from_speaker.to) ||
+        rdw(frame + 6) != rdw(pf->from_speaker.from) || rdw(frame + FROM_TAIL) != rdw(pf->from_speaker.from + 4) ||
+        addrs[0] != pf->cfg.speaker_addr || (w & 0xff) <= 1 || (proto == PF_UDP && (w & WORD_PROTO) != WORD_UDP) ||
+        !is_sound(frame, len, w, addrs, &l4_len)) {
+        return pf_rules(pf, from, frame, len);
+    }
+    struct pf_flow *f = find_out(pf, frame, addrs[1], proto | PF_KIND_SPEAKER);
+    if (f == NULL) {
+        return pf_rules(pf, from, frame, len);
+    }
+    const struct pf_peer *peer = &pf->peer[f->peer];
+    if (peer->state - 1U > PF_PEER_PINNED - 1U || pf->now - peer->seen >= peer->ttl_ms ||
+        !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_OWNER, true)) {
+        return pf_rules(pf, from, frame, len);
+    }
+    frame[PF_O_TTL]--;
+    wr16(frame + PF_O_SUM, less(w >> 16, pf->delta_out));
+    wrw(frame + PF_O_SRC, pf->cfg.addr);
+    wr16(frame + PF_L4, f->eport);
+    if (f->delta != 0) {
+        adjust_l4(frame, proto, f->delta);
+    }
+    write_link(frame, peer->mac, &pf->uplink);
+    return send(pf, PF_UPLINK, frame, l4_len + PF_L4, PF_C_pass_speaker_uplink);
+}
+
+/* From the host to the uplink: neither MACs nor TTL change. */
+enum pf_counter pf_fast_host(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
+{
+    const uint32_t w = rdw(frame + WORD_TTL);
+    uint32_t addrs[2] = {rdw(frame + PF_O_SRC), rdw(frame + PF_O_DST)};
+    const uint32_t proto = (w & WORD_PROTO) == WORD_TCP ? PF_TCP : PF_UDP;
+    uint32_t l4_len = 0;
+    if (rdw(frame + 6) != rdw(pf->uplink.from) || rdw(frame + FROM_TAIL) != rdw(pf->uplink.from + 4) ||
+        (frame[0] & 1) != 0 || addrs[0] != pf->cfg.addr || (proto == PF_UDP && (w & WORD_PROTO) != WORD_UDP) ||
+        !is_sound(frame, len, w, addrs, &l4_len)) {
+        return pf_rules(pf, from, frame, len);
+    }
+    struct pf_flow *f = find_out(pf, frame, addrs[1], proto);
+    if (f == NULL || (f->kind & PF_KIND_INBOUND) != 0 || !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_OWNER, true)) {
+        return pf_rules(pf, from, frame, len);
+    }
+    if (f->delta != 0) {
+        wr16(frame + PF_L4, f->eport);
+        adjust_l4(frame, proto, f->delta);
+    }
+    return send(pf, PF_UPLINK, frame, l4_len + PF_L4, PF_C_pass_host_uplink);
+}
+
+#endif
