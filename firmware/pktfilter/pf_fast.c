@@ -36,24 +36,29 @@ enum { WORD_ID = PF_O_ID, WORD_TTL = PF_O_TTL, TO_TAIL = 2, FROM_TAIL = 10 };
 /* The numbers of protocols as the second byte of a word. */
 enum { WORD_PROTO = 0xff00, WORD_TCP = PF_IPPROTO_TCP << 8, WORD_UDP = PF_IPPROTO_UDP << 8 };
 
+PF_INLINE uint32_t proto_of(uint32_t w)
+{
+    return (w & WORD_PROTO) == WORD_TCP ? PF_TCP : PF_UDP;
+}
+
 /* IPv4 without options or fragments, header sum and total length right, TCP or UDP? `w`: the word with the TTL. */
-PF_INLINE bool is_sound(const uint8_t *frame, size_t len, uint32_t w, uint32_t addrs[2], uint32_t *l4_len)
+PF_INLINE bool is_sound(const uint8_t *frame, size_t len, uint32_t w, uint32_t *l4_len)
 {
     const uint32_t w0 = rdw(frame + PF_O_VERSION);
     const uint32_t w1 = rdw(frame + WORD_ID);
-    if ((w0 & 0xff) != 0x45 || (w1 & 0xffbf0000) != 0) {
-        return false;
-    }
     uint32_t sum = w0 + w1;
     uint32_t carries = sum < w1;
+    if ((w0 & 0xff) != 0x45 || (w1 & 0xffbf0000) != 0 ||
+        ((w & WORD_PROTO) != WORD_TCP && (w & WORD_PROTO) != WORD_UDP)) {
+        return false;
+    }
     sum += w;
     carries += sum < w;
-    sum += addrs[0];
-    carries += sum < addrs[0];
-    sum += addrs[1];
-    carries += sum < addrs[1];
-    sum += carries;
-    sum += sum < carries;
+    sum += rdw(frame + PF_O_SRC);
+    carries += sum < rdw(frame + PF_O_SRC);
+    sum += rdw(frame + PF_O_DST);
+    carries += sum < rdw(frame + PF_O_DST);
+    sum += carries; /* one more carry would leave 1 to 4: no sum that is right, with it or without */
     sum += sum << 16 | sum >> 16;
     *l4_len = be16(frame + PF_O_TOTAL) - PF_IP;
     return ~sum >> 16 == 0 && *l4_len - 8 <= len - PF_FAST_MIN;
@@ -143,11 +148,15 @@ PF_INLINE enum pf_counter send(struct pf *pf, enum pf_port to, const uint8_t *fr
     return c;
 }
 
+/* Not inlined: what is live before the look-up and after it would not fit into the registers together. */
+#define PF_STAGE static __attribute__((noinline)) enum pf_counter
+
 /* From the uplink to the host: neither MACs nor TTL change, and the address is the same. */
-PF_INLINE enum pf_counter to_host(struct pf *pf, uint8_t *frame, struct pf_flow *f, uint32_t proto, uint32_t l4_len)
+PF_STAGE hit_host(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, struct pf_flow *f, uint32_t l4_len)
 {
+    const uint32_t proto = proto_of(w);
     if ((f->kind & PF_KIND_INBOUND) != 0 || !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_REMOTE, false)) {
-        return PF_C_none;
+        return pf_rules(pf, PF_UPLINK, frame, len);
     }
     if (f->delta != 0) {
         wr16(frame + PF_L4 + 2, f->lport);
@@ -156,23 +165,19 @@ PF_INLINE enum pf_counter to_host(struct pf *pf, uint8_t *frame, struct pf_flow 
     return send(pf, PF_HOST_UPLINK, frame, l4_len + PF_L4, PF_C_pass_uplink_host);
 }
 
-/* May the remote send this now, and is it from its MAC? */
-PF_INLINE bool remote_may(const struct pf *pf, const struct pf_peer *peer, const uint8_t *frame)
-{
-    return pf->now - peer->seen < peer->ttl_ms && (peer->state != PF_PEER_PINNED || mac_eq(peer->mac, frame + 6));
-}
-
-PF_INLINE enum pf_counter hit_in(struct pf *pf, uint8_t *frame, struct pf_flow *f, uint32_t w, uint32_t proto,
-                                 uint32_t l4_len)
+/* From the uplink to the speaker. */
+PF_STAGE hit_in(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, struct pf_flow *f, uint32_t l4_len)
 {
     if ((f->kind & PF_KIND_SPEAKER) == 0) {
-        return to_host(pf, frame, f, proto, l4_len);
+        return hit_host(pf, w, frame, len, f, l4_len);
     }
+    const uint32_t proto = proto_of(w);
     struct pf_peer *peer = &pf->peer[f->peer];
     const bool leased = f->peer >= PF_PEER_LEASE;
-    if ((w & 0xff) <= 1 || !remote_may(pf, peer, frame) ||
+    if ((w & 0xff) <= 1 || pf->now - peer->seen >= peer->ttl_ms ||
+        (peer->state == PF_PEER_PINNED && !mac_eq(peer->mac, frame + 6)) ||
         !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_REMOTE, leased)) {
-        return PF_C_none;
+        return pf_rules(pf, PF_UPLINK, frame, len);
     }
     if (leased) {
         peer->seen = pf->now;
@@ -188,23 +193,30 @@ PF_INLINE enum pf_counter hit_in(struct pf *pf, uint8_t *frame, struct pf_flow *
     return send(pf, PF_SEGMENT, frame, l4_len + PF_L4, PF_C_pass_uplink_speaker);
 }
 
-/* A sound frame to X of no flow: one that could open nothing is counted as the rules would. */
-PF_INLINE enum pf_counter stranger(struct pf *pf, const uint8_t *frame, uint32_t l4_len, uint32_t pair)
+/* pf_source_is_sane(), for one that is found sane; the first byte of a word is its lowest. */
+PF_INLINE bool is_sane(const struct pf *pf, uint32_t src)
 {
-    const uint32_t src = rdw(frame + PF_O_SRC);
-    const uint16_t port = rd16(frame + PF_L4 + 2);
-    if (l4_len < 20 || pf->cfg.addr == 0 || port == pf->cfg.claim_port) {
-        return PF_C_none;
+    const uint32_t first = src & 0xff;
+    const uint32_t from_x = src ^ pf->cfg.addr;
+    const uint32_t host_part = src & ~pf->cfg.mask;
+    if (first - 1 >= 223 || first == 127 || (src ^ pf->cfg.host_addr) << 8 == 0 || src == pf->cfg.alias) {
+        return false;
     }
-    const uint32_t w = rdw(frame + TCP_WORD);
-    const uint32_t header = w >> 2 & 0x3c;
-    if ((w >> 8 & (PF_FIN | PF_SYN | PF_RST | PF_ACK)) != PF_SYN || header < 20 || header > l4_len ||
-        !pf_source_is_sane(pf, src)) {
-        return PF_C_none;
+    return (from_x & pf->cfg.mask) != 0 || (from_x != 0 && host_part != 0 && host_part != ~pf->cfg.mask);
+}
+
+/* A sound frame to X of no flow. What could open nothing because it is no phone's is counted as the rules would. */
+PF_STAGE stranger(struct pf *pf, uint32_t pair, uint8_t *frame, size_t len, uint32_t src, uint32_t l4_len)
+{
+    const uint16_t port = rd16(frame + PF_L4 + 2);
+    const uint32_t w = rdw(frame + TCP_WORD); /* not read too far: a SYN with less is shorter than PF_FAST_MIN + 12 */
+    if (l4_len < 20 || (w >> 8 & (PF_FIN | PF_SYN | PF_RST | PF_ACK)) != PF_SYN || (w >> 2 & 0x3c) < 20 ||
+        (w >> 2 & 0x3c) > l4_len || port == pf->cfg.claim_port || pf->cfg.addr == 0 || !is_sane(pf, src)) {
+        return pf_rules(pf, PF_UPLINK, frame, len);
     }
     for (unsigned i = pf->lease_head[pair >> 16 & (PF_LEASE_BUCKETS - 1)]; i != 0; i = pf->lease[i - 1].next) {
         if (pf->peer[PF_PEER_LEASE + i - 1].addr == src) {
-            return PF_C_none;
+            return pf_rules(pf, PF_UPLINK, frame, len);
         }
     }
     for (unsigned i = 0; i < pf->service_count; i++) {
@@ -215,72 +227,57 @@ PF_INLINE enum pf_counter stranger(struct pf *pf, const uint8_t *frame, uint32_t
     return pf_count(pf, PF_C_drop_no_rule);
 }
 
-enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
+enum pf_counter pf_fast_uplink(struct pf *pf, uint8_t *frame, size_t len)
 {
     const uint32_t w = rdw(frame + WORD_TTL);
-    uint32_t addrs[2] = {rdw(frame + PF_O_SRC), rdw(frame + PF_O_DST)};
-    const uint32_t proto = (w & WORD_PROTO) == WORD_TCP ? PF_TCP : PF_UDP;
+    const uint32_t src = rdw(frame + PF_O_SRC);
+    const uint32_t proto = proto_of(w);
     uint32_t l4_len = 0;
     if (rdw(frame + TO_TAIL) != rdw(pf->uplink.to + TO_TAIL) || rd16(frame) != rd16(pf->uplink.to) ||
         rd16(frame + PF_O_TYPE) != rd16(pf->uplink.type) || (frame[6] & 1) != 0 ||
-        (rdw(frame + FROM_TAIL) == rdw(pf->uplink.from + 4) && rdw(frame + 6) == rdw(pf->uplink.from)) ||
-        addrs[1] != pf->cfg.addr || (proto == PF_UDP && (w & WORD_PROTO) != WORD_UDP) ||
-        !is_sound(frame, len, w, addrs, &l4_len)) {
-        return pf_rules(pf, from, frame, len);
+        (rd16(frame + FROM_TAIL) == rd16(pf->uplink.from + 4) && rdw(frame + 6) == rdw(pf->uplink.from)) ||
+        rdw(frame + PF_O_DST) != pf->cfg.addr || !is_sound(frame, len, w, &l4_len)) {
+        return pf_rules(pf, PF_UPLINK, frame, len);
     }
+    const uint32_t pair = pf_hash_pair(pf, rd16(frame + PF_O_SRC), rd16(frame + PF_O_SRC + 2));
     const uint16_t rport = rd16(frame + PF_L4);
     const uint16_t eport = rd16(frame + PF_L4 + 2);
-    const uint32_t pair = pf_hash_pair(pf, rd16(frame + PF_O_SRC), rd16(frame + PF_O_SRC + 2));
-    enum pf_counter c = PF_C_none;
     unsigned i = pf->ext_head[(pf_hash_flow(pf, pair, rport, eport) ^ proto) & (PF_BUCKETS - 1)];
-    for (; i != 0; i = pf->flow[i - 1].next_ext) {
+    while (i != 0) {
         struct pf_flow *f = &pf->flow[i - 1];
-        if (f->raddr == addrs[0] && f->rport == rport && f->eport == eport && (f->kind & PF_KIND_PROTO) == proto) {
-            c = hit_in(pf, frame, f, w, proto, l4_len);
-            return c != PF_C_none ? c : pf_rules(pf, from, frame, len);
+        if (f->raddr == src && f->rport == rport && f->eport == eport && (f->kind & PF_KIND_PROTO) == proto) {
+            return hit_in(pf, w, frame, len, f, l4_len);
         }
+        i = f->next_ext;
     }
-    if (proto == PF_TCP) {
-        c = stranger(pf, frame, l4_len, pair);
-    }
-    return c != PF_C_none ? c : pf_rules(pf, from, frame, len);
+    return proto == PF_TCP && len >= PF_FAST_MIN + 12 ? stranger(pf, pair, frame, len, src, l4_len)
+                                                      : pf_rules(pf, PF_UPLINK, frame, len);
 }
 
-PF_INLINE struct pf_flow *find_out(struct pf *pf, const uint8_t *frame, uint32_t dst, unsigned key)
+PF_INLINE struct pf_flow *find_out(struct pf *pf, const uint8_t *frame, unsigned key)
 {
+    const uint32_t dst = rdw(frame + PF_O_DST);
     const uint32_t pair = pf_hash_pair(pf, rd16(frame + PF_O_DST), rd16(frame + PF_O_DST + 2));
     const uint16_t lport = rd16(frame + PF_L4);
     const uint16_t rport = rd16(frame + PF_L4 + 2);
     unsigned i = pf->loc_head[(pf_hash_flow(pf, pair, rport, lport) ^ key) & (PF_BUCKETS - 1)];
-    for (; i != 0; i = pf->flow[i - 1].next_loc) {
+    while (i != 0) {
         struct pf_flow *f = &pf->flow[i - 1];
         if (f->raddr == dst && f->lport == lport && f->rport == rport && (f->kind & PF_KIND_KEY) == key) {
             return f;
         }
+        i = f->next_loc;
     }
     return NULL;
 }
 
-enum pf_counter pf_fast_segment(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
+PF_STAGE hit_out(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, struct pf_flow *f, uint32_t l4_len)
 {
-    const uint32_t w = rdw(frame + WORD_TTL);
-    uint32_t addrs[2] = {rdw(frame + PF_O_SRC), rdw(frame + PF_O_DST)};
-    const uint32_t proto = (w & WORD_PROTO) == WORD_TCP ? PF_TCP : PF_UDP;
-    uint32_t l4_len = 0;
-    if (rdw(frame + TO_TAIL) != rdw(pf->from_speaker.to + TO_TAIL) || rd16(frame) != rd16(pf->from_speaker.to) ||
-        rdw(frame + 6) != rdw(pf->from_speaker.from) || rdw(frame + FROM_TAIL) != rdw(pf->from_speaker.from + 4) ||
-        addrs[0] != pf->cfg.speaker_addr || (w & 0xff) <= 1 || (proto == PF_UDP && (w & WORD_PROTO) != WORD_UDP) ||
-        !is_sound(frame, len, w, addrs, &l4_len)) {
-        return pf_rules(pf, from, frame, len);
-    }
-    struct pf_flow *f = find_out(pf, frame, addrs[1], proto | PF_KIND_SPEAKER);
-    if (f == NULL) {
-        return pf_rules(pf, from, frame, len);
-    }
+    const uint32_t proto = proto_of(w);
     const struct pf_peer *peer = &pf->peer[f->peer];
-    if (peer->state - 1U > PF_PEER_PINNED - 1U || pf->now - peer->seen >= peer->ttl_ms ||
+    if (peer->state - 1U > PF_PEER_PINNED - 1U || pf->now - peer->seen >= peer->ttl_ms || (w & 0xff) <= 1 ||
         !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_OWNER, true)) {
-        return pf_rules(pf, from, frame, len);
+        return pf_rules(pf, PF_SEGMENT, frame, len);
     }
     frame[PF_O_TTL]--;
     wr16(frame + PF_O_SUM, less(w >> 16, pf->delta_out));
@@ -293,27 +290,43 @@ enum pf_counter pf_fast_segment(struct pf *pf, enum pf_port from, uint8_t *frame
     return send(pf, PF_UPLINK, frame, l4_len + PF_L4, PF_C_pass_speaker_uplink);
 }
 
-/* From the host to the uplink: neither MACs nor TTL change. */
-enum pf_counter pf_fast_host(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
+enum pf_counter pf_fast_segment(struct pf *pf, uint8_t *frame, size_t len)
 {
     const uint32_t w = rdw(frame + WORD_TTL);
-    uint32_t addrs[2] = {rdw(frame + PF_O_SRC), rdw(frame + PF_O_DST)};
-    const uint32_t proto = (w & WORD_PROTO) == WORD_TCP ? PF_TCP : PF_UDP;
     uint32_t l4_len = 0;
-    if (rdw(frame + 6) != rdw(pf->uplink.from) || rdw(frame + FROM_TAIL) != rdw(pf->uplink.from + 4) ||
-        (frame[0] & 1) != 0 || addrs[0] != pf->cfg.addr || (proto == PF_UDP && (w & WORD_PROTO) != WORD_UDP) ||
-        !is_sound(frame, len, w, addrs, &l4_len)) {
-        return pf_rules(pf, from, frame, len);
+    if (rdw(frame + TO_TAIL) != rdw(pf->from_speaker.to + TO_TAIL) || rd16(frame) != rd16(pf->from_speaker.to) ||
+        rdw(frame + 6) != rdw(pf->from_speaker.from) || rdw(frame + FROM_TAIL) != rdw(pf->from_speaker.from + 4) ||
+        rdw(frame + PF_O_SRC) != pf->cfg.speaker_addr || !is_sound(frame, len, w, &l4_len)) {
+        return pf_rules(pf, PF_SEGMENT, frame, len);
     }
-    struct pf_flow *f = find_out(pf, frame, addrs[1], proto);
-    if (f == NULL || (f->kind & PF_KIND_INBOUND) != 0 || !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_OWNER, true)) {
-        return pf_rules(pf, from, frame, len);
+    struct pf_flow *f = find_out(pf, frame, proto_of(w) | PF_KIND_SPEAKER);
+    return f != NULL ? hit_out(pf, w, frame, len, f, l4_len) : pf_rules(pf, PF_SEGMENT, frame, len);
+}
+
+/* From the host to the uplink: neither MACs nor TTL change. */
+PF_STAGE hit_host_out(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, struct pf_flow *f, uint32_t l4_len)
+{
+    const uint32_t proto = proto_of(w);
+    if ((f->kind & PF_KIND_INBOUND) != 0 || !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_OWNER, true)) {
+        return pf_rules(pf, PF_HOST_UPLINK, frame, len);
     }
     if (f->delta != 0) {
         wr16(frame + PF_L4, f->eport);
         adjust_l4(frame, proto, f->delta);
     }
     return send(pf, PF_UPLINK, frame, l4_len + PF_L4, PF_C_pass_host_uplink);
+}
+
+enum pf_counter pf_fast_host(struct pf *pf, uint8_t *frame, size_t len)
+{
+    const uint32_t w = rdw(frame + WORD_TTL);
+    uint32_t l4_len = 0;
+    if (rdw(frame + 6) != rdw(pf->uplink.from) || rdw(frame + FROM_TAIL) != rdw(pf->uplink.from + 4) ||
+        (frame[0] & 1) != 0 || rdw(frame + PF_O_SRC) != pf->cfg.addr || !is_sound(frame, len, w, &l4_len)) {
+        return pf_rules(pf, PF_HOST_UPLINK, frame, len);
+    }
+    struct pf_flow *f = find_out(pf, frame, proto_of(w));
+    return f != NULL ? hit_host_out(pf, w, frame, len, f, l4_len) : pf_rules(pf, PF_HOST_UPLINK, frame, len);
 }
 
 #endif

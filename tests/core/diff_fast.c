@@ -225,7 +225,8 @@ static size_t spoil(uint8_t *f, size_t len)
     static const uint32_t offs[] = {0,      1,          2,          65535,      65536,     65537,
                                     131072, 0x7fffffff, 0x80000000, 0xffff0000, 0xffff0001};
     const uint32_t off = offs[any(11)] + (any(2) != 0 ? any(3000) : 0);
-    switch (any(9)) {
+    const uint32_t n = any(12);
+    switch (any(14)) {
     case 0:
         put_be32(f + 38, be32(f + 38) + off);
         break;
@@ -249,6 +250,17 @@ static size_t spoil(uint8_t *f, size_t len)
         break;
     case 7:
         put_be16(f + 38, be16(f + 38) + any(3) - 1);
+        break;
+    case 8:
+        put_be16(f + 16, 20 + n);
+        put_be16(f + 38, n);
+        break;
+    case 9:
+    case 10:
+        put_be32(f + 42, be32(f + 42) - 65536 - any(65540));
+        break;
+    case 11:
+        put_be32(f + 38, be32(f + 38) - off);
         break;
     default:
         f[any(any(2) != 0 ? 54 : 14)] ^= (uint8_t)(1U << any(8));
@@ -331,7 +343,7 @@ static void control(uint32_t now)
 static void history(uint32_t now)
 {
     static const uint8_t key[16] = {4, 5, 6};
-    static const uint32_t waits[] = {0, 1, 20, 100, 1000, 10000, 240000, 300000, 300001, 7440000, 7440001};
+    static const uint32_t waits[] = {0, 1, 20, 100, 1000, 10000, 240000, 300000, 300001, 900000, 7440000, 7440001};
     for (now_of = 0; now_of < 2; now_of++) {
         memset(&filter[now_of], 0, sizeof(struct pf));
         pf_init(&filter[now_of], key, keep, NULL, now);
@@ -342,7 +354,7 @@ static void history(uint32_t now)
     }
     for (unsigned i = 0; i < STEPS; i++) {
         struct conn *c = &conns[any(CONNS)];
-        now += waits[any(any(40) == 0 ? 11 : 5)];
+        now += waits[any(any(40) == 0 ? 12 : 5)];
         const unsigned what = any(40);
         if (i < 2 * CONNS || what == 0) {
             open_conn(what != 0 ? &conns[i % CONNS] : c, now);
