@@ -87,9 +87,10 @@ void glue_deauth(const uint8_t mac[6])
 
 static void take_frames(enum pf_port port)
 {
-    static _Alignas(4) uint8_t buf[READ_MAX]; /* the thread's alone */
+    static _Alignas(4) uint8_t room[READ_MAX + 2]; /* the thread's alone */
+    uint8_t *const buf = room + 2;                 /* the IP header aligned: the fast path */
     for (int n = 0; n < BATCH && glue.fd[port] >= 0; n++) {
-        const ssize_t len = read(glue.fd[port], buf, sizeof(buf));
+        const ssize_t len = read(glue.fd[port], buf, READ_MAX);
         if (len < 0) {
             if (errno == EBADFD || errno == EBADF || errno == ENODEV) {
                 glue.fd[port] = -1; /* its namespace has ended; poll() would report it for ever */

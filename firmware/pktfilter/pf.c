@@ -54,17 +54,14 @@ enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_
     pf->now = now_ms;
 #if PF_FAST
     if (len - PF_FAST_MIN <= PF_FRAME_MAX - PF_FAST_MIN && ((uintptr_t)frame & 3) == 2) {
-        switch (from) {
-        case PF_UPLINK:
-            return pf_fast_uplink(pf, frame, len);
-        case PF_SEGMENT:
-            return pf_fast_segment(pf, frame, len);
-        case PF_HOST_UPLINK:
-            return pf_fast_host(pf, frame, len);
-        case PF_HOST_SEGMENT:
-        case PF_PORT_COUNT:
-        default:
-            break;
+        if (from == PF_UPLINK) {
+            return pf_fast_uplink(pf, from, frame, len);
+        }
+        if (from == PF_SEGMENT) {
+            return pf_fast_segment(pf, from, frame, len);
+        }
+        if (from == PF_HOST_UPLINK) {
+            return pf_fast_host(pf, from, frame, len);
         }
     }
 #endif

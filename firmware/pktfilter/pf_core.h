@@ -212,9 +212,9 @@ enum pf_counter pf_from_host_segment(struct pf *pf, uint8_t *frame, size_t len);
  * any way goes on to pf_rules(). */
 void pf_fast_configure(struct pf *pf);
 enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
-enum pf_counter pf_fast_uplink(struct pf *pf, uint8_t *frame, size_t len);
-enum pf_counter pf_fast_segment(struct pf *pf, uint8_t *frame, size_t len);
-enum pf_counter pf_fast_host(struct pf *pf, uint8_t *frame, size_t len);
+enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
+enum pf_counter pf_fast_segment(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
+enum pf_counter pf_fast_host(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 
 /* pf_forward.c: a frame of a flow */
 enum pf_counter pf_forward_in(struct pf *pf, struct pf_pkt *p, struct pf_flow *f);

@@ -33,31 +33,30 @@ void pf_fast_configure(struct pf *pf)
 enum { OPEN = PF_T_OPEN | PF_T_BOTH_SYN, TCP_WORD = PF_L4 + PF_TCP_OFFSET };
 enum { WORD_ID = PF_O_ID, WORD_TTL = PF_O_TTL, TO_TAIL = 2, FROM_TAIL = 10 };
 
-/* The numbers of protocols as the second byte of a word. */
-enum { WORD_PROTO = 0xff00, WORD_TCP = PF_IPPROTO_TCP << 8, WORD_UDP = PF_IPPROTO_UDP << 8 };
-
-PF_INLINE uint32_t proto_of(uint32_t w)
+/* TCP or UDP, whole, without IP options: so that the ports are where they are looked for. */
+PF_INLINE bool is_plain(const uint8_t *frame, uint32_t *proto)
 {
-    return (w & WORD_PROTO) == WORD_TCP ? PF_TCP : PF_UDP;
+    *proto = frame[PF_O_PROTO] == PF_IPPROTO_TCP ? PF_TCP : PF_UDP;
+    return frame[PF_O_VERSION] == 0x45 && (rdw(frame + WORD_ID) & 0xffbf0000) == 0 &&
+           (*proto == PF_TCP || frame[PF_O_PROTO] == PF_IPPROTO_UDP);
 }
 
-/* IPv4 without options or fragments, header sum and total length right, TCP or UDP? `w`: the word with the TTL. */
-PF_INLINE bool is_sound(const uint8_t *frame, size_t len, uint32_t w, uint32_t *l4_len)
+/* Header sum and total length of a plain frame; gives what follows the IP header. */
+PF_INLINE bool is_sound(const uint8_t *frame, size_t len, uint32_t *l4_len)
 {
     const uint32_t w0 = rdw(frame + PF_O_VERSION);
     const uint32_t w1 = rdw(frame + WORD_ID);
+    const uint32_t w2 = rdw(frame + WORD_TTL);
+    const uint32_t src = rdw(frame + PF_O_SRC);
+    const uint32_t dst = rdw(frame + PF_O_DST);
     uint32_t sum = w0 + w1;
     uint32_t carries = sum < w1;
-    if ((w0 & 0xff) != 0x45 || (w1 & 0xffbf0000) != 0 ||
-        ((w & WORD_PROTO) != WORD_TCP && (w & WORD_PROTO) != WORD_UDP)) {
-        return false;
-    }
-    sum += w;
-    carries += sum < w;
-    sum += rdw(frame + PF_O_SRC);
-    carries += sum < rdw(frame + PF_O_SRC);
-    sum += rdw(frame + PF_O_DST);
-    carries += sum < rdw(frame + PF_O_DST);
+    sum += w2;
+    carries += sum < w2;
+    sum += src;
+    carries += sum < src;
+    sum += dst;
+    carries += sum < dst;
     sum += carries; /* one more carry would leave 1 to 4: no sum that is right, with it or without */
     sum += sum << 16 | sum >> 16;
     *l4_len = be16(frame + PF_O_TOTAL) - PF_IP;
@@ -152,10 +151,11 @@ PF_INLINE enum pf_counter send(struct pf *pf, enum pf_port to, const uint8_t *fr
 #define PF_STAGE static __attribute__((noinline)) enum pf_counter
 
 /* From the uplink to the host: neither MACs nor TTL change, and the address is the same. */
-PF_STAGE hit_host(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, struct pf_flow *f, uint32_t l4_len)
+PF_STAGE hit_host(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, uint32_t proto)
 {
-    const uint32_t proto = proto_of(w);
-    if ((f->kind & PF_KIND_INBOUND) != 0 || !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_REMOTE, false)) {
+    uint32_t l4_len = 0;
+    if ((f->kind & PF_KIND_INBOUND) != 0 || !is_sound(frame, len, &l4_len) ||
+        !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_REMOTE, false)) {
         return pf_rules(pf, PF_UPLINK, frame, len);
     }
     if (f->delta != 0) {
@@ -166,16 +166,16 @@ PF_STAGE hit_host(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, struct 
 }
 
 /* From the uplink to the speaker. */
-PF_STAGE hit_in(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, struct pf_flow *f, uint32_t l4_len)
+PF_STAGE hit_in(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, uint32_t proto)
 {
     if ((f->kind & PF_KIND_SPEAKER) == 0) {
-        return hit_host(pf, w, frame, len, f, l4_len);
+        return hit_host(pf, f, frame, len, proto);
     }
-    const uint32_t proto = proto_of(w);
+    uint32_t l4_len = 0;
     struct pf_peer *peer = &pf->peer[f->peer];
     const bool leased = f->peer >= PF_PEER_LEASE;
-    if ((w & 0xff) <= 1 || pf->now - peer->seen >= peer->ttl_ms ||
-        (peer->state == PF_PEER_PINNED && !mac_eq(peer->mac, frame + 6)) ||
+    if (frame[PF_O_TTL] <= 1 || pf->now - peer->seen >= peer->ttl_ms ||
+        (peer->state == PF_PEER_PINNED && !mac_eq(peer->mac, frame + 6)) || !is_sound(frame, len, &l4_len) ||
         !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_REMOTE, leased)) {
         return pf_rules(pf, PF_UPLINK, frame, len);
     }
@@ -183,7 +183,7 @@ PF_STAGE hit_in(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, struct pf
         peer->seen = pf->now;
     }
     frame[PF_O_TTL]--;
-    wr16(frame + PF_O_SUM, less(w >> 16, pf->delta_in));
+    wr16(frame + PF_O_SUM, less(rd16(frame + PF_O_SUM), pf->delta_in));
     wrw(frame + PF_O_DST, pf->cfg.speaker_addr);
     wr16(frame + PF_L4 + 2, f->lport);
     if (f->delta != 0) {
@@ -205,13 +205,13 @@ PF_INLINE bool is_sane(const struct pf *pf, uint32_t src)
     return (from_x & pf->cfg.mask) != 0 || (from_x != 0 && host_part != 0 && host_part != ~pf->cfg.mask);
 }
 
-/* A sound frame to X of no flow. What could open nothing because it is no phone's is counted as the rules would. */
-PF_STAGE stranger(struct pf *pf, uint32_t pair, uint8_t *frame, size_t len, uint32_t src, uint32_t l4_len)
+/* A SYN to X of no flow. What could open nothing, because it is from no phone, is dropped at once: no sum or length is
+ * looked at for it. */
+PF_STAGE stranger(struct pf *pf, uint32_t pair, uint8_t *frame, size_t len, uint32_t src)
 {
     const uint16_t port = rd16(frame + PF_L4 + 2);
-    const uint32_t w = rdw(frame + TCP_WORD); /* not read too far: a SYN with less is shorter than PF_FAST_MIN + 12 */
-    if (l4_len < 20 || (w >> 8 & (PF_FIN | PF_SYN | PF_RST | PF_ACK)) != PF_SYN || (w >> 2 & 0x3c) < 20 ||
-        (w >> 2 & 0x3c) > l4_len || port == pf->cfg.claim_port || pf->cfg.addr == 0 || !is_sane(pf, src)) {
+    if ((frame[PF_L4 + PF_TCP_FLAGS] & (PF_FIN | PF_SYN | PF_RST | PF_ACK)) != PF_SYN || port == pf->cfg.claim_port ||
+        pf->cfg.addr == 0 || !is_sane(pf, src)) {
         return pf_rules(pf, PF_UPLINK, frame, len);
     }
     for (unsigned i = pf->lease_head[pair >> 16 & (PF_LEASE_BUCKETS - 1)]; i != 0; i = pf->lease[i - 1].next) {
@@ -227,16 +227,15 @@ PF_STAGE stranger(struct pf *pf, uint32_t pair, uint8_t *frame, size_t len, uint
     return pf_count(pf, PF_C_drop_no_rule);
 }
 
-enum pf_counter pf_fast_uplink(struct pf *pf, uint8_t *frame, size_t len)
+enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
 {
-    const uint32_t w = rdw(frame + WORD_TTL);
+    (void)from; /* as pf_input() has it: nothing to move */
     const uint32_t src = rdw(frame + PF_O_SRC);
-    const uint32_t proto = proto_of(w);
-    uint32_t l4_len = 0;
+    uint32_t proto = 0;
     if (rdw(frame + TO_TAIL) != rdw(pf->uplink.to + TO_TAIL) || rd16(frame) != rd16(pf->uplink.to) ||
         rd16(frame + PF_O_TYPE) != rd16(pf->uplink.type) || (frame[6] & 1) != 0 ||
         (rd16(frame + FROM_TAIL) == rd16(pf->uplink.from + 4) && rdw(frame + 6) == rdw(pf->uplink.from)) ||
-        rdw(frame + PF_O_DST) != pf->cfg.addr || !is_sound(frame, len, w, &l4_len)) {
+        rdw(frame + PF_O_DST) != pf->cfg.addr || !is_plain(frame, &proto)) {
         return pf_rules(pf, PF_UPLINK, frame, len);
     }
     const uint32_t pair = pf_hash_pair(pf, rd16(frame + PF_O_SRC), rd16(frame + PF_O_SRC + 2));
@@ -246,11 +245,11 @@ enum pf_counter pf_fast_uplink(struct pf *pf, uint8_t *frame, size_t len)
     while (i != 0) {
         struct pf_flow *f = &pf->flow[i - 1];
         if (f->raddr == src && f->rport == rport && f->eport == eport && (f->kind & PF_KIND_PROTO) == proto) {
-            return hit_in(pf, w, frame, len, f, l4_len);
+            return hit_in(pf, f, frame, len, proto);
         }
         i = f->next_ext;
     }
-    return proto == PF_TCP && len >= PF_FAST_MIN + 12 ? stranger(pf, pair, frame, len, src, l4_len)
+    return proto == PF_TCP && len >= PF_FAST_MIN + 12 ? stranger(pf, pair, frame, len, src)
                                                       : pf_rules(pf, PF_UPLINK, frame, len);
 }
 
@@ -271,16 +270,16 @@ PF_INLINE struct pf_flow *find_out(struct pf *pf, const uint8_t *frame, unsigned
     return NULL;
 }
 
-PF_STAGE hit_out(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, struct pf_flow *f, uint32_t l4_len)
+PF_STAGE hit_out(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, uint32_t proto)
 {
-    const uint32_t proto = proto_of(w);
+    uint32_t l4_len = 0;
     const struct pf_peer *peer = &pf->peer[f->peer];
-    if (peer->state - 1U > PF_PEER_PINNED - 1U || pf->now - peer->seen >= peer->ttl_ms || (w & 0xff) <= 1 ||
-        !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_OWNER, true)) {
+    if (peer->state - 1U > PF_PEER_PINNED - 1U || pf->now - peer->seen >= peer->ttl_ms || frame[PF_O_TTL] <= 1 ||
+        !is_sound(frame, len, &l4_len) || !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_OWNER, true)) {
         return pf_rules(pf, PF_SEGMENT, frame, len);
     }
     frame[PF_O_TTL]--;
-    wr16(frame + PF_O_SUM, less(w >> 16, pf->delta_out));
+    wr16(frame + PF_O_SUM, less(rd16(frame + PF_O_SUM), pf->delta_out));
     wrw(frame + PF_O_SRC, pf->cfg.addr);
     wr16(frame + PF_L4, f->eport);
     if (f->delta != 0) {
@@ -290,24 +289,25 @@ PF_STAGE hit_out(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, struct p
     return send(pf, PF_UPLINK, frame, l4_len + PF_L4, PF_C_pass_speaker_uplink);
 }
 
-enum pf_counter pf_fast_segment(struct pf *pf, uint8_t *frame, size_t len)
+enum pf_counter pf_fast_segment(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
 {
-    const uint32_t w = rdw(frame + WORD_TTL);
-    uint32_t l4_len = 0;
+    (void)from; /* as pf_input() has it: nothing to move */
+    uint32_t proto = 0;
     if (rdw(frame + TO_TAIL) != rdw(pf->from_speaker.to + TO_TAIL) || rd16(frame) != rd16(pf->from_speaker.to) ||
         rdw(frame + 6) != rdw(pf->from_speaker.from) || rdw(frame + FROM_TAIL) != rdw(pf->from_speaker.from + 4) ||
-        rdw(frame + PF_O_SRC) != pf->cfg.speaker_addr || !is_sound(frame, len, w, &l4_len)) {
+        rdw(frame + PF_O_SRC) != pf->cfg.speaker_addr || !is_plain(frame, &proto)) {
         return pf_rules(pf, PF_SEGMENT, frame, len);
     }
-    struct pf_flow *f = find_out(pf, frame, proto_of(w) | PF_KIND_SPEAKER);
-    return f != NULL ? hit_out(pf, w, frame, len, f, l4_len) : pf_rules(pf, PF_SEGMENT, frame, len);
+    struct pf_flow *f = find_out(pf, frame, proto | PF_KIND_SPEAKER);
+    return f != NULL ? hit_out(pf, f, frame, len, proto) : pf_rules(pf, PF_SEGMENT, frame, len);
 }
 
 /* From the host to the uplink: neither MACs nor TTL change. */
-PF_STAGE hit_host_out(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, struct pf_flow *f, uint32_t l4_len)
+PF_STAGE hit_host_out(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, uint32_t proto)
 {
-    const uint32_t proto = proto_of(w);
-    if ((f->kind & PF_KIND_INBOUND) != 0 || !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_OWNER, true)) {
+    uint32_t l4_len = 0;
+    if ((f->kind & PF_KIND_INBOUND) != 0 || !is_sound(frame, len, &l4_len) ||
+        !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_OWNER, true)) {
         return pf_rules(pf, PF_HOST_UPLINK, frame, len);
     }
     if (f->delta != 0) {
@@ -317,16 +317,16 @@ PF_STAGE hit_host_out(struct pf *pf, uint32_t w, uint8_t *frame, size_t len, str
     return send(pf, PF_UPLINK, frame, l4_len + PF_L4, PF_C_pass_host_uplink);
 }
 
-enum pf_counter pf_fast_host(struct pf *pf, uint8_t *frame, size_t len)
+enum pf_counter pf_fast_host(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
 {
-    const uint32_t w = rdw(frame + WORD_TTL);
-    uint32_t l4_len = 0;
+    (void)from; /* as pf_input() has it: nothing to move */
+    uint32_t proto = 0;
     if (rdw(frame + 6) != rdw(pf->uplink.from) || rdw(frame + FROM_TAIL) != rdw(pf->uplink.from + 4) ||
-        (frame[0] & 1) != 0 || rdw(frame + PF_O_SRC) != pf->cfg.addr || !is_sound(frame, len, w, &l4_len)) {
+        (frame[0] & 1) != 0 || rdw(frame + PF_O_SRC) != pf->cfg.addr || !is_plain(frame, &proto)) {
         return pf_rules(pf, PF_HOST_UPLINK, frame, len);
     }
-    struct pf_flow *f = find_out(pf, frame, proto_of(w));
-    return f != NULL ? hit_host_out(pf, w, frame, len, f, l4_len) : pf_rules(pf, PF_HOST_UPLINK, frame, len);
+    struct pf_flow *f = find_out(pf, frame, proto);
+    return f != NULL ? hit_host_out(pf, f, frame, len, proto) : pf_rules(pf, PF_HOST_UPLINK, frame, len);
 }
 
 #endif

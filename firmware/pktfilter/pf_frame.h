@@ -59,49 +59,75 @@ enum {
 };
 
 #if defined(__GNUC__)
-#define PF_EVEN(p) __builtin_assume_aligned((p), 2)
-#define PF_WORD(p) __builtin_assume_aligned((p), 4)
-#else
-#define PF_EVEN(p) (p)
-#define PF_WORD(p) (p)
-#endif
+typedef uint16_t __attribute__((may_alias)) pf_half;
+typedef uint32_t __attribute__((may_alias)) pf_word;
+typedef uint32_t __attribute__((may_alias, aligned(2))) pf_even_word;
 
 PF_INLINE uint16_t rd16(const uint8_t *p)
 {
+    return *(const pf_half *)(const void *)p;
+}
+
+PF_INLINE uint32_t rd32(const uint8_t *p)
+{
+    return *(const pf_even_word *)(const void *)p;
+}
+
+/* Of an address that is a multiple of 4. */
+PF_INLINE uint32_t rdw(const uint8_t *p)
+{
+    return *(const pf_word *)(const void *)p;
+}
+
+PF_INLINE void wr16(uint8_t *p, uint16_t v)
+{
+    *(pf_half *)(void *)p = v;
+}
+
+PF_INLINE void wr32(uint8_t *p, uint32_t v)
+{
+    *(pf_even_word *)(void *)p = v;
+}
+
+PF_INLINE void wrw(uint8_t *p, uint32_t v)
+{
+    *(pf_word *)(void *)p = v;
+}
+#else
+PF_INLINE uint16_t rd16(const uint8_t *p)
+{
     uint16_t v;
-    memcpy(&v, PF_EVEN(p), 2);
+    memcpy(&v, p, 2);
     return v;
 }
 
 PF_INLINE uint32_t rd32(const uint8_t *p)
 {
     uint32_t v;
-    memcpy(&v, PF_EVEN(p), 4);
+    memcpy(&v, p, 4);
     return v;
 }
 
-/* Of an address that is a multiple of 4. */
 PF_INLINE uint32_t rdw(const uint8_t *p)
 {
-    uint32_t v;
-    memcpy(&v, PF_WORD(p), 4);
-    return v;
-}
-
-PF_INLINE void wrw(uint8_t *p, uint32_t v)
-{
-    memcpy(PF_WORD(p), &v, 4);
+    return rd32(p);
 }
 
 PF_INLINE void wr16(uint8_t *p, uint16_t v)
 {
-    memcpy(PF_EVEN(p), &v, 2);
+    memcpy(p, &v, 2);
 }
 
 PF_INLINE void wr32(uint8_t *p, uint32_t v)
 {
-    memcpy(PF_EVEN(p), &v, 4);
+    memcpy(p, &v, 4);
 }
+
+PF_INLINE void wrw(uint8_t *p, uint32_t v)
+{
+    wr32(p, v);
+}
+#endif
 
 /* Sums, not shifts and ors: those gcc takes for a byte swap, for which rv32 has no instruction but a library call. */
 PF_INLINE uint32_t be16(const uint8_t *p)
