@@ -150,26 +150,28 @@ PF_INLINE enum pf_counter send(struct pf *pf, enum pf_port to, const uint8_t *fr
 /* Not inlined: what is live before the look-up and after it would not fit into the registers together. */
 #define PF_STAGE static __attribute__((noinline)) enum pf_counter
 
-/* From the uplink to the host: neither MACs nor TTL change, and the address is the same. */
-PF_STAGE hit_host(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, uint32_t proto)
+/* Between uplink and host, either way: neither MACs nor TTL change, and the addresses are the same. */
+PF_STAGE hit_host(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, uint32_t proto, unsigned from)
 {
     uint32_t l4_len = 0;
+    const bool in = from == PF_FROM_REMOTE;
     if ((f->kind & PF_KIND_INBOUND) != 0 || !is_sound(frame, len, &l4_len) ||
-        !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_REMOTE, false)) {
-        return pf_rules(pf, PF_UPLINK, frame, len);
+        !l4_passes(pf, f, frame, proto, l4_len, from, !in)) {
+        return pf_rules(pf, in ? PF_UPLINK : PF_HOST_UPLINK, frame, len);
     }
     if (f->delta != 0) {
-        wr16(frame + PF_L4 + 2, f->lport);
-        adjust_l4(frame, proto, 0xffffU - f->delta);
+        wr16(frame + PF_L4 + (in ? 2 : 0), in ? f->lport : f->eport);
+        adjust_l4(frame, proto, in ? 0xffffU - f->delta : f->delta);
     }
-    return send(pf, PF_HOST_UPLINK, frame, l4_len + PF_L4, PF_C_pass_uplink_host);
+    return send(pf, in ? PF_HOST_UPLINK : PF_UPLINK, frame, l4_len + PF_L4,
+                in ? PF_C_pass_uplink_host : PF_C_pass_host_uplink);
 }
 
 /* From the uplink to the speaker. */
 PF_STAGE hit_in(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, uint32_t proto)
 {
     if ((f->kind & PF_KIND_SPEAKER) == 0) {
-        return hit_host(pf, f, frame, len, proto);
+        return hit_host(pf, f, frame, len, proto, PF_FROM_REMOTE);
     }
     uint32_t l4_len = 0;
     struct pf_peer *peer = &pf->peer[f->peer];
@@ -302,21 +304,7 @@ enum pf_counter pf_fast_segment(struct pf *pf, enum pf_port from, uint8_t *frame
     return f != NULL ? hit_out(pf, f, frame, len, proto) : pf_rules(pf, PF_SEGMENT, frame, len);
 }
 
-/* From the host to the uplink: neither MACs nor TTL change. */
-PF_STAGE hit_host_out(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, uint32_t proto)
-{
-    uint32_t l4_len = 0;
-    if ((f->kind & PF_KIND_INBOUND) != 0 || !is_sound(frame, len, &l4_len) ||
-        !l4_passes(pf, f, frame, proto, l4_len, PF_FROM_OWNER, true)) {
-        return pf_rules(pf, PF_HOST_UPLINK, frame, len);
-    }
-    if (f->delta != 0) {
-        wr16(frame + PF_L4, f->eport);
-        adjust_l4(frame, proto, f->delta);
-    }
-    return send(pf, PF_UPLINK, frame, l4_len + PF_L4, PF_C_pass_host_uplink);
-}
-
+/* From the host to the uplink. */
 enum pf_counter pf_fast_host(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
 {
     (void)from; /* as pf_input() has it: nothing to move */
@@ -326,7 +314,7 @@ enum pf_counter pf_fast_host(struct pf *pf, enum pf_port from, uint8_t *frame, s
         return pf_rules(pf, PF_HOST_UPLINK, frame, len);
     }
     struct pf_flow *f = find_out(pf, frame, proto);
-    return f != NULL ? hit_host_out(pf, f, frame, len, proto) : pf_rules(pf, PF_HOST_UPLINK, frame, len);
+    return f != NULL ? hit_host(pf, f, frame, len, proto, PF_FROM_OWNER) : pf_rules(pf, PF_HOST_UPLINK, frame, len);
 }
 
 #endif

@@ -139,16 +139,12 @@ void pf_flow_classify(struct pf *pf, struct pf_flow *f)
     set_class(pf, f, to);
 }
 
+/* By a de Bruijn sequence: its product with a power of two has a place of its own in its upper five bits. */
 static unsigned lowest_bit(uint32_t bits)
 {
-    unsigned i = 0;
-    for (unsigned half = 16; half > 0; half /= 2) {
-        if ((bits & ((1U << half) - 1)) == 0) {
-            bits >>= half;
-            i += half;
-        }
-    }
-    return i;
+    static const uint8_t place[32] = {0,  1,  28, 2,  29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4,  8,
+                                      31, 27, 13, 23, 21, 19, 16, 7, 26, 12, 18, 6,  11, 5,  10, 9};
+    return place[(bits & (~bits + 1)) * 0x077cb531U >> 27];
 }
 
 /* The first member of a class from `from` on, round the table; PF_FLOWS if the class is empty. */

@@ -106,8 +106,12 @@ struct pf_map *pf_map_get(struct pf *pf, unsigned key, uint16_t lport, bool inbo
     pf->map_free = m->next_loc;
     uint16_t *loc = loc_bucket(pf, key, lport);
     uint16_t *ext = ext_bucket(pf, key & PF_KIND_PROTO, eport);
-    *m = (struct pf_map){
-        .lport = lport, .eport = eport, .next_loc = *loc, .next_ext = *ext, .flows = 1, .kind = (uint8_t)key};
+    m->lport = lport;
+    m->eport = eport;
+    m->next_loc = *loc;
+    m->next_ext = *ext;
+    m->flows = 1;
+    m->kind = (uint8_t)key;
     *loc = link;
     *ext = link;
     return m;

@@ -16,13 +16,17 @@ static bool is_local(const struct pf *pf, uint32_t dst)
 /* Telnet and mail: what a taken-over device is used for. */
 static bool is_barred(unsigned proto, uint16_t dport)
 {
-    static const uint16_t barred[] = {23, 25, 465, 587, 2323, 2525};
-    for (unsigned i = 0; i < sizeof(barred) / sizeof(barred[0]); i++) {
-        if (proto == PF_TCP && dport == pf_wire16(barred[i])) {
-            return true;
-        }
+    switch (proto == PF_TCP ? pf_host16(dport) : 0) {
+    case 23:
+    case 25:
+    case 465:
+    case 587:
+    case 2323:
+    case 2525:
+        return true;
+    default:
+        return false;
     }
-    return false;
 }
 
 /* May the speaker open a flow to there, and by which peer does it leave? */
