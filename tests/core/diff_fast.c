@@ -168,7 +168,8 @@ static uint16_t any_sum(void)
 static size_t frame_of(uint8_t *f, struct conn *c, unsigned from, unsigned flags, size_t data)
 {
     const uint8_t *local = c->host ? x_addr : (const uint8_t *)&filter[0].cfg.speaker_addr;
-    const size_t l4 = (c->udp ? 8 : 20) + data;
+    const bool scaled = !c->udp && (flags & PF_SYN) != 0 && any(4) != 0;
+    const size_t l4 = (c->udp ? 8 : scaled ? 24 : 20) + data;
     const bool in = from == PF_FROM_REMOTE;
     memset(f, 0x5a, ROOM);
     memcpy(f, in ? uplink_mac : c->host ? c->rmac : segment_mac, 6);
@@ -193,6 +194,10 @@ static size_t frame_of(uint8_t *f, struct conn *c, unsigned from, unsigned flags
         f[46] = 5 << 4;
         f[47] = (uint8_t)flags;
         wr16(f + 50, any_sum());
+        if (scaled) { /* window scale, end of options */
+            f[46] = 6 << 4;
+            memcpy(f + 54, (const uint8_t[4]){3, 3, (uint8_t)any(16), 0}, 4);
+        }
     }
     mend(f);
     return PF_L4 + l4;
@@ -262,11 +267,11 @@ static size_t spoil(uint8_t *f, size_t len)
         put_be16(f + 38, n);
         break;
     case 9:
-    case 10:
-        put_be32(f + 42, be32(f + 42) - 65536 - any(65540));
+    case 10: /* at the edge of a window, or somewhere about it */
+        put_be32(f + 42, be32(f + 42) - (131072U << any(15)) + any(4) - (any(4) == 0 ? any(65540) : 0));
         break;
     case 11:
-        put_be32(f + 38, be32(f + 38) - off);
+        put_be32(f + 38, be32(f + 38) + (any(2) != 0 ? 65536U << any(15) : 0 - (65536U << any(15))) + any(40) - 20);
         break;
     default:
         f[any(any(2) != 0 ? 54 : 14)] ^= (uint8_t)(1U << any(8));
@@ -278,6 +283,26 @@ static size_t spoil(uint8_t *f, size_t len)
     return len;
 }
 
+/* Sequence number or acknowledgement of a flow's segment exactly at an edge of its window, or one beyond. */
+static void to_edge(uint8_t *f, const struct conn *c, unsigned from, size_t data)
+{
+    for (unsigned i = 0; i < PF_FLOWS; i++) {
+        const struct pf_flow *flow = &filter[0].flow[i];
+        if (flow->kind >> PF_KIND_CLASS_SHIFT == PF_CLASS_FREE || flow->raddr != pf_wire32(c->raddr) ||
+            pf_host16(flow->rport) != c->rport || pf_host16(flow->lport) != c->lport) {
+            continue;
+        }
+        const uint32_t window[2] = {65536U << (flow->scale & 15U), 65536U << (flow->scale >> 4)};
+        const uint32_t off = any(3) - 1;
+        const uint32_t end = flow->u.end[from] - (uint32_t)data + off;
+        if (any(2) != 0) {
+            put_be32(f + 42, flow->u.end[from ^ 1U] - 2 * window[from] + off);
+        } else {
+            put_be32(f + 38, any(2) != 0 ? end + window[from ^ 1U] : end - window[from ^ 1U]);
+        }
+    }
+}
+
 static void random_frame(struct conn *c, uint32_t now)
 {
     uint8_t f[ROOM];
@@ -285,8 +310,11 @@ static void random_frame(struct conn *c, uint32_t now)
     const size_t data = any(3) == 0 ? any(1400) : any(20);
     const unsigned flags = any(24) == 0 ? (unsigned)PF_ACK | PF_FIN : any(40) == 0 ? (unsigned)PF_RST : PF_ACK | 8U;
     size_t len = frame_of(f, c, from, flags, data);
-    const bool spoiled = any(3) == 0;
-    if (spoiled) {
+    const bool edge = !c->udp && any(6) == 0;
+    const bool spoiled = edge || any(3) == 0;
+    if (edge) {
+        to_edge(f, c, from, data);
+    } else if (spoiled) {
         len = spoil(f, len);
     }
     const enum pf_counter v = input(port_of(c, from), f, len, now);
