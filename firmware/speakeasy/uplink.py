@@ -74,6 +74,9 @@ class Uplink:
             self._settings.remember_network(ssid, key)
         self._candidate = {"ssid": ssid, "key": key}
         self.failed = None
+        # At once: whoever asks for the status next must not take the network before for this one.
+        self.state = JOINING
+        self.ssid = ssid
         self._asked.set()
 
     async def run(self) -> None:

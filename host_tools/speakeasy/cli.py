@@ -479,7 +479,7 @@ async def _join(store: Store, bridge: Bridge, ssid: str, key: str) -> dict[str, 
         await session.request("join", ssid=ssid, key=key)
         asked = loop.time()
         attempt = uplinks.Attempt(ssid)
-        err.print(f"The bridge saved {escape(printable(ssid))}, and joins it now...")
+        err.print(f"The bridge tries {escape(printable(ssid))} now...")
         while loop.time() - asked < JOIN_LIMIT_S:
             await asyncio.sleep(JOIN_POLL_S)
             try:

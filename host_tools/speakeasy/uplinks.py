@@ -70,14 +70,14 @@ class Attempt:
     def outcome(self, uplink: Mapping[str, Any], *, may_be_old: bool) -> str | None:
         """The state in which the attempt ended; None while it goes on. `may_be_old`: it has only just been asked."""
         state, ssid = str(uplink.get("state")), uplink.get("ssid")
+        last = last_failure(uplink)
+        if last is not None and last[0] == self.ssid and (self._begun or not may_be_old):
+            return last[1]  # also when it is back on the same network, with the key from before
         if ssid == self.ssid:
             self._begun = True
             if state == UP or failed(state):
                 return state
             return None
-        last = last_failure(uplink)
-        if last is not None and last[0] == self.ssid and (self._begun or not may_be_old):
-            return last[1]
         if self._begun:
             return FAILED  # it is on another network, or looks for one
         return None

@@ -342,3 +342,11 @@ async def test_beats_while_it_waits():
         await until(lambda: b.up.state == uplink.NO_NETWORK)
         before = b.beats
         await until(lambda: b.beats > before + 3)
+
+
+async def test_a_network_that_was_asked_for_shows_at_once():
+    """Who asks for the status right after `join` must not be told of the network before."""
+    async with Bench({"Dorm": ("correct horse", "up")}, [("Dorm", "correct horse")]) as b:
+        await until(lambda: b.up.state == uplink.UP)
+        b.up.join("Dorm", "another key")
+        equal((b.up.state, b.up.ssid, b.up.failed), (uplink.JOINING, "Dorm", None))
