@@ -395,7 +395,7 @@ static bool text_eq(const char *a, const char *b)
 
 static bool wanted_table(enum mode m, unsigned n, unsigned flows)
 {
-    return m == BENCH_MODE && n == BENCH_LEASES && (flows == BENCH_FILL || flows == 0);
+    return m == BENCH_MODE && n == BENCH_LEASES && flows == BENCH_FILL;
 }
 
 static bool wanted(const char *name, size_t payload)
@@ -819,7 +819,7 @@ static void measure_new(const char *name, enum family family, bool collide, bool
         struct conn c = conn_of(family, PF_FLOWS + i * 5);
         const unsigned hand = i * (PF_FLOWS / ROUNDS); /* wherever the search for a victim stands */
         if (collide) {                                 /* with one that does not give way to this */
-            c.lport = (uint16_t)(33000 + (hand + 64) % (PF_FLOWS - PF_PHONE_SHARE));
+            c.lport = (uint16_t)(33000 + (hand + 64) % conn_count);
             c.eport = c.lport;
         }
         pf.hand = (uint16_t)hand;
@@ -886,30 +886,30 @@ static void measure_table(unsigned n)
     }
 }
 
-static void measure_new_flows(void)
+/* In a table of `n` flows; a full one has to lose one for each. */
+static void measure_new_flows(unsigned n)
 {
-    start();
-    fill = 0;
-    measure_new("new_tcp", TCP, false, false);
-    measure_new("new_phone", PHONE_TCP, false, false);
-    measure_claims("new_claim", false);
-
-    fill_table(TCP, PF_FLOWS); /* nothing but established flows */
-    measure_new("new_tcp", TCP, false, true);
-    measure_new("new_phone", PHONE_TCP, false, true);
-    measure_claims("new_claim", true);
-
-    fill_table(UDP, PF_FLOWS);
-    measure_new("new_tcp_udp_goes", TCP, false, true);
-    fill_table(PHONE_TCP, PF_FLOWS); /* nobody has flows but phones */
-    measure_new("new_phone_phone_goes", PHONE_TCP, false, true);
-    fill_table(HOST_TCP, PF_FLOWS);
-    measure_new("new_tcp_moved", TCP, true, true);
+    const bool full = n == PF_FLOWS;
+    fill_table(TCP, n); /* nothing but established flows */
+    measure_new("new_tcp", TCP, false, full);
+    measure_new("new_phone", PHONE_TCP, false, full);
+    measure_claims("new_claim", full);
+    if (n == 0) {
+        return;
+    }
+    fill_table(HOST_TCP, n);
+    measure_new("new_tcp_moved", TCP, true, full);
+    if (full) {
+        fill_table(UDP, n);
+        measure_new("new_tcp_udp_goes", TCP, false, full);
+        fill_table(PHONE_TCP, n); /* nobody has flows but phones */
+        measure_new("new_phone_phone_goes", PHONE_TCP, false, full);
+    }
 }
 
 int main(void)
 {
-    static const unsigned fills[] = {1, 16, 64, 256, PF_FLOWS};
+    static const unsigned fills[] = {0, 1, 16, 64, 256, PF_FLOWS};
     static const unsigned lease_counts[] = {1, PF_LEASES};
     leases = 1;
     start();
@@ -918,12 +918,13 @@ int main(void)
         for (unsigned i = 0; i < 2; i++) {
             leases = lease_counts[i];
             for (unsigned n = 0; n < sizeof(fills) / sizeof(fills[0]); n++) {
-                if (wanted_table(mode, leases, fills[n])) {
+                if (!wanted_table(mode, leases, fills[n])) {
+                    continue;
+                }
+                if (fills[n] > 0) {
                     measure_table(fills[n]);
                 }
-            }
-            if (wanted_table(mode, leases, PF_FLOWS) || wanted_table(mode, leases, 0)) {
-                measure_new_flows();
+                measure_new_flows(fills[n]);
             }
         }
     }

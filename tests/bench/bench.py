@@ -259,13 +259,18 @@ def peer_text(figures: dict[str, int]) -> str:
 
 
 def print_table(build_name: str, rows: Rows, peers: dict[str, Any], judged: bool) -> None:
-    fills = ["1", "16", "64", "256", "512"]
+    fills = ["0", "1", "16", "64", "256", "512"]
     width = 40
-    head = "".join(f"{f:>7}" for f in fills) + ("  budget      " if judged else "") + f"   {peers['name']}"
+    head = (
+        f"{'empty':>7}"
+        + "".join(f"{f:>7}" for f in fills[1:])
+        + ("  budget      " if judged else "")
+        + f"   {peers['name']}"
+    )
     print(f"\n{build_name}: instructions a frame, by flows in the table\n{'':{width}}{head}")
 
-    def line(name: str, title: str, cells: dict[str, int], columns: list[str], budget: int | None, over: bool) -> None:
-        text = f"{title:{width}}" + "".join(f"{cells.get(f, ''):>7}" for f in columns)
+    def line(name: str, title: str, cells: dict[str, int], budget: int | None, over: bool) -> None:
+        text = f"{title:{width}}" + "".join(f"{cells.get(f, ''):>7}" for f in fills)
         if judged:
             text += f"  {'<= ' + str(budget) if budget else '':<8}{('OVER' if over else 'pass') if budget else '':<6}"
         peer = peers["rows"].get(name, {}).get(build_name, {})
@@ -273,11 +278,10 @@ def print_table(build_name: str, rows: Rows, peers: dict[str, Any], judged: bool
 
     for name, (title, budget) in {**ESTABLISHED, **OTHERS}.items():
         cells = highest(rows, name)
-        line(name, title, cells, fills, budget, budget is not None and max(cells.values()) > budget)
-    print(f"{'':{width}}{'empty':>7}{'':21}{'full':>7}")
+        line(name, title, cells, budget, budget is not None and max(cells.values()) > budget)
     for name, (title, budget) in NEW.items():
         cells = highest(rows, name)
-        line(name, title, cells, ["0", "", "", "", "512"], budget, budget is not None and cells["512"] > budget)
+        line(name, title, cells, budget, budget is not None and cells["512"] > budget)
 
 
 def judge(rows: Rows, most: Rows, memory: dict[str, int]) -> list[dict[str, Any]]:
