@@ -46,6 +46,7 @@ class DhcpClient:
         self.namespace = namespace
         self.ifname = ifname
         self.lease_file = lease_file
+        self._before = lease_file.with_name(f"{lease_file.name}.before")  # removed by the script's first run
         # Three DISCOVERs a second apart, then a pause of a second: quick, as the link has just come up.
         # -a: an address that somebody else answers for (ARP) is declined, RFC 2131 section 4.4.1.
         self._program = Program(
@@ -68,7 +69,12 @@ class DhcpClient:
         self._program.check()
 
     async def start(self) -> None:
-        await self._program.start()
+        """Returns when the client has dropped the lease of before, looks for one, and takes signals."""
+        self._before.touch()
+        await self._program.start(self._looking)
+
+    def _looking(self) -> bool:
+        return not self._before.exists()
 
     async def stop(self) -> None:
         await self._program.stop()

@@ -48,7 +48,7 @@ class Internet:
         )
 
     async def start(self) -> None:
-        await self._program.start()
+        await self._program.start(self._answers)
 
     async def stop(self) -> None:
         await self._program.stop()
@@ -56,9 +56,9 @@ class Internet:
     def check(self) -> None:
         self._program.check()
 
-    @property
-    def up(self) -> bool:
-        return self._socket.exists()
+    async def _answers(self) -> bool:
+        await self.served()  # its last socket: the web and the echoes are there before
+        return True
 
     async def served(self) -> dict[str, int]:
         """Bytes of streams served so far, by the client's address."""
@@ -275,9 +275,11 @@ class Dorm:
         for name in t.PEOPLE:
             await _ip(ns[name], [f"link set {t.PERSON_IF} up"])
 
-    def _everyone_is_there(self) -> bool:
+    async def _everyone_is_there(self) -> bool:
         self.check()
-        return self.internet.up and all(person.dhcp.lease for person in self.people.values())
+        if self._with_bridge:
+            await self.speaker.state()
+        return all(person.dhcp.lease for person in self.people.values())
 
     def check(self) -> None:
         """Raises DormError when a program of the dorm has ended by itself."""
@@ -368,7 +370,7 @@ class Dorm:
 
     async def change_bridge_address(self, address: str | None = None) -> str:
         """The uplink's DHCP server gives the bridge another address (returned), and the bridge asks again."""
-        new = self.router.change_address(t.MAC[t.HOST_UPLINK], address)
+        new = await self.router.change_address(t.MAC[t.HOST_UPLINK], address)
         self.renew_dhcp(t.BRIDGE)
         return new
 

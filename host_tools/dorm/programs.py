@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import inspect
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dorm.errors import DormError
@@ -21,6 +23,8 @@ PACKAGES = {
     "udhcpc": "udhcpc",
     "awk": "mawk",
 }
+READY_S = 30.0  # until a program does its work; only a bound, for machines that are slow and busy
+READY_POLL_S = 0.02
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -63,9 +67,38 @@ class Program:
     def running(self) -> bool:
         return self.process is not None and self.process.returncode is None
 
-    async def start(self) -> None:
+    async def launch(self) -> asyncio.subprocess.Process:
+        """Starts the program without waiting: see `start`."""
         with open(self.log, "ab") as log:
             self.process = await self.namespace.spawn(*self.argv, env=self.env, stdout=log, stderr=log)
+        return self.process
+
+    async def start(self, ready: Callable[[], object]) -> None:
+        """Starts the program; returns when it does its work, which `ready` says: see `until`.
+
+        A process that has merely been started has neither bound its sockets nor set its signal handlers yet.
+        """
+        await self.launch()
+        await self.until(ready, "be ready")
+
+    async def until(self, condition: Callable[[], object], what: str) -> None:
+        """Waits until `condition()` (which may be a coroutine function) is true; OSError and DormError are "not yet".
+
+        Raises DormError when the program ends before, or when it does not `what` within READY_S.
+        """
+        end = time.monotonic() + READY_S
+        while True:
+            self.check()
+            with contextlib.suppress(OSError, DormError):
+                value = condition()
+                if await value if inspect.isawaitable(value) else value:
+                    return
+            if time.monotonic() > end:
+                raise DormError(
+                    f"{self.argv[0]} in {self.namespace.name} ought to {what} within {READY_S:g} s, and did not: "
+                    f"{self.last_words()}"
+                )
+            await asyncio.sleep(READY_POLL_S)
 
     def send_signal(self, number: signal.Signals) -> None:
         if self.process is not None and self.process.returncode is None:

@@ -4,6 +4,7 @@ import ipaddress
 import signal
 from pathlib import Path
 
+from dorm import dns
 from dorm.errors import DormError
 from dorm.namespaces import Namespace
 from dorm.programs import Program
@@ -61,7 +62,11 @@ class Router:
             *(f"--host-record=router.{DOMAIN},{ROUTER_LAN_ADDR}", f"--host-record={RADIO_NAME},{RADIO_ADDR}"),
             *(dhcp if self._dhcp else ()),
         )
-        await self._program.start()
+        await self._program.start(self._answers)
+
+    async def _answers(self) -> bool:
+        # Once it answers one question, its sockets (that of DHCP among them) are bound, and its files read.
+        return bool(await dns.ask(self.namespace, ROUTER_LAN_ADDR, RADIO_NAME, dns.AGAIN_S))
 
     async def stop(self) -> None:
         if self._program is not None:
@@ -104,8 +109,8 @@ class Router:
             address -= 1
         return str(address)
 
-    def change_address(self, mac: str, address: str | None = None) -> str:
-        """From now on `mac` gets `address` (a free one when None), which is returned.
+    async def change_address(self, mac: str, address: str | None = None) -> str:
+        """From now on `mac` gets `address` (a free one when None), which is returned once the server knows.
 
         The machine learns it when it asks again: when its lease is half over, it associates again, or a test makes it
         renew. Until then the old one is refused by a DHCPNAK, not taken away.
@@ -114,8 +119,14 @@ class Router:
         self._fixed[mac] = chosen
         self._write_hosts()
         if self._program is not None:
+            read = self._times_read()
             self._program.send_signal(signal.SIGHUP)
+            await self._program.until(lambda: self._times_read() > read, "have read the fixed addresses")
         return chosen
+
+    def _times_read(self) -> int:
+        """How often dnsmasq has read the fixed addresses, as it says in its log."""
+        return self.log.read_text(errors="replace").count(f" read {self._hosts}\n")
 
     def _write_hosts(self) -> None:
         self._hosts.write_text("".join(f"{mac},{address}\n" for mac, address in self._fixed.items()))

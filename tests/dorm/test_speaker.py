@@ -251,7 +251,7 @@ async def test_a_new_address_is_in_every_url_at_once(open_dorm: Dorm) -> None:
         await soco.must("discover")
         await soco.must("subscribe", service="zoneGroupTopology")
         await soco.must("event", service="zoneGroupTopology")
-        new = open_dorm.router.change_address(t.MAC[t.SPEAKER])
+        new = await open_dorm.router.change_address(t.MAC[t.SPEAKER])
         assert new != old
         open_dorm.renew_dhcp(t.SPEAKER)
         await open_dorm.until(lambda: open_dorm.speaker.lease and open_dorm.speaker.lease.address == new, 10, "it")

@@ -13,7 +13,7 @@ import os
 import textwrap
 from pathlib import Path
 
-from dorm import topology
+from dorm import dns, topology
 from dorm.board import Board
 from dorm.namespaces import Namespace
 from dorm.programs import Program
@@ -47,7 +47,7 @@ class Bench:
             *(f"--interface={topology.SWITCH_BRIDGE}", f"--dhcp-range={topology.POOL_FIRST},{topology.POOL_LAST},120"),
             *("--address=/radio.test/203.0.113.10", "--dhcp-authoritative", "--no-ping", "--pid-file="),
         )
-        await self.dhcp.start()
+        await self.dhcp.start(lambda: dns.ask(switch, topology.ROUTER_LAN_ADDR, topology.RADIO_NAME, dns.AGAIN_S))
         self.wires(True)
 
     def wires(self, plugged: bool) -> None:

@@ -139,9 +139,7 @@ class SpeakerMachine:
                 *(sys.executable, "-m", "dorm.speaker", self.ifname, str(self.dhcp.lease_file)),
                 *(str(self._control), str(self.boots)),
             )
-            await self._software.start()
-            assert self._software.process is not None
-            status = await self._software.process.wait()
+            status = await (await self._software.launch()).wait()
             self._control.unlink(missing_ok=True)
             if status == REBOOT_STATUS:
                 await self.dhcp.forget()
