@@ -94,35 +94,47 @@ static mp_obj_t mod_start(void)
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(mod_start_obj, mod_start);
 
+/* At most `max` addresses, one after the other. */
+static void get_addrs(mp_obj_t obj, uint32_t *addr, size_t max, mp_rom_error_text_t what)
+{
+    mp_buffer_info_t info;
+    mp_get_buffer_raise(obj, &info, MP_BUFFER_READ);
+    if (info.len % 4 != 0 || info.len > 4 * max) {
+        mp_raise_ValueError(what);
+    }
+    for (size_t i = 0; i < info.len / 4; i++) {
+        addr[i] = pf_wire32((const uint8_t *)info.buf + 4 * i);
+    }
+}
+
 static mp_obj_t mod_configure(size_t n_args, const mp_obj_t *args)
 {
     (void)n_args;
-    static const uint8_t host[4] = {192, 168, 77, 1};
-    static const uint8_t alias[4] = {192, 168, 77, 2};
     struct pf_config cfg = {0};
-    mp_buffer_info_t dns;
+    uint8_t segment[4];
     memcpy(cfg.uplink_mac, get_mac(args[0]), 6);
     memcpy(cfg.segment_mac, get_mac(args[1]), 6);
     cfg.addr = get_addr(args[2]);
     cfg.mask = get_addr(args[3]);
     cfg.router = get_addr(args[4]);
-    mp_get_buffer_raise(args[5], &dns, MP_BUFFER_READ);
-    if (dns.len % 4 != 0 || dns.len > 4 * PF_DNS) {
-        mp_raise_ValueError(MP_ERROR_TEXT("dns: 0 to 3 addresses of 4 bytes needed"));
-    }
-    for (size_t i = 0; i < dns.len / 4; i++) {
-        cfg.dns[i] = pf_wire32((const uint8_t *)dns.buf + 4 * i);
-    }
-    cfg.host_addr = pf_wire32(host);
-    cfg.alias = pf_wire32(alias);
-    cfg.speaker_addr = cfg.addr != 0 ? cfg.addr : cfg.alias;
+    get_addrs(args[5], cfg.dns, PF_DNS, MP_ERROR_TEXT("dns: 0 to 3 addresses of 4 bytes needed"));
     cfg.claim_port = get_port(args[6], 0);
+    memcpy(segment, get_bytes(args[7], 4, MP_ERROR_TEXT("segment: 4 bytes needed")), 4);
+    if (segment[3] == 0 || segment[3] > 253) {
+        mp_raise_ValueError(MP_ERROR_TEXT("segment: the host's address in a /24, with room for the next one"));
+    }
+    cfg.host_addr = pf_wire32(segment);
+    segment[3]++;
+    cfg.alias = pf_wire32(segment);
+    cfg.guard = mp_obj_is_true(args[8]) && cfg.addr != 0;
+    cfg.speaker_addr = cfg.addr != 0 && !cfg.guard ? cfg.addr : cfg.alias;
+    get_addrs(args[9], cfg.hosts, PF_NAMED_HOSTS, MP_ERROR_TEXT("hosts: 0 to 8 addresses of 4 bytes needed"));
     lock();
     pf_configure(&filter, &cfg, glue_now_ms());
     glue_unlock();
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(mod_configure_obj, 7, 7, mod_configure);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(mod_configure_obj, 10, 10, mod_configure);
 
 static mp_obj_t mod_speaker(mp_obj_t mac_in)
 {

@@ -80,18 +80,21 @@ void pf_configure(struct pf *pf, const struct pf_config *cfg, uint32_t now_ms)
 {
     pf->now = now_ms;
     const struct pf_config *old = &pf->cfg;
-    const bool moved = old->addr != cfg->addr || old->mask != cfg->mask || old->router != cfg->router ||
-                       old->speaker_addr != cfg->speaker_addr || old->host_addr != cfg->host_addr ||
-                       old->alias != cfg->alias;
-    const bool same = !moved && memcmp(old->dns, cfg->dns, sizeof(cfg->dns)) == 0 &&
+    const bool moved = old->addr != cfg->addr || old->mask != cfg->mask || old->router != cfg->router;
+    const bool mode = old->speaker_addr != cfg->speaker_addr || old->host_addr != cfg->host_addr ||
+                      old->alias != cfg->alias || old->guard != cfg->guard;
+    const bool same = !moved && !mode && memcmp(old->dns, cfg->dns, sizeof(cfg->dns)) == 0 &&
+                      memcmp(old->hosts, cfg->hosts, sizeof(cfg->hosts)) == 0 &&
                       mac_eq(old->uplink_mac, cfg->uplink_mac) && mac_eq(old->segment_mac, cfg->segment_mac) &&
                       old->claim_port == cfg->claim_port;
     if (same) {
         return;
     }
+    if (moved || mode) { /* with the old addresses, so that the speaker's connections are reset */
+        pf_flows_end_speaker(pf, true);
+    }
     if (moved) {
-        pf_leases_end_all(pf); /* with the old addresses, so that the speaker's connections are reset */
-        pf_flows_end_speaker(pf);
+        pf_leases_end_all(pf);
         pf_flows_init(pf);
         pf_maps_init(pf);
         for (unsigned i = 0; i < PF_PEERS; i++) {
@@ -110,7 +113,7 @@ void pf_speaker(struct pf *pf, const uint8_t *mac, uint32_t now_ms)
         return;
     }
     if (pf->speaker_known) {
-        pf_flows_end_speaker(pf);
+        pf_flows_end_speaker(pf, false);
     }
     pf->speaker_known = mac != NULL;
     if (mac != NULL) {

@@ -75,6 +75,16 @@
 #define PF_DNS 3
 #endif
 
+/* Local hosts that the speaker may open flows to, e.g. a NAS. */
+#ifndef PF_NAMED_HOSTS
+#define PF_NAMED_HOSTS 8
+#endif
+
+/* The one TCP port at X that the host answers for the speaker when cfg.guard is set. */
+#ifndef PF_GUARD_PORT
+#define PF_GUARD_PORT 1400
+#endif
+
 /* Largest Ethernet frame, without checksum, in bytes. Larger ones are dropped. */
 #ifndef PF_FRAME_MAX
 #define PF_FRAME_MAX 1514
@@ -317,11 +327,13 @@ struct pf_config {
     uint32_t addr; /* X; 0: no uplink */
     uint32_t mask;
     uint32_t router;
-    uint32_t dns[PF_DNS];  /* 0: none */
-    uint32_t speaker_addr; /* S: X with passthrough, the alias with private addressing or without an uplink */
-    uint32_t host_addr;    /* the host on the segment */
-    uint32_t alias;        /* the speaker's name for the host */
-    uint16_t claim_port;   /* wire value; 0: none */
+    uint32_t dns[PF_DNS];           /* 0: none */
+    uint32_t speaker_addr;          /* S: X with passthrough, the alias with private addressing or without an uplink */
+    uint32_t host_addr;             /* the host on the segment */
+    uint32_t alias;                 /* the speaker's name for the host */
+    uint32_t hosts[PF_NAMED_HOSTS]; /* local hosts that the speaker may open flows to; 0: none */
+    uint16_t claim_port;            /* wire value; 0: none */
+    bool guard; /* private addressing: the host answers leased phones' TCP 1400 and SSDP in the speaker's place */
 };
 
 struct pf_service {
@@ -339,7 +351,7 @@ struct pf_flow {
     uint32_t seen;  /* ms: time of the last frame that counts */
     union {
         uint32_t end[2]; /* TCP: the sequence number after the last one seen, from the remote [0] and the owner [1] */
-        uint8_t mac[6];  /* flows from the uplink to the host: where they come from */
+        uint8_t mac[6];  /* connections to the claim port: where they come from */
     } u;
     uint16_t next_ext; /* hash chains: index + 1, 0 at the end */
     uint16_t next_loc;
@@ -364,14 +376,15 @@ struct pf_bucket {
     uint32_t level; /* thousandths */
 };
 
-/* Where frames for an address go. Every possible next hop has its place: router, DNS servers, leases; so it cannot be full. */
+/* Where frames for an address go. Every possible next hop has its place: router, DNS servers, named hosts, leases; so it
+ * cannot be full. */
 struct pf_peer {
     uint8_t state;  /* PF_PEER_* */
     uint8_t tries;  /* questions sent since the last answer */
     uint8_t mac[6]; /* as in struct pf_link: two bytes, then four that are aligned */
     uint32_t addr;
     uint32_t time; /* ms: of the last question (tries > 0) or answer */
-    /* Of a lease; the router and DNS servers have no end. */
+    /* Of a lease; the others have no end. */
     uint32_t ttl_ms;
     uint32_t seen; /* ms */
     struct pf_bucket search;
@@ -402,7 +415,13 @@ struct pf_dhcp {
     uint8_t data[PF_DHCP_MAX];
 };
 
-enum { PF_PEER_ROUTER = 0, PF_PEER_DNS = 1, PF_PEER_LEASE = 1 + PF_DNS, PF_PEERS = 1 + PF_DNS + PF_LEASES };
+enum {
+    PF_PEER_ROUTER = 0,
+    PF_PEER_DNS = 1,
+    PF_PEER_HOST = PF_PEER_DNS + PF_DNS,
+    PF_PEER_LEASE = PF_PEER_HOST + PF_NAMED_HOSTS,
+    PF_PEERS = PF_PEER_LEASE + PF_LEASES
+};
 enum { PF_LEASE_BUCKETS = 32, PF_BUCKETS = PF_FLOWS, PF_MAP_BUCKETS = PF_FLOWS / 2 };
 
 /* Flows by what they may be evicted for. */
@@ -502,7 +521,8 @@ void pf_tick(struct pf *pf, uint32_t now_ms);
 
 /* ---- Control ---------------------------------------------------------------------------------------------------- */
 
-/* A changed address, mask, router or speaker address ends all flows and leases. */
+/* A changed address, mask or router ends all flows and leases. A changed mode (speaker_addr, guard, host_addr or alias) ends
+ * the flows of the speaker and of the leases; those stay. A changed DNS server or named host ends the flows with it. */
 void pf_configure(struct pf *pf, const struct pf_config *cfg, uint32_t now_ms);
 
 /* The speaker's MAC, NULL for none. A change ends the speaker's flows. */
@@ -516,7 +536,7 @@ bool pf_services(struct pf *pf, const struct pf_service *service, size_t count);
 int pf_lease_add(struct pf *pf, uint32_t addr, const uint8_t *mac, uint32_t ttl_s, uint32_t now_ms);
 bool pf_lease_renew(struct pf *pf, uint32_t addr, uint32_t ttl_s, uint32_t now_ms);
 
-/* Ends a lease and its flows at once; the speaker gets a RST for each of its TCP connections. Returns their number. */
+/* Ends a lease and its flows at once; the flows' owner gets a RST for each TCP connection. Returns their number. */
 int pf_lease_end(struct pf *pf, uint32_t addr, uint32_t now_ms);
 bool pf_lease_get(struct pf *pf, size_t i, struct pf_lease_info *info,
                   uint32_t now_ms); /* i < PF_LEASES; false: unused */

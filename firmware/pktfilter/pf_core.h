@@ -61,6 +61,17 @@ PF_INLINE uint16_t pf_kind_key(unsigned proto, unsigned owner)
     return (uint16_t)(proto | (owner == PF_OWNER_SPEAKER ? PF_KIND_SPEAKER : 0));
 }
 
+PF_INLINE bool pf_is_lease(unsigned peer)
+{
+    return peer >= PF_PEER_LEASE && peer != PF_NO_PEER;
+}
+
+/* A connection to the claim port: the one kind that anybody may open. (A leased phone's to the host has its lease as peer.) */
+PF_INLINE bool pf_is_claim(unsigned kind, unsigned peer)
+{
+    return (kind & (PF_KIND_INBOUND | PF_KIND_SPEAKER)) == PF_KIND_INBOUND && peer == PF_NO_PEER;
+}
+
 PF_INLINE bool pf_on_link(const struct pf *pf, uint32_t addr)
 {
     return ((addr ^ pf->cfg.addr) & pf->cfg.mask) == 0;
@@ -118,7 +129,7 @@ void pf_flow_classify(struct pf *pf, struct pf_flow *f);
 void pf_flows_sweep(struct pf *pf);
 bool pf_flow_expired(const struct pf *pf, const struct pf_flow *f);
 int pf_flows_end_of(struct pf *pf, unsigned peer);
-void pf_flows_end_speaker(struct pf *pf);
+void pf_flows_end_speaker(struct pf *pf, bool leased);
 
 /* pf_map.c */
 void pf_maps_init(struct pf *pf);
@@ -143,7 +154,7 @@ PF_INLINE bool pf_tcp_is_syn(unsigned flags)
 /* pf_tcp.c */
 enum pf_counter pf_tcp_track(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned from);
 bool pf_tcp_opens_anew(const struct pf_flow *f, unsigned flags, unsigned from);
-void pf_tcp_reset_speaker(struct pf *pf, const struct pf_flow *f);
+void pf_tcp_reset_owner(struct pf *pf, const struct pf_flow *f);
 void pf_tcp_refuse_speaker(struct pf *pf, const struct pf_pkt *p);
 
 /* pf_icmp.c */

@@ -155,7 +155,7 @@ PF_STAGE hit_host(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, 
 {
     uint32_t l4_len = 0;
     const bool in = from == PF_FROM_REMOTE;
-    if ((f->kind & PF_KIND_INBOUND) != 0 || !is_sound(frame, len, &l4_len) ||
+    if ((f->kind & PF_KIND_INBOUND) != 0 || f->peer != PF_NO_PEER || !is_sound(frame, len, &l4_len) ||
         !l4_passes(pf, f, frame, proto, l4_len, from, !in)) {
         return pf_rules(pf, in ? PF_UPLINK : PF_HOST_UPLINK, frame, len);
     }

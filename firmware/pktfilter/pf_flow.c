@@ -51,7 +51,7 @@ void pf_flows_init(struct pf *pf)
 
 static uint32_t idle_limit(const struct pf_flow *f)
 {
-    if ((f->kind & (PF_KIND_INBOUND | PF_KIND_SPEAKER)) == PF_KIND_INBOUND) {
+    if (pf_is_claim(f->kind, f->peer)) {
         return PF_TIME_CLAIM;
     }
     switch (f->kind & PF_KIND_PROTO) {
@@ -115,7 +115,7 @@ static void set_class(struct pf *pf, struct pf_flow *f, enum pf_class to)
 
 static struct pf_lease *lease_of(struct pf *pf, const struct pf_flow *f)
 {
-    return f->peer >= PF_PEER_LEASE && f->peer != PF_NO_PEER ? &pf->lease[f->peer - PF_PEER_LEASE] : NULL;
+    return pf_is_lease(f->peer) ? &pf->lease[f->peer - PF_PEER_LEASE] : NULL;
 }
 
 /* Puts a flow into the class that its state asks for. */
@@ -271,11 +271,6 @@ static uint16_t delta_of(const struct pf *pf, unsigned kind, uint16_t lport, uin
     return delta == 0xffff ? 0 : delta;
 }
 
-static bool is_claim(unsigned kind)
-{
-    return (kind & (PF_KIND_INBOUND | PF_KIND_SPEAKER)) == PF_KIND_INBOUND;
-}
-
 /*
  * A new flow. `kind`: PF_KIND_* without class; `lport`: the owner's own port (for one that the remote opens: also the
  * port at X). NULL: refused, and *why says why.
@@ -284,10 +279,10 @@ struct pf_flow *pf_flow_new(struct pf *pf, unsigned kind, uint32_t raddr, uint16
                             enum pf_counter *why)
 {
     const unsigned key = kind & PF_KIND_KEY;
-    if (is_claim(kind)) {
+    if (pf_is_claim(kind, peer)) {
         take_claim(pf);
     }
-    struct pf_flow *f = take(pf, peer >= PF_PEER_LEASE && peer != PF_NO_PEER);
+    struct pf_flow *f = take(pf, pf_is_lease(peer));
     if (f == NULL) {
         *why = PF_C_drop_flows_full;
         return NULL;
@@ -321,7 +316,7 @@ struct pf_flow *pf_flow_new(struct pf *pf, unsigned kind, uint32_t raddr, uint16
     f->next_loc = *loc;
     *ext = link;
     *loc = link;
-    if (is_claim(kind)) {
+    if (pf_is_claim(kind, peer)) {
         note_claim(pf, link);
     }
     pf_flow_classify(pf, f);
@@ -358,39 +353,41 @@ void pf_flow_end(struct pf *pf, struct pf_flow *f)
     unlink_ext(pf, f);
     unlink_loc(pf, f);
     pf_map_put(pf, f->kind & PF_KIND_KEY, f->lport);
-    if (is_claim(f->kind)) {
+    if (pf_is_claim(f->kind, f->peer)) {
         forget_claim(pf, (uint16_t)(index_of(pf, f) + 1));
     }
     set_class(pf, f, PF_CLASS_FREE);
 }
 
-/* All flows with one peer: a lease that ends. */
+static void end_early(struct pf *pf, struct pf_flow *f)
+{
+    pf_tcp_reset_owner(pf, f);
+    pf_flow_end(pf, f);
+    pf_count(pf, PF_C_flows_ended);
+}
+
+/* All flows with one peer: a lease that ends, an address that is no peer's any more. */
 int pf_flows_end_of(struct pf *pf, unsigned peer)
 {
     int ended = 0;
     for (unsigned i = 0; i < PF_FLOWS; i++) {
         struct pf_flow *f = &pf->flow[i];
-        if (class_of(f) == PF_CLASS_FREE || f->peer != peer) {
-            continue;
+        if (class_of(f) != PF_CLASS_FREE && f->peer == peer) {
+            end_early(pf, f);
+            ended++;
         }
-        pf_tcp_reset_speaker(pf, f);
-        pf_flow_end(pf, f);
-        pf_count(pf, PF_C_flows_ended);
-        ended++;
     }
     return ended;
 }
 
-void pf_flows_end_speaker(struct pf *pf)
+/* All flows of the speaker; with `leased` also those that the host has with leased phones. */
+void pf_flows_end_speaker(struct pf *pf, bool leased)
 {
     for (unsigned i = 0; i < PF_FLOWS; i++) {
         struct pf_flow *f = &pf->flow[i];
-        if (class_of(f) == PF_CLASS_FREE || (f->kind & PF_KIND_SPEAKER) == 0) {
-            continue;
+        if (class_of(f) != PF_CLASS_FREE && ((f->kind & PF_KIND_SPEAKER) != 0 || (leased && pf_is_lease(f->peer)))) {
+            end_early(pf, f);
         }
-        pf_tcp_reset_speaker(pf, f);
-        pf_flow_end(pf, f);
-        pf_count(pf, PF_C_flows_ended);
     }
 }
 
@@ -433,7 +430,7 @@ bool pf_flow_mac(struct pf *pf, enum pf_proto proto, uint32_t raddr, uint16_t rp
 {
     pf->now = now_ms;
     const struct pf_flow *f = pf_flow_out(pf, pf_kind_key(proto, PF_OWNER_HOST), raddr, rport, lport);
-    if (f == NULL || !is_claim(f->kind) || !pf_on_link(pf, raddr)) {
+    if (f == NULL || !pf_is_claim(f->kind, f->peer) || !pf_on_link(pf, raddr)) {
         return false;
     }
     const struct pf_peer *router = &pf->peer[PF_PEER_ROUTER];

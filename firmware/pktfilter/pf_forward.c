@@ -10,11 +10,6 @@ enum pf_counter pf_to_speaker(struct pf *pf, uint8_t *frame, uint32_t len, enum 
     return passed;
 }
 
-static bool is_leased(const struct pf_flow *f)
-{
-    return f->peer >= PF_PEER_LEASE && f->peer != PF_NO_PEER;
-}
-
 /* May the lease's flow go on, and does a frame from the uplink come from the phone? `mac` NULL: a frame towards it. */
 static enum pf_counter check_lease(struct pf *pf, const struct pf_flow *f, const uint8_t *mac)
 {
@@ -30,11 +25,11 @@ static enum pf_counter check_lease(struct pf *pf, const struct pf_flow *f, const
 enum pf_counter pf_forward_in(struct pf *pf, struct pf_pkt *p, struct pf_flow *f)
 {
     const bool speaker = (f->kind & PF_KIND_SPEAKER) != 0;
-    const bool leased = is_leased(f);
+    const bool leased = pf_is_lease(f->peer);
     enum pf_counter c = PF_C_none;
     if (leased) {
         c = check_lease(pf, f, p->frame + 6);
-    } else if (!speaker && (f->kind & PF_KIND_INBOUND) != 0 && !mac_eq(p->frame + 6, f->u.mac)) {
+    } else if (pf_is_claim(f->kind, f->peer) && !mac_eq(p->frame + 6, f->u.mac)) {
         c = PF_C_drop_flow_mac;
     }
     if (c == PF_C_none && speaker && p->frame[PF_O_TTL] <= 1) {
@@ -71,8 +66,9 @@ enum pf_counter pf_forward_in(struct pf *pf, struct pf_pkt *p, struct pf_flow *f
 enum pf_counter pf_forward_out(struct pf *pf, struct pf_pkt *p, struct pf_flow *f)
 {
     const bool speaker = (f->kind & PF_KIND_SPEAKER) != 0;
+    const bool leased = pf_is_lease(f->peer);
     enum pf_counter c = PF_C_none;
-    if (is_leased(f)) {
+    if (leased) {
         c = check_lease(pf, f, NULL);
     }
     if (c == PF_C_none && speaker && p->frame[PF_O_TTL] <= 1) {
@@ -90,10 +86,12 @@ enum pf_counter pf_forward_out(struct pf *pf, struct pf_pkt *p, struct pf_flow *
     }
     if (speaker) {
         pf_ttl_down(p->frame);
-        return pf_peer_send(pf, f->peer, p->frame, p->len, PF_C_pass_speaker_uplink);
+    }
+    if (speaker || leased) { /* by the lease's MAC, whatever ARP told the host */
+        return pf_peer_send(pf, f->peer, p->frame, p->len, speaker ? PF_C_pass_speaker_uplink : PF_C_pass_host_uplink);
     }
     if ((f->kind & PF_KIND_INBOUND) != 0) {
-        mac_copy(p->frame, f->u.mac); /* back to where it came from, whatever ARP told the host */
+        mac_copy(p->frame, f->u.mac); /* back to where it came from, likewise */
     }
     pf->out(pf->ctx, PF_UPLINK, p->frame, p->len);
     return PF_C_pass_host_uplink;

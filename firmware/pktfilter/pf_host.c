@@ -29,7 +29,10 @@ static enum pf_counter tracked(struct pf *pf, struct pf_pkt *p)
         if (p->proto == PF_TCP && !pf_tcp_is_syn(p->flags)) {
             return PF_C_drop_no_flow;
         }
-        f = pf_flow_new(pf, p->proto, p->dst, p->dport, p->sport, PF_NO_PEER, &c);
+        /* What the host sends phones in the speaker's place is theirs alone: it goes by the lease, and ends with it. */
+        const int lease = pf->cfg.guard ? pf_lease_find(pf, p->dst) : -1;
+        const unsigned peer = lease < 0 ? PF_NO_PEER : (unsigned)PF_PEER_LEASE + (unsigned)lease;
+        f = pf_flow_new(pf, p->proto, p->dst, p->dport, p->sport, peer, &c);
         if (f == NULL) {
             return c;
         }

@@ -97,8 +97,7 @@ static void seal(struct pf_pkt *p)
 /* A TCP packet inside must be one that its sender can have sent (RFC 5927, 4.1). */
 static bool inner_is_plausible(const struct pf_flow *f, const struct inner *in, unsigned from)
 {
-    const bool claim = (f->kind & (PF_KIND_INBOUND | PF_KIND_SPEAKER)) == PF_KIND_INBOUND;
-    if (in->proto != PF_TCP || claim) {
+    if (in->proto != PF_TCP || pf_is_claim(f->kind, f->peer)) {
         return true;
     }
     const unsigned scale = from == PF_FROM_OWNER ? f->scale & 15U : f->scale >> 4; /* the receiver's */

@@ -43,13 +43,18 @@ static struct pf_map *find_loc(struct pf *pf, unsigned key, uint16_t lport)
     return NULL;
 }
 
-/* Ports that one owner may always have: the services are the speaker's, the claim port and DHCP the host's. */
+/* Ports that one owner may always have: the services are the speaker's; the claim port, DHCP, and what it guards the host's. */
 static bool reserved(const struct pf *pf, unsigned key, uint16_t eport)
 {
     const unsigned proto = key & PF_KIND_PROTO;
+    const bool guarded =
+        pf->cfg.guard && proto != PF_ICMP && eport == (proto == PF_TCP ? pf_wire16(PF_GUARD_PORT) : pf_wire16(1900));
     if ((key & PF_KIND_SPEAKER) != 0) {
-        return (proto == PF_TCP && eport == pf->cfg.claim_port && eport != 0) ||
+        return guarded || (proto == PF_TCP && eport == pf->cfg.claim_port && eport != 0) ||
                (proto == PF_UDP && (eport == pf_wire16(67) || eport == pf_wire16(68)));
+    }
+    if (guarded) {
+        return false;
     }
     for (unsigned i = 0; i < pf->service_count; i++) {
         if (pf->service[i].proto == proto && pf->service[i].port == eport) {

@@ -13,6 +13,7 @@ static void set_addr(struct pf *pf, unsigned i, uint32_t addr)
 {
     struct pf_peer *peer = &pf->peer[i];
     if (peer->addr != addr) {
+        (void)pf_flows_end_of(pf, i); /* they would go to the new one's MAC */
         pf_peer_forget(pf, i);
         peer->addr = addr;
     }
@@ -22,9 +23,9 @@ void pf_peers_configure(struct pf *pf)
 {
     const struct pf_config *cfg = &pf->cfg;
     set_addr(pf, PF_PEER_ROUTER, cfg->router);
-    for (unsigned i = 0; i < PF_DNS; i++) {
-        set_addr(pf, PF_PEER_DNS + i, cfg->dns[i]);
-        struct pf_peer *peer = &pf->peer[PF_PEER_DNS + i];
+    for (unsigned i = PF_PEER_DNS; i < PF_PEER_LEASE; i++) {
+        set_addr(pf, i, i < PF_PEER_HOST ? cfg->dns[i - PF_PEER_DNS] : cfg->hosts[i - PF_PEER_HOST]);
+        struct pf_peer *peer = &pf->peer[i];
         if (peer->addr == cfg->router || !pf_on_link(pf, peer->addr)) {
             peer->state = PF_PEER_ROUTED;
         } else if (peer->state == PF_PEER_ROUTED) {
@@ -46,19 +47,16 @@ void pf_peer_forget(struct pf *pf, unsigned peer)
     }
 }
 
-/* The place of a destination: a lease, the router, a DNS server; for all that is not on the link, the router's. */
+/* The place of a destination: a lease, the router, a DNS server, a named host; of all that is not on the link, the router's. */
 unsigned pf_peer_of(struct pf *pf, uint32_t dst)
 {
     const int lease = pf_lease_find(pf, dst);
     if (lease >= 0) {
         return (unsigned)PF_PEER_LEASE + (unsigned)lease;
     }
-    if (dst == pf->cfg.router) {
-        return PF_PEER_ROUTER;
-    }
-    for (unsigned i = 0; i < PF_DNS; i++) {
-        if (pf->cfg.dns[i] == dst && dst != 0) {
-            return PF_PEER_DNS + i;
+    for (unsigned i = PF_PEER_ROUTER; i < PF_PEER_LEASE; i++) {
+        if (pf->peer[i].addr == dst && dst != 0) {
+            return i;
         }
     }
     return pf_on_link(pf, dst) ? PF_NO_PEER : PF_PEER_ROUTER;

@@ -1,6 +1,7 @@
 /*
  * Discovery. Of all group traffic only this passes: an SSDP search or mDNS query of a leased phone goes to the speaker,
- * an SSDP notification or mDNS answer of the speaker goes to each leased phone, by unicast.
+ * an SSDP notification or mDNS answer of the speaker goes to each leased phone, by unicast. Where the host stands in for the
+ * speaker (cfg.guard), it gets what is SSDP, and mDNS does not pass: its answers tell the speaker's own address.
  */
 #include "pf_core.h"
 
@@ -40,12 +41,21 @@ bool pf_relay_is_group(const struct pf_pkt *p)
     return group_of(p) != OTHER;
 }
 
+/* By unicast: no stack would take a packet for its own address by a group's MAC for sure. */
+static enum pf_counter to_host(struct pf *pf, const struct pf_pkt *p, enum pf_port port, const uint8_t *mac,
+                               enum pf_counter passed)
+{
+    mac_copy(p->frame, mac);
+    pf->out(pf->ctx, port, p->frame, p->len);
+    return passed;
+}
+
 /* From the uplink. */
 enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p)
 {
     static const char search[] = "M-SEARCH * HTTP/1.1"; /* without its end of line: SoCo's is a bare LF */
     const enum group group = group_of(p);
-    if (group == OTHER) {
+    if (group == OTHER || (group == MDNS && pf->cfg.guard)) {
         return PF_C_drop_multicast;
     }
     const int lease = pf_lease_find(pf, p->src);
@@ -63,6 +73,10 @@ enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p)
         return PF_C_drop_rate_search;
     }
     pf->peer[PF_PEER_LEASE + lease].seen = pf->now;
+    if (pf->cfg.guard) {
+        pf_rewrite_dst(p, pf->cfg.addr, p->dport);
+        return to_host(pf, p, PF_HOST_UPLINK, pf->cfg.uplink_mac, PF_C_relay_search);
+    }
     return pf_to_speaker(pf, p->frame, p->len, PF_C_relay_search);
 }
 
@@ -71,7 +85,7 @@ enum pf_counter pf_relay_notify(struct pf *pf, struct pf_pkt *p)
 {
     static const char notify[] = "NOTIFY * HTTP/1.1";
     const enum group group = group_of(p);
-    if (group == OTHER) {
+    if (group == OTHER || (group == MDNS && pf->cfg.guard)) {
         return PF_C_drop_multicast;
     }
     if (group == SSDP ? !starts_with(p, notify, sizeof(notify) - 1) : !is_dns(p, true)) {
@@ -79,6 +93,11 @@ enum pf_counter pf_relay_notify(struct pf *pf, struct pf_pkt *p)
     }
     if (!pf_rate(&pf->notify, PF_RATE_NOTIFY, PF_BURST_NOTIFY, pf->now)) {
         return PF_C_drop_rate_notify;
+    }
+    if (pf->cfg.guard) {
+        pf_rewrite_src(p, pf->cfg.alias, p->sport);
+        pf_rewrite_dst(p, pf->cfg.host_addr, p->dport);
+        return to_host(pf, p, PF_HOST_SEGMENT, pf->cfg.segment_mac, PF_C_relay_notify);
     }
     enum pf_counter result = PF_C_drop_no_listener;
     pf_rewrite_src(p, pf->cfg.addr, p->sport);

@@ -94,7 +94,7 @@ static enum pf_counter track_rst(struct pf *pf, struct pf_flow *f, const struct 
     return PF_C_none;
 }
 
-/* Connections to the host: its own stack checks the numbers. */
+/* Connections to the claim port: the host's own stack checks the numbers. */
 static enum pf_counter track_claim(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned from)
 {
     const unsigned before = f->state;
@@ -120,7 +120,7 @@ enum pf_counter pf_tcp_track(struct pf *pf, struct pf_flow *f, const struct pf_p
 {
     const unsigned other = from ^ 1U;
     const unsigned flags = p->flags;
-    if ((f->kind & (PF_KIND_INBOUND | PF_KIND_SPEAKER)) == PF_KIND_INBOUND) {
+    if (pf_is_claim(f->kind, f->peer)) {
         return track_claim(pf, f, p, from);
     }
     const uint32_t seq = be32(p->l4 + PF_TCP_SEQ);
@@ -159,14 +159,15 @@ bool pf_tcp_opens_anew(const struct pf_flow *f, unsigned flags, unsigned from)
     return over && from == opener && pf_tcp_is_syn(flags);
 }
 
-static void send_reset(struct pf *pf, uint32_t src, uint16_t sport, uint16_t dport, uint32_t seq)
+/* A RST in the name of the remote, to the speaker or the host; the MACs are the caller's work. False: not now. */
+static bool build_reset(struct pf *pf, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, uint32_t seq)
 {
     uint8_t *frame = pf->scratch;
     uint8_t *tcp = frame + PF_L4;
-    if (!pf->speaker_known || !pf_rate(&pf->reset, PF_RATE_RESET, PF_BURST_RESET, pf->now)) {
-        return;
+    if (!pf_rate(&pf->reset, PF_RATE_RESET, PF_BURST_RESET, pf->now)) {
+        return false;
     }
-    pf_build_ip(frame, PF_IPPROTO_TCP, src, pf->cfg.speaker_addr, 20);
+    pf_build_ip(frame, PF_IPPROTO_TCP, src, dst, 20);
     memset(tcp, 0, 20);
     wr16(tcp, sport);
     wr16(tcp + 2, dport);
@@ -174,16 +175,30 @@ static void send_reset(struct pf *pf, uint32_t src, uint16_t sport, uint16_t dpo
     tcp[PF_TCP_OFFSET] = 5 << 4;
     tcp[PF_TCP_FLAGS] = PF_RST;
     pf_sum_l4(frame);
-    (void)pf_to_speaker(pf, frame, PF_L4 + 20, PF_C_none);
     pf_count(pf, PF_C_reset_sent);
+    return true;
 }
 
-/* Tells the speaker that a flow is over, in the name of its remote. */
-void pf_tcp_reset_speaker(struct pf *pf, const struct pf_flow *f)
+static void reset_speaker(struct pf *pf, uint32_t src, uint16_t sport, uint16_t dport, uint32_t seq)
 {
-    const unsigned asked = PF_KIND_PROTO | PF_KIND_SPEAKER;
-    if ((f->kind & asked) == (PF_TCP | PF_KIND_SPEAKER) && (f->state & (PF_T_SYN | PF_T_RST)) == PF_T_SYN) {
-        send_reset(pf, f->raddr, f->rport, f->lport, f->u.end[PF_FROM_REMOTE]);
+    if (pf->speaker_known && build_reset(pf, src, sport, pf->cfg.speaker_addr, dport, seq)) {
+        (void)pf_to_speaker(pf, pf->scratch, PF_L4 + 20, PF_C_none);
+    }
+}
+
+/* Tells a flow's owner that it is over. Claims have no sequence numbers, and do not end by others' doing. */
+void pf_tcp_reset_owner(struct pf *pf, const struct pf_flow *f)
+{
+    if ((f->kind & PF_KIND_PROTO) != PF_TCP || (f->state & (PF_T_SYN | PF_T_RST)) != PF_T_SYN) {
+        return;
+    }
+    const uint32_t seq = f->u.end[PF_FROM_REMOTE];
+    if ((f->kind & PF_KIND_SPEAKER) != 0) {
+        reset_speaker(pf, f->raddr, f->rport, f->lport, seq);
+    } else if (build_reset(pf, f->raddr, f->rport, pf->cfg.addr, f->lport, seq)) {
+        mac_copy(pf->scratch, pf->cfg.uplink_mac);
+        mac_copy(pf->scratch + 6, pf->peer[f->peer].mac);
+        pf->out(pf->ctx, PF_HOST_UPLINK, pf->scratch, PF_L4 + 20);
     }
 }
 
@@ -191,6 +206,6 @@ void pf_tcp_reset_speaker(struct pf *pf, const struct pf_flow *f)
 void pf_tcp_refuse_speaker(struct pf *pf, const struct pf_pkt *p)
 {
     if ((p->flags & (PF_RST | PF_ACK)) == PF_ACK) {
-        send_reset(pf, p->dst, p->dport, p->sport, be32(p->l4 + PF_TCP_ACK));
+        reset_speaker(pf, p->dst, p->dport, p->sport, be32(p->l4 + PF_TCP_ACK));
     }
 }

@@ -11,7 +11,7 @@ static bool is_service(const struct pf *pf, unsigned proto, uint16_t port)
     return false;
 }
 
-/* A phone opens a flow to an allowed service of the speaker. */
+/* A phone opens a flow to an allowed service of the speaker; the host answers the guarded one. */
 static enum pf_counter open_service(struct pf *pf, struct pf_pkt *p)
 {
     enum pf_counter c = PF_C_none;
@@ -23,8 +23,9 @@ static enum pf_counter open_service(struct pf *pf, struct pf_pkt *p)
     if (!pf->speaker_known) {
         return PF_C_drop_no_speaker;
     }
-    struct pf_flow *f = pf_flow_new(pf, p->proto | PF_KIND_SPEAKER | PF_KIND_INBOUND, p->src, p->sport, p->dport,
-                                    (unsigned)PF_PEER_LEASE + (unsigned)lease, &c);
+    const bool guarded = pf->cfg.guard && p->proto == PF_TCP && p->dport == pf_wire16(PF_GUARD_PORT);
+    struct pf_flow *f = pf_flow_new(pf, p->proto | PF_KIND_INBOUND | (guarded ? 0U : PF_KIND_SPEAKER), p->src, p->sport,
+                                    p->dport, (unsigned)PF_PEER_LEASE + (unsigned)lease, &c);
     return f == NULL ? c : pf_forward_in(pf, p, f);
 }
 

@@ -84,7 +84,9 @@ class Policy:
         """
         dns = dns[: 4 * MAX_DNS]
         up = addr != inet.ZERO
-        pktfilter.configure(self._macs[0], self._macs[1], addr, mask, router, dns, CLAIM_PORT)
+        pktfilter.configure(
+            self._macs[0], self._macs[1], addr, mask, router, dns, CLAIM_PORT, inet.SEGMENT_HOST, False, b""
+        )
         self._phone_at = {a: p for a, p in self._phone_at.items() if a in {entry[0] for entry in pktfilter.leases()}}
         if up:
             self._dhcp.configure(addr, mask, router, dns or router)

@@ -11,6 +11,9 @@ def configure(
     router: _Buffer,
     dns: _Buffer,
     claim_port: int,
+    segment: _Buffer,
+    private: bool,
+    hosts: _Buffer,
     /,
 ) -> None: ...
 def speaker(mac: _Buffer | None, /) -> None: ...

@@ -100,6 +100,8 @@ class Config:
     claim_port: int = 7780
     uplink_mac: str = "02:00:00:00:42:10"
     segment_mac: str = "02:00:00:00:42:11"
+    guard: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 class Filter:
@@ -156,9 +158,16 @@ class Filter:
     def configure(self, c: Config) -> None:
         speaker = c.speaker or (c.addr if c.addr != "0.0.0.0" else c.alias)
         dns = (*c.dns, "0.0.0.0", "0.0.0.0", "0.0.0.0")[:3]
-        addrs = b"".join(packed(a) for a in (c.addr, c.mask, c.router, speaker, c.host, c.alias, *dns))
+        hosts = c.hosts + ("0.0.0.0",) * (limit("PF_NAMED_HOSTS") - len(c.hosts))
+        addrs = b"".join(packed(a) for a in (c.addr, c.mask, c.router, speaker, c.host, c.alias, *dns, *hosts))
         _LIB.harness_configure(
-            self._h, mac(c.uplink_mac), mac(c.segment_mac), addrs, ctypes.c_uint16(c.claim_port), self._now
+            self._h,
+            mac(c.uplink_mac),
+            mac(c.segment_mac),
+            addrs,
+            ctypes.c_uint16(c.claim_port),
+            ctypes.c_bool(c.guard),
+            self._now,
         )
 
     def speaker(self, address: str | None) -> None:

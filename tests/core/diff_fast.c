@@ -110,6 +110,7 @@ static void configure(bool private_mode, uint32_t now)
     static const uint8_t host[4] = {192, 168, 77, 1};
     static const uint8_t alias[4] = {192, 168, 77, 2};
     static const uint8_t off[4] = {192, 0, 2, 7};
+    static const uint8_t nas[4] = {10, 66, 0, 103}; /* one of the remotes */
     struct pf_config cfg = {.addr = pf_wire32(x_addr), .mask = pf_wire32(mask), .router = pf_wire32(router_addr)};
     memcpy(cfg.uplink_mac, uplink_mac, 6);
     memcpy(cfg.segment_mac, segment_mac, 6);
@@ -117,6 +118,8 @@ static void configure(bool private_mode, uint32_t now)
     cfg.host_addr = pf_wire32(host);
     cfg.alias = pf_wire32(alias);
     cfg.speaker_addr = private_mode ? cfg.alias : cfg.addr;
+    cfg.guard = private_mode;
+    cfg.hosts[0] = pf_wire32(nas);
     cfg.claim_port = pf_wire16(7780);
     for (now_of = 0; now_of < 2; now_of++) {
         pf_configure(&filter[now_of], &cfg, now);

@@ -60,6 +60,8 @@ static void configure(uint32_t now, bool private_mode)
     cfg.host_addr = pf_wire32(host);
     cfg.alias = pf_wire32(alias);
     cfg.speaker_addr = private_mode ? cfg.alias : cfg.addr;
+    cfg.guard = private_mode;
+    cfg.hosts[0] = pf_wire32(server_addr); /* named, behind the router */
     cfg.claim_port = pf_wire16(7780);
     pf_configure(&filter, &cfg, now);
     pf_speaker(&filter, speaker_mac, now);

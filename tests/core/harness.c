@@ -87,12 +87,12 @@ const char *harness_counter_name(int i)
 
 /* One address, MAC or number of the configuration at a time; then harness_configure(). */
 void harness_configure(struct harness *h, const uint8_t *uplink_mac, const uint8_t *segment_mac, const uint8_t *addrs,
-                       uint16_t claim_port, uint32_t now)
+                       uint16_t claim_port, bool guard, uint32_t now)
 {
     struct pf_config cfg = {0};
     memcpy(cfg.uplink_mac, uplink_mac, 6);
     memcpy(cfg.segment_mac, segment_mac, 6);
-    /* addrs: X, mask, router, S, host, alias, DNS servers */
+    /* addrs: X, mask, router, S, host, alias, DNS servers, named hosts */
     cfg.addr = pf_wire32(addrs);
     cfg.mask = pf_wire32(addrs + 4);
     cfg.router = pf_wire32(addrs + 8);
@@ -102,7 +102,11 @@ void harness_configure(struct harness *h, const uint8_t *uplink_mac, const uint8
     for (size_t i = 0; i < PF_DNS; i++) {
         cfg.dns[i] = pf_wire32(addrs + 24 + 4 * i);
     }
+    for (size_t i = 0; i < PF_NAMED_HOSTS; i++) {
+        cfg.hosts[i] = pf_wire32(addrs + 24 + 4 * PF_DNS + 4 * i);
+    }
     cfg.claim_port = pf_wire16(claim_port);
+    cfg.guard = guard;
     pf_configure(&h->pf, &cfg, now);
 }
 
@@ -132,6 +136,7 @@ uint32_t harness_limit(const char *name)
     LIMIT(PF_LEASES)
     LIMIT(PF_LEASE_MAX_S)
     LIMIT(PF_SERVICES)
+    LIMIT(PF_NAMED_HOSTS)
     LIMIT(PF_FRAME_MAX)
     LIMIT(PF_PENDING)
     LIMIT(PF_DHCP_QUEUE)

@@ -48,6 +48,7 @@ def test_no_counter_is_only_specified() -> None:
         ("| flows in one hash bucket | {} ", "PF_CHAIN_MAX"),
         ("| leases | {},", "PF_LEASES"),
         ("| services | {} ", "PF_SERVICES"),
+        ("| named hosts | {} ", "PF_NAMED_HOSTS"),
         ("| frames that wait for a MAC | {} ", "PF_PENDING"),
         ("| DHCP messages that wait | {},", "PF_DHCP_QUEUE"),
         ("| open ARP questions of the host | {} ", "PF_ASKED"),

@@ -35,7 +35,10 @@ def test_boots_closed():
     p = make(up=False)
     equal(
         filter.calls,
-        [("configure", STATION_MAC, SEGMENT_MAC, inet.ZERO, inet.ZERO, inet.ZERO, b"", policies.CLAIM_PORT)],
+        [
+            ("configure", STATION_MAC, SEGMENT_MAC, inet.ZERO, inet.ZERO, inet.ZERO, b"", policies.CLAIM_PORT)
+            + (inet.SEGMENT_HOST, False, b"")
+        ],
     )
     p.start()
     equal(names(), ["configure", "start"])
@@ -44,7 +47,9 @@ def test_boots_closed():
 
 def test_uplink_changes_configure_the_filter():
     p = make()
-    equal(filter.calls[-1][1:], (STATION_MAC, SEGMENT_MAC, X, MASK, ROUTER, ROUTER, 7780))
+    equal(
+        filter.calls[-1][1:], (STATION_MAC, SEGMENT_MAC, X, MASK, ROUTER, ROUTER, 7780, inet.SEGMENT_HOST, False, b"")
+    )
     p.uplink_changed(X, MASK, ROUTER, bytes(20))
     equal(filter.calls[-1][6], bytes(12))
 

@@ -57,3 +57,34 @@ def test_speaker_and_counters():
     p.speaker_seen(SPEAKER_MAC)
     assert all(type(count) is int for count in p.counters().values()) and p.counters()
     equal(p.flows(), 0)
+
+
+def configure(private=False, segment=b"\xc0\xa8\x4d\x01", hosts=b"", addr=X):
+    pktfilter.configure(STATION_MAC, SEGMENT_MAC, addr, MASK, ROUTER, b"", 7780, segment, private, hosts)
+
+
+def test_a_change_of_mode_keeps_leases():
+    p = make()
+    p.grant("a" * 16, FAR + b"\1", 1)
+    configure(private=True)
+    configure(private=True, segment=b"\x0a\xb1\x4d\x01")
+    configure(private=False)
+    equal(len(pktfilter.leases()), 1)
+    p.revoke("a" * 16)
+
+
+def test_eight_named_hosts_and_the_ninth():
+    configure(hosts=b"\x0a\x42\1\1" * 8)
+    for wrong in (b"\x0a\x42\1\1" * 9, b"\x0a\x42\1"):
+        with raises(ValueError):
+            configure(hosts=wrong)
+
+
+def test_the_segments_address_leaves_room_for_the_alias():
+    for last in (1, 253):
+        configure(segment=b"\xc0\xa8\x4d" + bytes((last,)))
+    for last in (0, 254, 255):
+        with raises(ValueError):
+            configure(segment=b"\xc0\xa8\x4d" + bytes((last,)))
+    with raises(ValueError):
+        configure(segment=b"\xc0\xa8\x4d")
