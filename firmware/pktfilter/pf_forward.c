@@ -21,11 +21,22 @@ static enum pf_counter check_lease(struct pf *pf, const struct pf_flow *f, const
     return mac != NULL ? pf_lease_check(pf, lease, mac) : PF_C_none;
 }
 
+/* Does a frame that passes keep the flow alive? A SYN that is sent again does while the flow is being opened; in an open
+ * flow a SYN or a RST that changes nothing does not (RFC 7857, 7.1): it is what one who is not there answers. */
+static bool renews(const struct pf_flow *f, const struct pf_pkt *p, unsigned before)
+{
+    if (f->state != before) {
+        return true;
+    }
+    return (p->flags & PF_RST) == 0 && ((p->flags & PF_SYN) == 0 || (before & PF_T_OPEN) == 0);
+}
+
 /* From the uplink, to the flow's owner. */
 enum pf_counter pf_forward_in(struct pf *pf, struct pf_pkt *p, struct pf_flow *f)
 {
     const bool speaker = (f->kind & PF_KIND_SPEAKER) != 0;
     const bool leased = pf_is_lease(f->peer);
+    const unsigned before = f->state;
     enum pf_counter c = PF_C_none;
     if (leased) {
         c = check_lease(pf, f, p->frame + 6);
@@ -42,7 +53,7 @@ enum pf_counter pf_forward_in(struct pf *pf, struct pf_pkt *p, struct pf_flow *f
         return c;
     }
     /* What comes in from strangers keeps no UDP or ICMP flow alive (RFC 4787 REQ-6, RFC 5508 REQ-2). */
-    if (p->proto == PF_TCP || leased) {
+    if ((p->proto == PF_TCP || leased) && renews(f, p, before)) {
         f->seen = pf->now;
     }
     if (leased) {
@@ -67,6 +78,7 @@ enum pf_counter pf_forward_out(struct pf *pf, struct pf_pkt *p, struct pf_flow *
 {
     const bool speaker = (f->kind & PF_KIND_SPEAKER) != 0;
     const bool leased = pf_is_lease(f->peer);
+    const unsigned before = f->state;
     enum pf_counter c = PF_C_none;
     if (leased) {
         c = check_lease(pf, f, NULL);
@@ -80,7 +92,9 @@ enum pf_counter pf_forward_out(struct pf *pf, struct pf_pkt *p, struct pf_flow *
     if (c != PF_C_none) {
         return c;
     }
-    f->seen = pf->now;
+    if (renews(f, p, before)) {
+        f->seen = pf->now;
+    }
     if (f->lport != f->eport || p->src != pf->cfg.addr) {
         pf_rewrite_src(p, pf->cfg.addr, f->eport);
     }

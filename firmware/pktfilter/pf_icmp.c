@@ -32,6 +32,10 @@ static bool parse_inner(struct inner *in, const struct pf_pkt *p)
     if (in->ip[0] != 0x45 || (rd16(in->ip + 6) & pf_wire16(0x1fff)) != 0) {
         return false;
     }
+    /* RFC 5508 REQ-3a. The sum of its TCP or UDP is not looked at (3c). */
+    if (sum_fold(pf_sum(in->ip, PF_IP, 0)) != 0xffff) {
+        return false;
+    }
     in->src = rd32(in->ip + 12);
     in->dst = rd32(in->ip + 16);
     in->sport = rd16(in->l4);

@@ -25,6 +25,11 @@ static uint32_t header_of(const struct pf_pkt *p)
     return (uint32_t)(p->l4[PF_TCP_OFFSET] >> 4) * 4;
 }
 
+static bool is_over(const struct pf_flow *f)
+{
+    return (f->state & PF_T_RST) != 0 || (f->state & PF_T_BOTH_FIN) == PF_T_BOTH_FIN;
+}
+
 static unsigned scale_option(const struct pf_pkt *p)
 {
     const uint32_t end = header_of(p);
@@ -50,6 +55,9 @@ static enum pf_counter track_syn(struct pf_flow *f, const struct pf_pkt *p, unsi
     const unsigned other = from ^ 1U;
     const unsigned mine = PF_T_SYN << from;
     const uint32_t end = seq + 1 + data;
+    if (is_over(f) && pf_tcp_is_syn(p->flags)) { /* not the opener's, which has made a new flow: nobody asked for it */
+        return PF_C_drop_tcp_state;
+    }
     if ((f->state & PF_T_OPEN) != 0) {
         return PF_C_none; /* the receiver challenges it (RFC 5961, 4); nothing changes here */
     }
@@ -154,9 +162,8 @@ enum pf_counter pf_tcp_track(struct pf *pf, struct pf_flow *f, const struct pf_p
 /* A SYN on a flow that has ended, from the side that opened it: a new connection from the same port. */
 bool pf_tcp_opens_anew(const struct pf_flow *f, unsigned flags, unsigned from)
 {
-    const bool over = (f->state & PF_T_RST) != 0 || (f->state & PF_T_BOTH_FIN) == PF_T_BOTH_FIN;
     const unsigned opener = (f->kind & PF_KIND_INBOUND) != 0 ? PF_FROM_REMOTE : PF_FROM_OWNER;
-    return over && from == opener && pf_tcp_is_syn(flags);
+    return is_over(f) && from == opener && pf_tcp_is_syn(flags);
 }
 
 /* A RST in the name of the remote, to the speaker or the host; the MACs are the caller's work. False: not now. */
