@@ -38,11 +38,12 @@ async def main() -> None:
     station = network.WLAN(network.WLAN.IF_STA)
     access_point = network.WLAN(network.WLAN.IF_AP)
     policy = Policy(station.config("mac"), access_point.config("mac"), health.beat("policy"))
+    policy.addressing(settings.mode, settings.hosts)
     policy.start()
     uplink = Uplink(station, settings, policy.uplink_changed, health.beat("uplink"))
     segment = Segment(access_point, settings, policy, health.beat("segment"))
     status = Status(me, settings, phones, lockout, uplink, segment, policy, health.beat("status"))
-    operations = Operations(me, phones, policy, uplink, status)
+    operations = Operations(me, settings, phones, policy, uplink, status)
     pairing = Pairing(me, phones, lockout, operations, health.beat("pairing"))
     claims = Claims(me, phones, policy, operations.tokens, health.beat("claims"))
     for name, part in (

@@ -6,7 +6,7 @@ gets a NAK, so that it starts over; leases are short, so that it asks soon.
 
 from micropython import const
 
-from .inet import BROADCAST, SEGMENT_HOST, ZERO
+from .inet import BROADCAST, ZERO
 
 LEASE_S = 60
 BUFFER_BYTES = 1024  # what a request may have at most; frames of a 1500 byte link that are longer are dropped
@@ -72,7 +72,7 @@ class Server:
         self.to_mac: bytes | None = None
         self.to_addr = BROADCAST
         self.event = NOTHING
-        self._addr = ZERO
+        self._host = self._addr = ZERO
         self._given = b""
         self._times = b""
         # Where the options of the request stand: offset of the value, 0 = absent.
@@ -85,8 +85,10 @@ class Server:
         """The MAC of whoever sent `request`."""
         return bytes(self.request[_CHADDR : _CHADDR + 6])
 
-    def configure(self, addr: bytes, mask: bytes, router: bytes, dns: bytes) -> None:
-        """What the speaker gets from now on, 4 bytes each; router zero: none; `dns` is n times 4 bytes."""
+    def configure(self, host: bytes, addr: bytes, mask: bytes, router: bytes, dns: bytes) -> None:
+        """`host`: the server's own address; then what the speaker gets from now on, 4 bytes each. router zero: none;
+        `dns` is n times 4 bytes."""
+        self._host = host
         self._addr = addr
         self._given = bytes((_MASK, 4)) + mask
         if router != ZERO:
@@ -109,7 +111,7 @@ class Server:
             return 0
         if client is not None and self.client() != client:
             return 0
-        for_us = self._server == 0 or self._equals(self._server, SEGMENT_HOST)
+        for_us = self._server == 0 or self._equals(self._server, self._host)
         if kind == _DISCOVER:
             self.event = OFFERED
             return self._reply(_OFFER)
@@ -205,7 +207,7 @@ class Server:
             r[_CIADDR : _CIADDR + 4] = p[_CIADDR : _CIADDR + 4]
             if not inform:
                 r[_YIADDR : _YIADDR + 4] = self._addr
-        i = self._put(_FIXED, bytes((_TYPE, 1, kind, _SERVER, 4)) + SEGMENT_HOST)
+        i = self._put(_FIXED, bytes((_TYPE, 1, kind, _SERVER, 4)) + self._host)
         if self._client_id:  # RFC 6842: it comes back as it was
             at = self._client_id
             i = self._put(i, p[at - 2 : at + p[at - 1]])

@@ -3,8 +3,15 @@
 ZERO = b"\0\0\0\0"
 BROADCAST = b"\xff\xff\xff\xff"
 
-SEGMENT_HOST = b"\xc0\xa8\x4d\x01"  # 192.168.77.1: the bridge on the segment
-SEGMENT_SPEAKER = b"\xc0\xa8\x4d\x02"  # 192.168.77.2: the speaker, as the bridge knows it
+# The bridge on the segment, one for each subnet that the segment may have; the first that the uplink leaves free is
+# taken (RFC 4787 REQ-7). No netmask covers all three.
+SEGMENT_HOSTS = (
+    b"\xc0\xa8\x4d\x01",  # 192.168.77.1
+    b"\xac\x1f\x4d\x01",  # 172.31.77.1
+    b"\x0a\xb1\x4d\x01",  # 10.177.77.1
+)
+SEGMENT_HOST = SEGMENT_HOSTS[0]
+SEGMENT_SPEAKER = SEGMENT_HOST[:3] + b"\2"
 SEGMENT_MASK = b"\xff\xff\xff\x00"
 
 
@@ -37,6 +44,26 @@ def mac_text(mac: bytes) -> str:
 def same_subnet(a: bytes, b: bytes, mask: bytes) -> bool:
     """Whether both addresses are in one subnet of `mask`."""
     return all((x ^ y) & m == 0 for x, y, m in zip(a, b, mask))
+
+
+def alias_of(host: bytes) -> bytes:
+    """The speaker's name inside the bridge, given the bridge's own address on the segment: the next one."""
+    return host[:3] + b"\2"
+
+
+def segment_host(addr: bytes, mask: bytes, others: bytes) -> bytes:
+    """The bridge's address on a segment whose subnet does not overlap the uplink's (`addr`, `mask`) and, where that
+    can be, holds none of `others`, n times 4 bytes: its router and name servers."""
+    free = [host for host in SEGMENT_HOSTS if not overlap(host, SEGMENT_MASK, addr, mask)]
+    for host in free:
+        if not any(same_subnet(host, others[i : i + 4], SEGMENT_MASK) for i in range(0, len(others), 4)):
+            return host
+    return free[0]
+
+
+def overlap(a: bytes, mask_a: bytes, b: bytes, mask_b: bytes) -> bool:
+    """Whether the subnets of `a` and `b` share an address."""
+    return same_subnet(a, b, bytes([m & n for m, n in zip(mask_a, mask_b)]))
 
 
 def is_host(addr: bytes) -> bool:

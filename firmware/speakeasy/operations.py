@@ -9,7 +9,7 @@ from .onetime import OneTime
 from .phones import Full, LastOwner
 from .policy import CLAIM_PORT
 from .session import MAX_TEXT, MODE_INVITE, MODE_PHONE, MODE_SETUP
-from .settings import OWNER, PHONE_ID_BYTES, ROLES, is_hex, is_name, is_network
+from .settings import MODES, OWNER, PHONE_ID_BYTES, ROLES, is_hex, is_hosts, is_name, is_network
 
 MAX_REQUEST_ID = 0x7FFFFFFF
 MAX_INVITES = 4
@@ -47,8 +47,9 @@ class Caller:
 class Operations:
     """`answer(caller, text)` turns a request's text into an answer's. Invites and tokens live here, in RAM."""
 
-    def __init__(self, identity, phones, policy, uplink, status, random=os.urandom) -> None:
+    def __init__(self, identity, settings, phones, policy, uplink, status, random=os.urandom) -> None:
         self._identity = identity
+        self._settings = settings
         self._phones = phones
         self._policy = policy
         self._uplink = uplink
@@ -185,6 +186,23 @@ class Operations:
             )
         self._uplink.join(network["ssid"], network["key"])
         return {}
+
+    def do_addressing(self, _caller: Caller, request: dict) -> dict:
+        """The addressing mode, the local hosts that the speaker may reach, or both; in force when this returns."""
+        settings = self._settings
+        mode = request.get("mode", settings.mode)
+        hosts = request.get("hosts", settings.hosts)
+        if mode not in MODES:
+            raise Refusal("bad-request", "The mode is passthrough or private; nothing was changed.")
+        if not is_hosts(hosts):
+            raise Refusal(
+                "bad-request", "Local hosts are named by their IPv4 addresses, at most 8; nothing was changed."
+            )
+        if (mode, hosts) != (settings.mode, settings.hosts):
+            settings.change(mode=mode, hosts=hosts)
+            log("operations", "addressing is %s; the speaker may reach %d local hosts" % (mode, len(hosts)))
+            self._policy.addressing(mode, hosts)
+        return {"mode": mode, "hosts": hosts}
 
     def do_bye(self, caller: Caller, _request: dict) -> dict:
         """The bridge disconnects after the answer."""

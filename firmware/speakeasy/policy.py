@@ -11,6 +11,7 @@ from micropython import const
 
 from . import clock, dhcp, inet
 from .eventlog import log
+from .settings import PRIVATE
 
 LEASE_S = 12 * 3600
 CLAIM_PORT = 7780
@@ -53,6 +54,12 @@ class Policy:
         self._beat = beat
         self._addr = inet.ZERO
         self._mask = inet.ZERO
+        self._router = inet.ZERO
+        self._dns = b""
+        self._private = False
+        self._hosts = b""
+        self._offer: tuple = ()  # what a speaker was, or would have been, given
+        self.host = inet.SEGMENT_HOST  # the bridge's own address on the segment
         self._speaker: bytes | None = None
         self._acked = b""  # the MAC that was acknowledged an address last
         self._told: dict = {}  # bit -> when it was logged last
@@ -60,12 +67,22 @@ class Policy:
         self._dhcp = dhcp.Server()
         self._last_news = dhcp.NOTHING
         self.speaker_addr = inet.ZERO  # what the speaker was last acknowledged; zero: nothing yet
-        self.uplink_changed(inet.ZERO, inet.ZERO, inet.ZERO, b"")
+        self._program()
 
     @property
     def addr(self) -> bytes:
         """The uplink's address X, 4 bytes; zero: there is none."""
         return self._addr
+
+    @property
+    def alias(self) -> bytes:
+        """The speaker's address inside the bridge, 4 bytes; with private addressing the one it has itself."""
+        return inet.alias_of(self.host)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the bridge stands for the speaker at X: private addressing, and there is an uplink."""
+        return self._private and self._addr != inet.ZERO
 
     @property
     def speaker(self) -> bytes | None:
@@ -79,28 +96,42 @@ class Policy:
     def uplink_changed(self, addr: bytes, mask: bytes, router: bytes, dns: bytes) -> None:
         """The uplink's address and what belongs to it, 4 bytes each, `dns` n times 4; all zero and empty: no uplink.
 
-        A changed address, mask or router ends all flows and leases; the speaker is made to come again for its new
-        address.
+        A changed address, mask or router ends all flows and leases; the speaker is made to come again when that
+        changes what it is given. A segment whose subnet would overlap the uplink's moves to another one.
         """
-        dns = dns[: 4 * MAX_DNS]
-        up = addr != inet.ZERO
-        pktfilter.configure(
-            self._macs[0], self._macs[1], addr, mask, router, dns, CLAIM_PORT, inet.SEGMENT_HOST, False, b""
-        )
+        self._addr, self._mask, self._router, self._dns = addr, mask, router, dns[: 4 * MAX_DNS]
+        if addr != inet.ZERO:
+            self.host = inet.segment_host(addr, mask, router + self._dns)
+        self._program()
+
+    def addressing(self, mode: str, hosts: list) -> None:
+        """The addressing mode, and the local hosts (at most 8 addresses as text) that the speaker may open flows to.
+
+        Another mode ends the speaker's flows, and the speaker is made to come again for its other address; leases stay.
+        """
+        self._private = mode == PRIVATE
+        self._hosts = b"".join([inet.parse(host) for host in hosts])
+        self._program()
+
+    def _program(self) -> None:
+        addr, mask, router, dns = self._addr, self._mask, self._router, self._dns
+        pktfilter.configure(*self._macs, addr, mask, router, dns, CLAIM_PORT, self.host, self._private, self._hosts)
         self._phone_at = {a: p for a, p in self._phone_at.items() if a in {entry[0] for entry in pktfilter.leases()}}
-        if up:
-            self._dhcp.configure(addr, mask, router, dns or router)
+        names = dns or router if addr != inet.ZERO else b""
+        if self._wanted() == addr:
+            self._dhcp.configure(self.host, addr, mask, router, names)
         else:
-            self._dhcp.configure(inet.SEGMENT_SPEAKER, inet.SEGMENT_MASK, inet.SEGMENT_HOST, b"")
-        changed = addr != self._addr
-        self._addr, self._mask = addr, mask
-        if changed:
+            self._dhcp.configure(self.host, self._wanted(), inet.SEGMENT_MASK, self.host, names)
+        # Other name servers can wait until it renews; none at all cannot: music comes from names.
+        offer = (self._wanted(), names != b"")
+        if offer != self._offer:
             # A speaker may have had its address before the segment has told us that it is there.
             served = self._speaker is not None or self.speaker_addr != inet.ZERO
+            self._offer = offer
             self.speaker_addr = inet.ZERO
             self._last_news = dhcp.NOTHING
             if served:
-                log("policy", "the speaker's address is %s now: it is made to come again" % self._wanted())
+                log("policy", "the speaker's address is %s now: it is made to come again" % inet.text(self._wanted()))
                 pktfilter.deauth()
 
     def speaker_seen(self, mac: bytes) -> None:
@@ -112,7 +143,7 @@ class Policy:
         if self._acked != mac:  # it may have asked for its address before it was seen here
             self.speaker_addr = inet.ZERO
             self._last_news = dhcp.NOTHING
-        log("policy", "the speaker is %s; it gets %s" % (inet.mac_text(mac), self._wanted()))
+        log("policy", "the speaker is %s; it gets %s" % (inet.mac_text(mac), inet.text(self._wanted())))
 
     def grant(self, phone_id: str, addr: bytes, port: int, local_port: int = CLAIM_PORT) -> bool:
         """Lease to a phone that proved itself from `addr`:`port`. True: bound to its MAC; False: by address only,
@@ -147,6 +178,10 @@ class Policy:
                 flows += self._end(addr)
         return flows
 
+    def leased(self, addr: bytes) -> bool:
+        """Whether a phone has a lease at that address."""
+        return addr in self._phone_at
+
     def leases(self) -> list:
         """[(phone id, address, MAC or None, seconds left)]."""
         return [(self._phone_at[a], a, mac, left) for a, mac, left, _ in pktfilter.leases() if a in self._phone_at]
@@ -177,8 +212,9 @@ class Policy:
         del self._phone_at[addr]
         return flows
 
-    def _wanted(self) -> str:
-        return inet.text(self._addr if self._addr != inet.ZERO else inet.SEGMENT_SPEAKER)
+    def _wanted(self) -> bytes:
+        # The address that the speaker shall believe in.
+        return self.alias if self._private or self._addr == inet.ZERO else self._addr
 
     def _serve_dhcp(self) -> None:
         server = self._dhcp
@@ -190,14 +226,14 @@ class Policy:
             if size:
                 pktfilter.dhcp_send(server.reply, size, server.to_mac, server.to_addr)
             if server.event == dhcp.ACKED:
-                self.speaker_addr = self._addr if self._addr != inet.ZERO else inet.SEGMENT_SPEAKER
+                self.speaker_addr = self._wanted()
                 self._acked = server.client()
             elif server.event in (dhcp.NAKED, dhcp.DECLINED, dhcp.RELEASED):
                 self.speaker_addr = inet.ZERO
             # A speaker renews every half minute: only news is worth a line.
             if server.event != self._last_news and server.event in _DHCP_NEWS:
                 self._last_news = server.event
-                log("dhcp", "%s: %s" % (_DHCP_NEWS[server.event], self._wanted()))
+                log("dhcp", "%s: %s" % (_DHCP_NEWS[server.event], inet.text(self._wanted())))
 
     def _news(self, bits: int) -> None:
         if bits & _BIT_LEASE_ENDED:

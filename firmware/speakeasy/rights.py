@@ -16,6 +16,7 @@ TABLE = {
     "invite": (OWNER,),
     "revoke": (OWNER,),
     "join": (OWNER,),
+    "addressing": (OWNER,),
 }
 
 

@@ -22,6 +22,7 @@ class Segment:
         self._settings = settings
         self._policy = policy
         self._beat = beat
+        self._host = b""
         self.state = DOWN
         self.present = False  # whether the speaker is there now
 
@@ -29,6 +30,7 @@ class Segment:
         """Open the access point and watch who is there."""
         self._open()
         while True:
+            self._address()
             self._watch()
             self._beat()
             await asyncio.sleep_ms(_POLL_MS)
@@ -40,13 +42,23 @@ class Segment:
         # default name; the filter is bound by now and drops whatever comes from it.
         radio.active(True)
         self._configure(wanted)
-        radio.ipconfig(addr4=(inet.text(inet.SEGMENT_HOST), inet.text(inet.SEGMENT_MASK)))
+        self._address()
         self.state = UP
         log("segment", "the speaker's network is %s" % wanted["ssid"])
 
     def _configure(self, wanted: dict) -> None:
         # WPA2 beside WPA3: a Play:1 knows WPA2 only. One station: the driver forwards between stations, unfiltered.
         self._radio.config(ssid=wanted["ssid"], key=wanted["key"], security=network.WLAN.SEC_WPA2_WPA3, max_clients=1)
+
+    def _address(self) -> None:
+        # The policy moves the segment when the uplink's network has the same addresses.
+        host = self._policy.host
+        if host == self._host:
+            return
+        self._radio.ipconfig(addr4=(inet.text(host), inet.text(inet.SEGMENT_MASK)))
+        if self._host:
+            log("segment", "the bridge is %s on the speaker's network now" % inet.text(host))
+        self._host = host
 
     def _watch(self) -> None:
         stations = self._radio.status("stations")

@@ -1,13 +1,14 @@
 """Everything the bridge is told and must remember: typed, versioned, saved whole (`files`).
 
-The file holds `{"version": 1, "uplinks": [...], "segment": {...}, "mode": ..., "phones": [...]}`. A damaged one, or
-one of a newer firmware, is kept as settings.bad and defaults are used; `damaged` then says so for the status.
+The file holds `{"version": 1, "uplinks": [...], "segment": {...}, "mode": ..., "hosts": [...], "phones": [...]}`. A
+damaged one, or one of a newer firmware, is kept as settings.bad and defaults are used; `damaged` then says so for the
+status.
 """
 
 import json
 import os
 
-from . import codes
+from . import codes, inet
 from .eventlog import log
 from .files import Damaged, Files
 
@@ -30,15 +31,19 @@ OWNER = "owner"
 GUEST = "guest"
 ROLES = (OWNER, GUEST)
 PASSTHROUGH = "passthrough"
-MODES = (PASSTHROUGH,)
+PRIVATE = "private"
+MODES = (PASSTHROUGH, PRIVATE)
+MAX_HOSTS = 8
 
+_PROVISIONED = ("uplink", "segment", "mode", "hosts")
 _SEGMENT_KEY_BYTES = 10  # 16 symbols, 80 bits
 
 
 class Settings:
     """The settings in RAM; `change` is the one way to change them.
 
-    uplinks: list of {"ssid", "key"}, the one to try first in front. segment: {"ssid", "key"}. phones: list of
+    uplinks: list of {"ssid", "key"}, the one to try first in front. segment: {"ssid", "key"}. mode: one of MODES.
+    hosts: list of addresses (text) of local machines that the speaker may open connections to. phones: list of
     {"id": 8 bytes hex, "name", "role", "key": 32 bytes hex}.
     """
 
@@ -47,6 +52,7 @@ class Settings:
         self.damaged = False
         self.uplinks: list = []
         self.mode = PASSTHROUGH
+        self.hosts: list = []
         self.phones: list = []
         self.segment: dict = {}
         try:
@@ -68,8 +74,8 @@ class Settings:
         return "<Settings: %d networks, %d phones>" % (len(self.uplinks), len(self.phones))
 
     def change(self, **parts) -> None:
-        """Replace whole parts (uplinks=, segment=, mode=, phones=) and save. When the flash refuses (OSError), RAM is
-        as it was: nothing counts that would not survive."""
+        """Replace whole parts (uplinks=, segment=, mode=, hosts=, phones=) and save. When the flash refuses (OSError),
+        RAM is as it was: nothing counts that would not survive."""
         before = {name: getattr(self, name) for name in parts}
         for name, value in parts.items():
             setattr(self, name, value)
@@ -88,6 +94,7 @@ class Settings:
                 "uplinks": self.uplinks,
                 "segment": self.segment,
                 "mode": self.mode,
+                "hosts": self.hosts,
                 "phones": self.phones,
             },
         )
@@ -109,9 +116,17 @@ class Settings:
             raise Damaged("phones")
         if len({p["id"] for p in phones}) != len(phones):
             raise Damaged("two phones with one id")
-        if saved.get("mode") not in MODES:
-            raise Damaged("mode")
-        self.uplinks, self.segment, self.mode, self.phones = uplinks, segment, saved["mode"], phones
+        self.uplinks, self.segment, self.phones = uplinks, segment, phones
+        # A wrong one of these is no reason to forget whom the bridge knows.
+        if saved.get("mode") in MODES:
+            self.mode = saved["mode"]
+        else:
+            log("settings", "the mode is unknown to this firmware: %s is used" % self.mode)
+        hosts = saved.get("hosts", [])  # older files have none
+        if is_hosts(hosts):
+            self.hosts = hosts
+        else:
+            log("settings", "the local hosts are not addresses: the speaker may reach none; name them again")
 
     def remember_network(self, ssid: str, key: str) -> None:
         """Put a network in front and save; the one not used for longest goes when there are more than MAX_UPLINKS."""
@@ -127,18 +142,27 @@ class Settings:
             if raw is None:
                 return
             given = json.loads(raw.decode())
-            if not isinstance(given, dict) or not given or not all(k in ("uplink", "segment") for k in given):
-                raise ValueError("it may hold uplink and segment, nothing else")
+            if not isinstance(given, dict) or not given or not all(k in _PROVISIONED for k in given):
+                raise ValueError("it may hold uplink, segment, mode and hosts, nothing else")
             if "uplink" in given and not is_network(given["uplink"]):
                 raise ValueError("uplink must be an ssid of 1 to 32 bytes and a key, empty or of 8 to 63 characters")
             if "segment" in given and not (is_network(given["segment"]) and given["segment"]["key"]):
                 raise ValueError("segment must be an ssid of 1 to 32 bytes and a key of 8 to 63 characters")
+            if given.get("mode", self.mode) not in MODES:
+                raise ValueError("mode must be passthrough or private")
+            if not is_hosts(given.get("hosts", [])):
+                raise ValueError("hosts must be a list of at most %d IPv4 addresses" % MAX_HOSTS)
         except (Damaged, ValueError) as e:
             self._files.set_aside(PROVISION, PROVISION_ASIDE)
             log("settings", "%s is not usable (%s): kept as %s, nothing changed" % (PROVISION, e, PROVISION_ASIDE))
             return
         uplinks = self._with_network(given["uplink"]) if "uplink" in given else self.uplinks
-        self.change(uplinks=uplinks, segment=given.get("segment", self.segment))
+        self.change(
+            uplinks=uplinks,
+            segment=given.get("segment", self.segment),
+            mode=given.get("mode", self.mode),
+            hosts=given.get("hosts", self.hosts),
+        )
         # Only now: a cut before this line imports the same values once more.
         self._files.remove(PROVISION)
         log("settings", "%s imported and removed" % PROVISION)
@@ -155,6 +179,16 @@ def is_network(value) -> bool:
     return 1 <= len(ssid.encode()) <= SSID_MAX_BYTES and (
         key == "" or (KEY_MIN_CHARS <= len(key) <= KEY_MAX_CHARS and all(" " <= c <= "~" for c in key))
     )
+
+
+def is_hosts(value) -> bool:
+    """Whether `value` is a list of at most MAX_HOSTS IPv4 addresses that machines can have, none twice."""
+    if not isinstance(value, list) or len(value) > MAX_HOSTS or len(set(map(str, value))) != len(value):
+        return False
+    try:
+        return all(isinstance(text, str) and inet.is_host(inet.parse(text)) for text in value)
+    except ValueError:
+        return False
 
 
 def is_name(value) -> bool:

@@ -79,6 +79,7 @@ class Status:
                 "state": self._segment.state,
                 "speaker": inet.mac_text(policy.speaker) if policy.speaker else None,
                 "addr": _text(policy.speaker_addr),
+                "host": inet.text(policy.host),
             },
             "claim_port": CLAIM_PORT,
             "phones": len(self._phones.all()),

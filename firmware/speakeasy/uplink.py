@@ -39,7 +39,7 @@ _SAY = {
     WRONG_KEY: "the key of %s is wrong: send the right one with 'speakeasy join'",
     NO_NETWORK: "there is no network %s here: check its name, or come nearer",
     NO_DHCP: "%s let us in, but gives no address (no DHCP answer): ask who runs it, or try later",
-    UNUSABLE: "%s gives an address that the bridge cannot use (192.168.77.x is its own): join another network",
+    UNUSABLE: "%s gives an address that no machine can have: ask who runs it, or join another network",
     FAILED: "joining %s failed: the radio gives no reason",
 }
 
@@ -258,11 +258,7 @@ class Uplink:
         return True
 
     def _usable(self) -> bool:
-        return (
-            inet.is_host(self.addr)
-            and inet.is_mask(self.mask)
-            and not inet.same_subnet(self.addr, inet.SEGMENT_HOST, inet.SEGMENT_MASK)
-        )
+        return inet.is_host(self.addr) and inet.is_mask(self.mask)
 
     def _tell(self) -> None:
         self._changed(self.addr, self.mask, self.router, self.dns)

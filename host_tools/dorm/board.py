@@ -239,14 +239,21 @@ class Board:
         self.flash.mkdir(parents=True, mode=0o700)
 
     def provision(
-        self, uplink: topology.Wifi = topology.DORM_WIFI, segment: topology.Wifi = topology.SEGMENT_WIFI
+        self,
+        uplink: topology.Wifi = topology.DORM_WIFI,
+        segment: topology.Wifi = topology.SEGMENT_WIFI,
+        mode: str | None = None,
     ) -> None:
-        """Leaves a headless set-up on the flash: the firmware takes it in, and removes it, at its next boot."""
+        """Leaves a headless set-up on the flash: the firmware takes it in, and removes it, at its next boot.
+
+        `mode`: the addressing, "passthrough" or "private"; None leaves it as it is.
+        """
         self.flash.mkdir(parents=True, exist_ok=True, mode=0o700)
         text = json.dumps(
             {
                 "uplink": {"ssid": uplink.ssid, "key": uplink.key},
                 "segment": {"ssid": segment.ssid, "key": segment.key},
+                **({} if mode is None else {"mode": mode}),
             }
         )
         path = self.flash / "provision.json"

@@ -4,10 +4,12 @@ Exit status: 0 done, 1 refused or failed (one clear line on standard error), 2 u
 """
 
 import asyncio
+import ipaddress
 import os
 import socket
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -31,6 +33,8 @@ _T = TypeVar("_T")
 LONGEST_NAME = 32  # characters, SPEC 2.4
 LONGEST_SSID = 32  # bytes
 SHORTEST_KEY, LONGEST_KEY = 8, 63  # characters
+
+MOST_HOSTS = 8
 
 JOIN_LIMIT_S = 22.0  # for the bridge to join a network: it gives an attempt 15 s
 JOIN_POLL_S = 1.0
@@ -81,6 +85,13 @@ class Role(StrEnum):
 
     owner = "owner"
     guest = "guest"
+
+
+class Mode(StrEnum):
+    """Which address the speaker has."""
+
+    passthrough = "passthrough"
+    private = "private"
 
 
 # --- running and failing --------------------------------------------------------------------------------------------
@@ -408,6 +419,9 @@ async def _status(store: Store, bridge: Bridge) -> tuple[dict[str, Any], dict[st
     async with await open_session(bridge) as session:
         status = await session.pages("status", "leases")
         counted = (await session.pages("counters", "counters"))["counters"]
+        if session.role == Role.owner:
+            with suppress(Refused):  # a firmware that knows no hosts
+                status["hosts"] = (await session.request("addressing")).get("hosts")
     remember(store, bridge, status)
     counters = counted if isinstance(counted, dict) else {}
     return status, {str(name): count for name, count in counters.items() if isinstance(count, int)}
@@ -454,6 +468,11 @@ def _show_status(state: dict[str, Any]) -> None:
         row("speaker", f"{text(segment.get('speaker'))}, as {text(segment.get('addr'))}")
     else:
         row("speaker", f"No speaker yet: have it join the bridge's own Wi-Fi, which is {text(segment.get('state'))}.")
+    if state.get("mode"):
+        row("mode", _mode_sentence(state.get("mode"), uplink.get("addr")))
+    hosts = state.get("hosts")
+    if isinstance(hosts, list) and hosts:
+        row("hosts", f"The speaker may also reach {text(', '.join(str(host) for host in hosts))}.")
     row("up for", _hours(state.get("uptime_s")))
     row("phones", f"{text(state.get('phones'))} paired, {text(state.get('flows'))} connections open")
     leases = state.get("leases")
@@ -461,6 +480,71 @@ def _show_status(state: dict[str, Any]) -> None:
         if isinstance(lease, dict):
             by = "that machine only" if lease.get("mac") else "whoever has this address"
             row("lease", f"{text(lease.get('addr'))} ({by}), {_hours(lease.get('left_s'))} left")
+
+
+def _mode_sentence(mode: object, addr: object) -> str:
+    known = {
+        Mode.passthrough: "passthrough: the speaker has the bridge's own address on the network",
+        Mode.private: "private: the speaker has an address of its own behind the bridge; phones use the bridge's",
+    }
+    words = known[Mode(str(mode))] if mode in list(Mode) else escape(printable(mode))
+    return f"{words} ({escape(printable(addr))})." if addr else f"{words}."
+
+
+def _addressing(bridge: str | None, **members: object) -> dict[str, Any]:
+    """Changes the addressing, or asks for it when there is nothing to change."""
+    with failures():
+        chosen = Store.default().choose(bridge)
+    answer = run(ask(chosen, "addressing", **members))
+    return {"bridge": chosen.id.hex(), "mode": answer.get("mode"), "hosts": answer.get("hosts")}
+
+
+@app.command()
+def mode(
+    mode: Annotated[Mode | None, typer.Argument(help="Without it: show which one it is.")] = None,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose the speaker's addressing (owners only): at once, music pauses for some seconds."""
+    now = _addressing(bridge, **({} if mode is None else {"mode": mode.value}))
+    if as_json:
+        show_json({"bridge": now["bridge"], "mode": now["mode"]})
+        return
+    out.print(f"The addressing is {_mode_sentence(now['mode'], None)}")
+
+
+def _local_host(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise SpeakeasyError(f"{text} is no IPv4 address. Nothing was changed.") from None
+
+
+@app.command()
+def hosts(
+    addresses: Annotated[
+        list[str] | None, typer.Argument(metavar="ADDR...", help="All of them. Without any: show which there are.")
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="The speaker shall reach no local host any more.")] = False,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name the local machines, a NAS for example, that the speaker may open connections to (owners only)."""
+    with failures():
+        if none and addresses:
+            raise SpeakeasyError("Either addresses or --none. Nothing was changed.")
+        wanted = list(dict.fromkeys(_local_host(address) for address in addresses or []))
+        if len(wanted) > MOST_HOSTS:
+            raise SpeakeasyError(f"At most {MOST_HOSTS} local hosts can be named. Nothing was changed.")
+    now = _addressing(bridge, **({"hosts": wanted} if wanted or none else {}))
+    if as_json:
+        show_json({"bridge": now["bridge"], "hosts": now["hosts"]})
+        return
+    named = now["hosts"] if isinstance(now["hosts"], list) else []
+    if named:
+        out.print(f"The speaker may open connections to {escape(printable(', '.join(str(host) for host in named)))}.")
+    else:
+        out.print("The speaker may open connections to no local machine but phones that are in, the router and DNS.")
 
 
 def _prompted_key() -> str:

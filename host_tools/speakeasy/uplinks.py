@@ -14,8 +14,8 @@ _FAILURES = {
     "wrong-key": "The key of {net} is wrong: run `{again}` again with the right one.",
     "no-network": "There is no network {net} where the bridge is: check its name, or bring the bridge nearer to it.",
     "no-dhcp": "{net} lets the bridge in, but gives it no address: ask who runs that network, or try later.",
-    "unusable-address": "{net} gives an address that the bridge cannot use (192.168.77.x is its own): join another "
-    "network with `speakeasy join`.",
+    "unusable-address": "{net} gives an address that no machine can have: ask who runs it, or join another network "
+    "with `speakeasy join`.",
     FAILED: "Joining {net} failed; nobody knows why. The bridge tries again: see `speakeasy status`, or run `{again}`.",
 }
 _OTHERS = {

@@ -14,7 +14,7 @@ XID = b"\xde\xad\xbe\xef"
 
 def server(addr=X, mask=MASK, router=ROUTER, dns=DNS):
     s = dhcp.Server()
-    s.configure(addr, mask, router, dns)
+    s.configure(SEGMENT_HOST, addr, mask, router, dns)
     return s
 
 
@@ -189,7 +189,7 @@ def test_fallback_address():
 def test_a_new_address_naks_the_old_one_at_once():
     s = server()
     equal(options_of(ask(s, request(REQUEST, ciaddr=X)))[53], b"\5")
-    s.configure(OTHER, MASK, ROUTER, DNS)
+    s.configure(SEGMENT_HOST, OTHER, MASK, ROUTER, DNS)
     equal(options_of(ask(s, request(REQUEST, ciaddr=X)))[53], b"\6")
     reply = ask(s, request(DISCOVER))
     equal(reply[16:20], OTHER)

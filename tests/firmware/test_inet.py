@@ -68,3 +68,47 @@ def test_is_mask():
         ("0.255.0.0", 0),
     ):
         equal(inet.is_mask(inet.parse(text)), bool(good))
+
+
+def test_overlap():
+    for a, mask_a, b, mask_b, shared in (
+        ("192.168.77.1", "255.255.255.0", "192.168.77.200", "255.255.255.0", True),
+        ("192.168.77.1", "255.255.255.0", "192.168.76.1", "255.255.254.0", True),
+        ("192.168.77.1", "255.255.255.0", "192.168.76.1", "255.255.255.0", False),
+        ("192.168.77.1", "255.255.255.0", "192.168.1.1", "255.255.0.0", True),
+        ("192.168.77.1", "255.255.255.0", "192.168.77.130", "255.255.255.252", True),
+        ("192.168.77.1", "255.255.255.0", "10.66.0.1", "255.255.252.0", False),
+    ):
+        arguments = [inet.parse(text) for text in (a, mask_a, b, mask_b)]
+        equal(inet.overlap(*arguments), shared)
+        equal(inet.overlap(*(arguments[2:] + arguments[:2])), shared)
+
+
+def test_the_segment_steps_aside_rfc4787_req7():
+    for addr, mask, others, host in (
+        ("10.66.0.100", "255.255.252.0", "", "192.168.77.1"),
+        ("192.168.76.9", "255.255.255.0", "", "192.168.77.1"),
+        ("192.168.77.9", "255.255.255.0", "", "172.31.77.1"),
+        ("192.168.1.9", "255.255.0.0", "", "172.31.77.1"),
+        ("172.31.77.9", "255.255.255.0", "", "192.168.77.1"),
+        ("128.0.0.9", "128.0.0.0", "", "10.177.77.1"),
+        ("1.0.0.9", "128.0.0.0", "", "192.168.77.1"),
+        ("10.66.0.100", "255.255.252.0", "192.168.77.53", "172.31.77.1"),
+        ("192.168.77.9", "255.255.255.0", "10.66.0.1 172.31.77.53", "10.177.77.1"),
+        # Name servers everywhere: those must do without, a network must not.
+        ("192.168.77.9", "255.255.255.0", "172.31.77.53 10.177.77.1", "172.31.77.1"),
+    ):
+        far = b"".join([inet.parse(text) for text in others.split()])
+        equal(inet.text(inet.segment_host(inet.parse(addr), inet.parse(mask), far)), host)
+
+
+def test_no_netmask_covers_all_subnets_of_the_segment():
+    for bits in range(1, 32):
+        mask = (0xFFFFFFFF << (32 - bits) & 0xFFFFFFFF).to_bytes(4, "big")
+        for addr in inet.SEGMENT_HOSTS:
+            host = inet.segment_host(addr, mask, b"")
+            assert not inet.overlap(host, inet.SEGMENT_MASK, addr, mask)
+
+
+def test_alias():
+    equal([inet.text(inet.alias_of(h)) for h in inet.SEGMENT_HOSTS], ["192.168.77.2", "172.31.77.2", "10.177.77.2"])

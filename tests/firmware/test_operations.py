@@ -45,7 +45,7 @@ class Bridge:
         self.uplink = Uplink()
         self.status = Status()
         self.clock = Clock()
-        self.operations = Operations(ME, self.phones, self.policy, self.uplink, self.status)
+        self.operations = Operations(ME, self.settings, self.phones, self.policy, self.uplink, self.status)
         self.operations.invites._now = self.operations.tokens._now = self.clock
 
     def ask(self, caller, op, **rest):
@@ -330,6 +330,45 @@ def test_fuzz_requests():
         caller = random.choice((owner, Caller(1, ZEROS), Caller(3, b"INVITE01")))
         answer = json.loads(b.operations.answer(caller, bytes(raw)))
         assert answer["ok"] in (True, False) and (answer["ok"] or answer["error"])
+
+
+def test_addressing_is_saved_and_in_force():
+    b = Bridge()
+    owner = b.enrolled()
+    b.policy.grant("a" * 16, FAR + b"\1", 5000)
+    equal(b.good(owner, "addressing"), {"id": 7, "ok": True, "mode": "passthrough", "hosts": []})
+    assert not b.policy.guarded
+    b.good(owner, "addressing", mode="private")
+    assert b.policy.guarded
+    equal(b.good(owner, "addressing", hosts=["10.66.0.9"])["mode"], "private")
+    again = Settings(Files(), BRIDGE_ID)
+    equal((again.mode, again.hosts), ("private", ["10.66.0.9"]))
+    # A phone that was let in stays in.
+    equal(len(b.policy.leases()), 1)
+    b.good(owner, "addressing", mode="passthrough", hosts=[])
+    equal((b.settings.mode, b.settings.hosts, b.policy.guarded, len(b.policy.leases())), ("passthrough", [], False, 1))
+
+
+def test_addressing_refuses_what_it_does_not_know():
+    b = Bridge()
+    owner = b.enrolled()
+    b.good(owner, "addressing", mode="private", hosts=["10.66.0.9"])
+    for wrong in (
+        {"mode": "bridge"},
+        {"mode": None},
+        {"mode": ["private"]},
+        {"hosts": "10.66.0.1"},
+        {"hosts": ["nas"]},
+        {"hosts": ["10.66.0.%d" % n for n in range(1, 10)]},
+        {"mode": "passthrough", "hosts": ["224.0.0.1"]},
+        {"mode": "bridge", "hosts": []},
+    ):
+        assert "nothing was changed" in b.refused("bad-request", owner, "addressing", **wrong)["say"]
+        equal((b.settings.mode, b.settings.hosts, b.policy.guarded), ("private", ["10.66.0.9"], True))
+    b.refused("not-allowed", b.enrolled("guest"), "addressing", mode="passthrough")
+    b.settings._files = FailingFlash(0)
+    b.refused("failed", owner, "addressing", mode="passthrough")
+    equal((b.settings.mode, b.policy.guarded), ("private", True))
 
 
 def test_a_flash_that_refuses_is_answered_and_changes_nothing():

@@ -85,7 +85,7 @@ class Bench:
         self.lockout = Lockout(Files(), self.clock)
         policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
         policy.uplink_changed(X, MASK, ROUTER, ROUTER)
-        self.operations = Operations(ME, self.phones, policy, Nothing(), Nothing())
+        self.operations = Operations(ME, self.settings, self.phones, policy, Nothing(), Nothing())
         self.beats = 0
         self.pairing = Pairing(ME, self.phones, self.lockout, self.operations, self.beat)
         self.inbox, self.outbox, self.info = Inbox(), Outbox(), Info()

@@ -48,7 +48,8 @@ def test_boots_closed():
 def test_uplink_changes_configure_the_filter():
     p = make()
     equal(
-        filter.calls[-1][1:], (STATION_MAC, SEGMENT_MAC, X, MASK, ROUTER, ROUTER, 7780, inet.SEGMENT_HOST, False, b"")
+        filter.calls[-1][1:],
+        (STATION_MAC, SEGMENT_MAC, X, MASK, ROUTER, ROUTER, 7780, inet.SEGMENT_HOST, False, b""),
     )
     p.uplink_changed(X, MASK, ROUTER, bytes(20))
     equal(filter.calls[-1][6], bytes(12))
@@ -65,6 +66,55 @@ def test_the_speaker_comes_again_only_for_a_changed_address():
     equal(names().count("deauth"), 1)
     p.uplink_changed(inet.ZERO, inet.ZERO, inet.ZERO, b"")
     equal(names().count("deauth"), 2)
+
+
+def test_the_mode_is_switched_at_run_time():
+    p = make()
+    p.speaker_seen(SPEAKER_MAC)
+    p.grant(PHONE, FAR, 1)
+    assert not p.guarded
+    p.addressing("private", ["10.66.0.9", "10.66.0.8"])
+    equal(filter.calls[-2][8:], (inet.SEGMENT_HOST, True, b"\x0a\x42\0\x09\x0a\x42\0\x08"))
+    equal((filter.calls[-1], p.guarded, len(p.leases())), (("deauth",), True, 1))
+    p.addressing("private", [])
+    equal((filter.calls[-1][0], filter.calls[-1][9:]), ("configure", (True, b"")))
+    p.addressing("passthrough", [])
+    equal((filter.calls[-1], filter.calls[-2][9:]), (("deauth",), (False, b"")))
+    equal((p.guarded, len(p.leases())), (False, 1))
+
+
+def test_without_an_uplink_a_mode_changes_nothing_for_the_speaker():
+    p = make(up=False)
+    p.speaker_seen(SPEAKER_MAC)
+    p.addressing("private", [])
+    assert "deauth" not in names() and not p.guarded
+    p.uplink_changed(X, MASK, ROUTER, b"")
+    # The address is the same, but there are name servers now.
+    equal((names().count("deauth"), p.guarded), (1, True))
+    p.uplink_changed(ADDR, MASK, ROUTER, b"")
+    equal(names().count("deauth"), 1)
+
+
+def test_the_segment_steps_aside_and_stays_there_without_an_uplink():
+    for mode in ("passthrough", "private"):
+        p = make()
+        p.addressing(mode, [])
+        p.speaker_seen(SPEAKER_MAC)
+        p.uplink_changed(b"\xc0\xa8\x4d\x09", b"\xff\xff\xff\0", b"\xc0\xa8\x4d\x01", b"")
+        equal((p.host, p.alias), (b"\xac\x1f\x4d\x01", b"\xac\x1f\x4d\x02"))
+        equal((filter.configured[7], filter.calls[-1]), (p.host, ("deauth",)))
+        p.uplink_changed(inet.ZERO, inet.ZERO, inet.ZERO, b"")
+        equal(p.host, b"\xac\x1f\x4d\x01")
+        p.uplink_changed(X, MASK, ROUTER, ROUTER)
+        equal((p.host, p.alias), (inet.SEGMENT_HOST, inet.SEGMENT_SPEAKER))
+
+
+def test_leased():
+    p = make()
+    p.grant(PHONE, FAR, 1)
+    equal((p.leased(FAR), p.leased(ADDR)), (True, False))
+    p.revoke(PHONE)
+    assert not p.leased(FAR)
 
 
 def test_a_changed_address_forgets_the_leases():
@@ -195,6 +245,21 @@ async def test_the_fallback_address_is_served_without_an_uplink():
     filter.frames = [test_dhcp.request(3, ciaddr=inet.SEGMENT_SPEAKER), test_dhcp.request(1)]
     await turn(p, 1)
     equal([(r[0][242], r[0][16:20]) for r in filter.sent[1:]], [(6, inet.ZERO), (2, X)])
+
+
+async def test_private_addressing_gives_the_segments_address_and_the_uplinks_name_servers():
+    import test_dhcp
+
+    p = make()
+    p.addressing("private", [])
+    p.speaker_seen(SPEAKER_MAC)
+    filter.frames = [test_dhcp.request(3, X), test_dhcp.request(1), test_dhcp.request(3, inet.SEGMENT_SPEAKER)]
+    await turn(p, 1)
+    equal([(r[0][242], r[0][16:20]) for r in filter.sent[1:]], [(2, inet.SEGMENT_SPEAKER), (5, inet.SEGMENT_SPEAKER)])
+    equal(filter.sent[0][0][242], 6)  # X is not its own any more
+    options = test_dhcp.options_of(filter.sent[2][0])
+    equal((options[1], options[3], options[6]), (inet.SEGMENT_MASK, inet.SEGMENT_HOST, ROUTER))
+    equal(p.speaker_addr, inet.SEGMENT_SPEAKER)
 
 
 async def test_the_router_stands_in_for_a_missing_name_server():

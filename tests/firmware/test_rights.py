@@ -13,6 +13,7 @@ SPEC = {
     "revoke": "o",
     "leave": "og",
     "join": "o",
+    "addressing": "o",
     "bye": "nog",
 }
 

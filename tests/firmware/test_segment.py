@@ -1,7 +1,7 @@
 import asyncio
 
 from check import equal, until
-from speakeasy import segment
+from speakeasy import inet, segment
 from speakeasy.files import Files
 from speakeasy.segment import Segment
 from speakeasy.settings import Settings
@@ -34,6 +34,7 @@ class Radio:
 class Policy:
     def __init__(self):
         self.speaker = None
+        self.host = inet.SEGMENT_HOST
         self.seen = []
 
     def speaker_seen(self, mac):
@@ -96,3 +97,16 @@ async def test_another_station_in_between_two_looks():
         b.radio.there = [OTHER]
         await until(lambda: len(b.policy.seen) == 2)
         equal(b.policy.speaker, OTHER)
+
+
+async def test_the_bridge_follows_a_segment_that_moves():
+    with Console() as console:
+        async with Bench() as b:
+            b.policy.host = inet.SEGMENT_HOSTS[1]
+            before = b.beats
+            await until(lambda: b.beats > before + 1)
+    moves = [call for call in b.radio.calls if call[0] == "ipconfig"]
+    equal([call[1]["addr4"] for call in moves], [("192.168.77.1", "255.255.255.0"), ("172.31.77.1", "255.255.255.0")])
+    # The access point itself stays up: the speaker is still on it.
+    equal([call[0] for call in b.radio.calls].count("active"), 1)
+    equal(console.text.count("172.31.77.1"), 1)

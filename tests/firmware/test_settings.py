@@ -5,14 +5,14 @@ from check import equal
 from speakeasy import eventlog, settings
 from speakeasy.files import Files
 from speakeasy.phones import Phones
-from speakeasy.settings import Settings, is_hex, is_name, is_network
+from speakeasy.settings import Settings, is_hex, is_hosts, is_name, is_network
 from stage import BRIDGE_ID, Console, FailingFlash, PowerCut, wipe
 
 PHONE = {"id": "0011223344556677", "name": "Zoë's phone", "role": "owner", "key": "ab" * 32}
 
 
 def snapshot(s):
-    return json.dumps([s.uplinks, s.segment, s.mode, s.phones])
+    return json.dumps([s.uplinks, s.segment, s.mode, s.hosts, s.phones])
 
 
 def test_first_boot_makes_a_segment_and_keeps_it():
@@ -59,6 +59,7 @@ def test_power_cut_at_every_operation_of_every_save():
         yield phones.add(phones.draft("other", "owner"))
         yield phones.remove(phone["id"])
         yield s.remember_network("Other", "")
+        yield s.change(mode="private", hosts=["10.66.0.9"])
 
     wipe()
     counting = FailingFlash()
@@ -140,7 +141,6 @@ def test_wrong_content_is_damage():
         ("uplinks", [{"ssid": "", "key": ""}]),
         ("segment", {"ssid": "open", "key": ""}),
         ("segment", None),
-        ("mode", "bridge"),
         ("phones", [phone]),
         ("phones", [keyless]),
         ("phones", [PHONE, PHONE]),
@@ -154,6 +154,57 @@ def test_wrong_content_is_damage():
         Files().save(settings.FILE, content)
         s = Settings(Files(), BRIDGE_ID)
         assert s.damaged or content is None, content
+
+
+def test_mode_and_hosts_survive_a_reboot():
+    s = Settings(Files(), BRIDGE_ID)
+    s.change(mode="private", hosts=["10.66.0.9", "192.168.1.5"])
+    again = Settings(Files(), BRIDGE_ID)
+    equal((again.mode, again.hosts), ("private", ["10.66.0.9", "192.168.1.5"]))
+
+
+def test_a_file_from_before_there_were_hosts():
+    content = good()
+    assert "hosts" not in content
+    Files().save(settings.FILE, content)
+    s = Settings(Files(), BRIDGE_ID)
+    equal((s.damaged, s.mode, s.hosts, s.phones), (False, "passthrough", [], [PHONE]))
+
+
+def test_an_unknown_mode_or_wrong_hosts_lose_nothing_else():
+    for name, value in (("mode", "bridge"), ("mode", None), ("hosts", ["nas"]), ("hosts", 5), ("hosts", [[]])):
+        content = good()
+        content[name] = value
+        Files().save(settings.FILE, content)
+        with Console() as console:
+            s = Settings(Files(), BRIDGE_ID)
+        equal((s.damaged, s.mode, s.hosts, s.phones), (False, "passthrough", [], [PHONE]))
+        equal(s.segment, content["segment"])
+        assert "settings: the " in console.text
+
+
+def test_is_hosts():
+    eight = ["10.66.0.%d" % n for n in range(1, 9)]
+    for value, is_good in (
+        ([], True),
+        (eight[:7], True),
+        (eight, True),
+        (eight + ["10.66.0.9"], False),
+        (["10.66.0.1", "10.66.0.1"], False),
+        (["224.0.0.1"], False),
+        (["127.0.0.1"], False),
+        (["0.0.0.0"], False),
+        (["255.255.255.255"], False),
+        (["10.66.0.1 "], False),
+        (["10.66.0"], False),
+        ([5], False),
+        ([None], False),
+        ([["10.66.0.1"]], False),
+        ("10.66.0.1", False),
+        (None, False),
+        ({}, False),
+    ):
+        equal(is_hosts(value), is_good)
 
 
 def test_sixteen_phones_fit_with_the_longest_names():
@@ -240,6 +291,17 @@ def test_half_a_provision():
     equal(s.segment["ssid"], "Speaker")
 
 
+def test_a_provision_with_a_mode():
+    s = Settings(Files(), BRIDGE_ID)
+    provision(b'{"mode": "private", "hosts": ["10.66.0.9"]}')
+    s.import_provision()
+    again = Settings(Files(), BRIDGE_ID)
+    equal((again.mode, again.hosts, again.segment), ("private", ["10.66.0.9"], s.segment))
+    provision(b'{"segment": {"ssid": "Speaker", "key": "12345678"}}')
+    again.import_provision()
+    equal((again.mode, again.hosts), ("private", ["10.66.0.9"]))
+
+
 def test_bad_provisions_change_nothing():
     s = Settings(Files(), BRIDGE_ID)
     before = snapshot(s)
@@ -252,6 +314,9 @@ def test_bad_provisions_change_nothing():
         b'{"uplink": {"ssid": "Dorm", "key": "SECRET"}}',
         b'{"segment": {"ssid": "Speaker", "key": ""}}',
         b'{"uplink": {"ssid": "Dorm", "key": ""}, "root": 1}',
+        b'{"uplink": {"ssid": "Dorm", "key": ""}, "mode": "bridge"}',
+        b'{"uplink": {"ssid": "Dorm", "key": ""}, "mode": null}',
+        b'{"mode": "private", "hosts": ["nas.local"]}',
         b'{"uplink": {"ssid": "Dorm", "key": ""}}' + b" " * settings.PROVISION_MAX_BYTES,
     ):
         provision(content)

@@ -101,10 +101,31 @@ def test_answer():
         answer["uplink"],
         {"state": "up", "ssid": "Dorm", "addr": "10.66.0.100", "mask": "255.255.252.0", "router": "10.66.0.1"},
     )
-    equal(answer["segment"], {"state": "up", "speaker": "02:00:00:00:42:20", "addr": ""})
+    equal(answer["segment"], {"state": "up", "speaker": "02:00:00:00:42:20", "addr": "", "host": "192.168.77.1"})
     equal((answer["bridge"], answer["mode"], answer["claim_port"]), (BRIDGE_ID.hex(), "passthrough", 7780))
     equal((answer["phones"], answer["flows"]), (0, 0))
     assert answer["uptime_s"] >= 0 and answer["version"] and "damaged" not in answer
+
+
+def test_the_mode_is_shown():
+    b = Bench()
+    equal(b.status.answer()["mode"], "passthrough")
+    b.settings.change(mode="private")
+    equal(b.status.answer()["mode"], "private")
+
+
+def test_the_longest_answer_leaves_room_for_leases():
+    b = Bench()
+    longest = '"' * 32
+    b.uplink.ssid, b.uplink.state = longest, "unusable-address"
+    b.uplink.failed = {"ssid": longest, "state": "unusable-address"}
+    b.uplink.addr = b.uplink.mask = b.uplink.router = b"\xdf\xff\xff\xfe"
+    b.settings.damaged = True
+    b.policy.speaker_seen(SPEAKER_MAC)
+    b.policy.speaker_addr = b.uplink.addr
+    lease = {"phone": "a" * 16, "addr": "223.255.255.254", "mac": "02:00:00:00:42:20", "left_s": 604800}
+    size = len(json.dumps(b.status.answer()).encode()) + len(json.dumps(lease).encode())
+    assert size + 64 + 12 <= 992, size
 
 
 def test_answer_without_anything():

@@ -118,7 +118,7 @@ def with_state(state: str, **more: Any) -> dict[str, Any]:
         ([JOINING, with_state("wrong-key")], "The key of Dorm is wrong: run `speakeasy join Dorm` again"),
         ([with_state("no-network")], "There is no network Dorm"),
         ([with_state("no-dhcp")], "gives it no address"),
-        ([with_state("unusable-address")], "192.168.77.x"),
+        ([with_state("unusable-address")], "that no machine can have"),
         ([with_state("failed")], "Joining Dorm failed"),
         ([JOINING, OLD], "Joining Dorm failed"),
         ([JOINING, {**OLD, "failed": {"ssid": "Dorm", "state": "wrong-key"}}], "right one. The bridge is on Old"),
@@ -346,3 +346,47 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     result = run(*path, "--help")
     assert result.exit_code == 0
     assert "Usage: " in result.output
+
+
+def test_mode_and_hosts(home: Path, bridge: Bridge) -> None:
+    run("pair", "--code", CODE)
+    bridge.answers["addressing"] = {"mode": "private", "hosts": ["10.66.0.9", "10.66.0.8"]}
+    asked = len(bridge.heard)
+    assert "is private: the speaker has an address of its own" in run("mode", "private").stdout
+    assert json.loads(run("mode", "--json").stdout)["mode"] == "private"
+    assert "10.66.0.9, 10.66.0.8" in run("hosts", "10.66.0.9", "10.66.0.8", "10.66.0.9").stdout
+    assert json.loads(run("hosts", "--json").stdout)["hosts"] == ["10.66.0.9", "10.66.0.8"]
+    bridge.answers["addressing"] = {"mode": "private", "hosts": []}
+    assert "to no local machine" in run("hosts", "--none").stdout
+    sent = [{k: v for k, v in r.items() if k != "id"} for r in bridge.heard[asked:] if r["op"] == "addressing"]
+    assert sent == [
+        {"op": "addressing", "mode": "private"},
+        {"op": "addressing"},
+        {"op": "addressing", "hosts": ["10.66.0.9", "10.66.0.8"]},
+        {"op": "addressing"},
+        {"op": "addressing", "hosts": []},
+    ]
+
+
+def test_hosts_that_are_none_are_not_sent(home: Path, bridge: Bridge) -> None:
+    run("pair", "--code", CODE)
+    asked = len(bridge.heard)
+    refused("hosts", "nas.local", says="nas.local is no IPv4 address. Nothing was changed.")
+    refused("hosts", "10.66.0.1", "--none", says="Nothing was changed")
+    refused("hosts", *(f"10.66.0.{n}" for n in range(1, 10)), says="At most 8")
+    assert run("mode", "bridge").exit_code == 2
+    assert len(bridge.heard) == asked
+
+
+def test_status_shows_mode_and_hosts(home: Path, bridge: Bridge) -> None:
+    run("pair", "--code", CODE)
+    shown = run("status").stdout
+    assert "passthrough: the speaker has the bridge's own address on the network (127.0.0.1)." in shown
+    assert "may also reach" not in shown
+    bridge.answers["status"] = {**STATUS, "mode": "private"}
+    bridge.answers["addressing"] = {"mode": "private", "hosts": ["10.66.0.9"]}
+    shown = run("status").stdout
+    assert "phones use the bridge's (127.0.0.1)." in shown
+    assert "may also reach 10.66.0.9." in shown
+    bridge.answers["status"] = {**STATUS, "mode": "[bold]other"}
+    assert "[bold]other" in run("status").stdout
