@@ -21,14 +21,14 @@ SECONDS ?= 60
 help:
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
 
-.PHONY: demo test test-core test-host test-firmware test-ble test-dorm lint bench fuzz dorm clean
+.PHONY: demo test test-core test-host test-firmware test-rv32 test-ble test-dorm lint bench fuzz dorm clean
 demo: ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
 	@$(AS_ROOT) $(BIN)/speakeasy demo $(if $(BLE),--ble $(BLE)) $(ARGS)
 
 dorm: ready ## bring the virtual dorm up, to play with by hand: speakeasy dorm shell WHO, ... dorm down
 	@$(AS_ROOT) $(BIN)/speakeasy dorm up $(if $(BLE),--ble $(BLE)) $(ARGS)
 
-RUNGS := lint test-core test-host test-firmware test-ble test-dorm
+RUNGS := lint test-core test-host test-firmware test-rv32 test-ble test-dorm
 test: ## everything below, from lint to the whole dorm
 	@for rung in $(RUNGS); do \
 	  echo "== make $$rung"; began=$$(date +%s); \
@@ -48,6 +48,9 @@ test-host: dev sim ## the phone's side
 test-firmware: dev sim ## every MicroPython module, and the simulated board's drivers, on the board's own interpreter
 	@$(PYTEST) tests/firmware $(ARGS)
 	@$(AS_ROOT) $(PYTEST) tests/sim $(ARGS)
+
+test-rv32: dev rv32 ## the same modules on the ESP32-C3's instruction set, in QEMU: 32-bit numbers, littlefs, mbedTLS
+	@$(PYTEST) tests/firmware --board=QEMU_RV32 $(ARGS)
 
 test-ble: dev sim ## pairing over a real Bluetooth LE link without a radio
 	@$(PYTEST) tests/ble $(ARGS)
@@ -71,7 +74,7 @@ clean: ## remove what was built or installed here
 
 # --- what the targets stand on ---------------------------------------------------------------------------------------
 # Each of these does its work once and leaves a stamp; a change of its input does it again.
-.PHONY: ready dev packages micropython
+.PHONY: ready dev packages micropython mbedtls
 ready: .venv/stamp-run sim
 dev: .venv/stamp-dev
 packages: $(STAMPS)/packages-demo
@@ -94,14 +97,25 @@ $(STAMPS)/typings: requirements-stubs.lock $(SETUP)/typings.sh | dev
 	@mkdir -p $(@D) && touch $@
 
 include boards/SIM/build.mk
+include boards/QEMU_RV32/build.mk
 
 ifeq ($(MICROPYTHON_DIR),$(CURDIR)/build/micropython)
 micropython: $(STAMPS)/micropython
-$(STAMPS)/micropython: $(SETUP)/micropython.sh | packages
-	@$(SETUP)/micropython.sh build/micropython
+$(STAMPS)/micropython: $(SETUP)/source.sh | packages
+	@$(SETUP)/source.sh micropython build/micropython
 	@mkdir -p $(@D) && touch $@
 else
 micropython:
 endif
 
+ifeq ($(MBEDTLS_DIR),$(CURDIR)/build/mbedtls)
+mbedtls: $(STAMPS)/mbedtls
+$(STAMPS)/mbedtls: $(SETUP)/source.sh | $(STAMPS)/packages-rv32
+	@$(SETUP)/source.sh mbedtls build/mbedtls
+	@mkdir -p $(@D) && touch $@
+else
+mbedtls:
+endif
+
 sim-check: packages micropython
+rv32-check: $(STAMPS)/packages-rv32 mbedtls

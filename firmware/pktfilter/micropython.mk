@@ -1,4 +1,5 @@
 # The module `pktfilter` for MicroPython's make-based ports. PKTFILTER_GLUE chooses the platform's glue file.
+# Empty: the board has its own among its sources.
 PKTFILTER_DIR := $(USERMOD_DIR)
 PKTFILTER_GLUE ?= glue_tap.c
 
@@ -8,4 +9,4 @@ PKTFILTER_CORE = pf.c pf_arp.c pf_dhcp.c pf_fast.c pf_flow.c pf_forward.c pf_has
 SRC_USERMOD_C += $(addprefix $(PKTFILTER_DIR)/,modpktfilter.c)
 SRC_USERMOD_LIB_C += $(addprefix $(PKTFILTER_DIR)/,$(PKTFILTER_CORE) $(PKTFILTER_GLUE))
 CFLAGS_USERMOD += -I$(PKTFILTER_DIR)
-LDFLAGS_USERMOD += -pthread
+LDFLAGS_USERMOD += $(if $(filter glue_tap.c,$(PKTFILTER_GLUE)),-pthread)

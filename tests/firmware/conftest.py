@@ -1,8 +1,8 @@
-"""Runs the MicroPython test files of this folder on the SIM board's interpreter.
+"""Runs the MicroPython test files of this folder on a board's interpreter: SIM's, or that of `--board=QEMU_RV32`.
 
 pytest never imports a `test_*.py` from here: it reads the names of the test functions (`def test_...` or
 `async def test_...` at top level) and runs each one in an interpreter of its own, with an empty flash as the current
-directory and `firmware/` ahead of the frozen modules, so that an edit needs no rebuild. A file may set `TIME_LIMIT_S`,
+directory (interpreters.py). Files called test_sim_* and test_rv32_* are for one board. A file may set `TIME_LIMIT_S`,
 a number, at top level.
 """
 
@@ -13,42 +13,37 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from interpreters import BOARDS, Rv32, Sim
 
-HERE = Path(__file__).parent
-TOP = HERE.parent.parent
-SIM = Path(os.environ.get("SPEAKEASY_SIM", TOP / "build/sim/speakeasy-sim"))
-# Ahead of the frozen modules: what is being worked on. `check` and `run_one` are in this folder.
-IMPORT_PATH = (
-    HERE,
-    TOP / "firmware",
-    TOP / "boards/SIM/modules",
-    TOP / "boards/SIM/ble",
-    ".frozen",
-)
-# Compiling the firmware on the board takes more memory than the frozen firmware needs to run.
-HEAP = "1M"
-TIME_LIMIT_S = 20.0
 PASSED = 42  # exit status, see run_one.py
-AT_ONCE = 12
+BOARD = pytest.StashKey[Sim | Rv32]()
+LAST_LINES = 60  # of a console, in a report
 
 
 class MicroPythonFailure(Exception):
     """The test did not come to its end; the text is what the interpreter printed."""
 
 
+def _text(output: bytes) -> str:
+    lines = output.decode(errors="replace").splitlines()
+    left = len(lines) - LAST_LINES
+    return "\n".join([f"({left} lines)", *lines[-LAST_LINES:]] if left > 0 else lines)
+
+
 class MicroPythonItem(pytest.Item):
     """One test function, run in an interpreter of its own."""
 
-    def __init__(self, *, line: int, limit_s: float, **kwargs: Any) -> None:
+    def __init__(self, *, board: Sim | Rv32, line: int, limit_s: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.board = board
         self.line = line
-        self.limit_s = limit_s
+        self.limit_s = max(limit_s, board.least_limit_s)
         self.done: Future[str] = Future()
 
     def start(self) -> None:
@@ -65,23 +60,10 @@ class MicroPythonItem(pytest.Item):
         self.add_report_section("call", "stdout", self.done.result())
 
     def _run(self, flash: str) -> str:
-        environment = {
-            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-            "MICROPYPATH": ":".join(str(entry) for entry in IMPORT_PATH),
-        }
-        command = [
-            str(SIM),
-            "-X",
-            f"heapsize={HEAP}",
-            "-m",
-            "run_one",
-            self.path.stem,
-            self.name,
-        ]
         process = subprocess.Popen(
-            command,
+            self.board.command(self.path.stem, self.name),
             cwd=flash,
-            env=environment,
+            env=self.board.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -93,9 +75,9 @@ class MicroPythonItem(pytest.Item):
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
             raise MicroPythonFailure(
-                f"{output.decode(errors='replace')}\nnot finished after {self.limit_s:g} s: ended by force"
+                f"{_text(output)}\nnot finished after {self.limit_s:g} s: ended by force"
             ) from None
-        text = output.decode(errors="replace")
+        text = _text(output)
         if process.returncode < 0:
             raise MicroPythonFailure(f"{text}\nthe interpreter died of {signal.Signals(-process.returncode).name}")
         if process.returncode != PASSED:
@@ -115,9 +97,10 @@ class MicroPythonFile(pytest.File):
     """A test file in MicroPython."""
 
     def collect(self) -> Iterator[MicroPythonItem]:
-        if not SIM.is_file():
-            raise self.CollectError(f"{SIM} is missing: build it with 'make test-firmware' (or 'make sim')")
-        limit_s = TIME_LIMIT_S
+        board = self.config.stash[BOARD]
+        if not board.binary.is_file():
+            raise self.CollectError(f"{board.binary} is missing: build it with 'make {board.target}'")
+        limit_s = 0.0
         tree = ast.parse(self.path.read_text(), str(self.path))
         for node in tree.body:
             match node:
@@ -134,32 +117,59 @@ class MicroPythonFile(pytest.File):
                         f"{self.path.name}: two functions are named {node.name}: one would never run"
                     )
                 seen.add(node.name)
-                yield MicroPythonItem.from_parent(self, name=node.name, line=node.lineno - 1, limit_s=limit_s)
+                item = MicroPythonItem.from_parent(
+                    self, board=board, name=node.name, line=node.lineno - 1, limit_s=limit_s
+                )
+                needs = board.left_out.get(self.path.stem) or board.left_out.get(f"{self.path.stem}::{node.name}")
+                if needs is not None:
+                    item.add_marker(pytest.mark.skip(reason=f"this board has no module `{needs}`"))
+                yield item
 
 
 class Runner:
-    """Runs tests side by side: most of their time they wait. So a test that listens takes a port of its own."""
+    """Runs tests side by side. So a test that listens takes a port of its own."""
 
-    def __init__(self, items: list[MicroPythonItem]) -> None:
+    def __init__(self, board: Sim | Rv32, items: list[MicroPythonItem]) -> None:
+        self._board = board
         self._items = items
-        self._pool = ThreadPoolExecutor(max_workers=AT_ONCE)
+        self._pool = ThreadPoolExecutor(max_workers=board.at_once)
 
-    def pytest_runtestloop(self) -> None:
-        for item in self._items:
-            self._pool.submit(item.start)
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        with tempfile.TemporaryDirectory(prefix="speakeasy-tests-") as directory:
+            self._board.prepare(Path(directory))
+            for item in self._items:
+                self._pool.submit(item.start)
+            try:
+                return (yield)
+            finally:
+                for item in self._items:
+                    item.done.cancel()  # those that have not begun (pytest -x, Ctrl-C)
+                self._pool.shutdown()
 
-    def pytest_sessionfinish(self) -> None:
-        for item in self._items:
-            item.done.cancel()  # those that have not begun (pytest -x, Ctrl-C)
-        self._pool.shutdown()
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--board", choices=sorted(BOARDS), default="SIM", help="whose interpreter runs tests/firmware")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[BOARD] = BOARDS[config.getoption("--board")]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    items = [item for item in session.items if isinstance(item, MicroPythonItem)]
+    items = [
+        item for item in session.items if isinstance(item, MicroPythonItem) and not item.get_closest_marker("skip")
+    ]
     if items and not session.config.option.collectonly:
-        session.config.pluginmanager.register(Runner(items), "micropython-runner")
+        session.config.pluginmanager.register(Runner(session.config.stash[BOARD], items), "micropython-runner")
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Takes this folder's test files out of the hands of CPython."""
     return MicroPythonFile.from_parent(parent, path=module_path)  # type: ignore[no-any-return]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A board's own tests are for that board."""
+    others = [board.own_tests for board in BOARDS.values() if not isinstance(config.stash[BOARD], board)]
+    return collection_path.name.startswith(tuple(others)) or None

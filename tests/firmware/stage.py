@@ -21,8 +21,8 @@ def vectors():
     """tests/vectors/pairing.json, found beside this folder."""
     import json
 
-    here = __file__.rsplit("/", 1)[0]
-    with open(here + "/../vectors/pairing.json") as f:
+    above = __file__.rsplit("/", 2)[0]
+    with open(above + "/vectors/pairing.json") as f:
         return json.load(f)
 
 

@@ -5,7 +5,6 @@ import os
 import struct
 
 import pktfilter
-import usocket
 from check import equal, raises, until
 from speakeasy import claims
 from speakeasy.claims import Claims, Refused, Wrong
@@ -291,6 +290,8 @@ class Server:
 
 async def connect():
     """A phone's connection: (reader, writer). Not by `socket`: a board has ten of those, and they are the server's."""
+    import usocket
+
     s = usocket.socket()
     s.setblocking(False)
     try:
