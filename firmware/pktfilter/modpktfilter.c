@@ -245,13 +245,15 @@ static MP_DEFINE_CONST_FUN_OBJ_1(mod_services_obj, mod_services);
 
 static mp_obj_t mod_counters(void)
 {
+#define COUNTER_NAME(name) #name,
+    static const char *const names[PF_COUNTER_COUNT] = {PF_COUNTERS(COUNTER_NAME)};
+#undef COUNTER_NAME
     mp_obj_t dict = mp_obj_new_dict(PF_COUNTER_COUNT);
     for (size_t i = 1; i < PF_COUNTER_COUNT; i++) {
         lock();
         const uint32_t count = filter.counters[i];
         glue_unlock();
-        const char *name = pf_counter_names[i];
-        mp_obj_dict_store(dict, mp_obj_new_str_via_qstr(name, strlen(name)), mp_obj_new_int_from_uint(count));
+        mp_obj_dict_store(dict, mp_obj_new_str_via_qstr(names[i], strlen(names[i])), mp_obj_new_int_from_uint(count));
     }
     return dict;
 }

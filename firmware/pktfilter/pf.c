@@ -1,10 +1,6 @@
 /* The filter as a whole: start, one frame, timers, configuration. */
 #include "pf_core.h"
 
-#define PF_COUNTER_NAME(name) #name,
-const char *const pf_counter_names[PF_COUNTER_COUNT] = {PF_COUNTERS(PF_COUNTER_NAME)};
-#undef PF_COUNTER_NAME
-
 void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uint32_t now_ms)
 {
     memset(pf, 0, sizeof(*pf));
@@ -13,9 +9,7 @@ void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uin
     pf->now = now_ms;
     pf_hash_init(pf, key);
     pf_rates_init(pf);
-    pf_maps_init(pf);
     pf_flows_init(pf);
-    pf_leases_init(pf);
     const struct pf_service sonos = {.port = pf_wire16(1400), .proto = PF_TCP};
     pf->service[0] = sonos;
     pf->service_count = 1;
@@ -91,12 +85,11 @@ void pf_configure(struct pf *pf, const struct pf_config *cfg, uint32_t now_ms)
         return;
     }
     if (moved || mode) { /* with the old addresses, so that the speaker's connections are reset */
-        pf_flows_end_speaker(pf, true);
+        (void)pf_flows_end_of(pf, PF_ENDS_LEASED);
     }
     if (moved) {
         pf_leases_end_all(pf);
         pf_flows_init(pf);
-        pf_maps_init(pf);
         for (unsigned i = 0; i < PF_PEERS; i++) {
             pf_peer_forget(pf, i);
         }
@@ -113,7 +106,7 @@ void pf_speaker(struct pf *pf, const uint8_t *mac, uint32_t now_ms)
         return;
     }
     if (pf->speaker_known) {
-        pf_flows_end_speaker(pf, false);
+        (void)pf_flows_end_of(pf, PF_ENDS_SPEAKER);
     }
     pf->speaker_known = mac != NULL;
     if (mac != NULL) {

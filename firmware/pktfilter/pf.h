@@ -211,7 +211,7 @@
 
 /* ---- Counters --------------------------------------------------------------------------------------------------- */
 
-/* X(symbol): counter PF_C_<symbol>, named "<symbol>" by pf_counter_names[]. Every frame raises exactly one of them. */
+/* X(symbol): counter PF_C_<symbol>, named "<symbol>" in the binding and the tests. Every frame raises exactly one of them. */
 #define PF_COUNTERS(X)                                                                                                 \
     X(none) /* never raised */                                                                                         \
     /* passed */                                                                                                       \
@@ -298,7 +298,6 @@
 #define PF_COUNTER_ENUM(name) PF_C_##name,
 enum pf_counter { PF_COUNTERS(PF_COUNTER_ENUM) PF_COUNTER_COUNT };
 #undef PF_COUNTER_ENUM
-extern const char *const pf_counter_names[PF_COUNTER_COUNT];
 
 /* ---- Types ------------------------------------------------------------------------------------------------------ */
 
@@ -344,31 +343,34 @@ struct pf_service {
 /* One connection. */
 struct pf_flow {
     uint32_t raddr; /* remote address */
-    uint16_t lport; /* the owner's own port (ICMP: identifier) */
+    uint16_t port
+        [2]; /* on this side, as the remote [0] and the owner [1] have it: at X, and the owner's own (ICMP: identifier) */
     uint16_t rport; /* remote port; 0 for ICMP */
-    uint16_t eport; /* port at X (ICMP: identifier) */
     uint16_t delta; /* TCP, UDP: what the checksum falls by on the way out (and rises by on the way in); 0: no change */
     uint32_t seen;  /* ms: time of the last frame that counts */
     union {
         uint32_t end[2]; /* TCP: the sequence number after the last one seen, from the remote [0] and the owner [1] */
         uint8_t mac[6];  /* connections to the claim port: where they come from */
     } u;
-    uint16_t next_ext; /* hash chains: index + 1, 0 at the end */
-    uint16_t next_loc;
-    uint8_t kind;  /* PF_KIND_* */
-    uint8_t state; /* PF_T_* */
-    uint8_t scale; /* TCP: window scale of the remote (low nibble) and the owner; 15: no such option */
-    uint8_t peer;  /* whom it is with: index into struct pf.peer */
+    uint16_t next[2]; /* hash chains, by what the remote and the owner see: index + 1, 0 at the end */
+    uint8_t kind;     /* PF_KIND_* */
+    uint8_t state;    /* PF_T_* */
+    uint8_t scale;    /* TCP: window scale of the remote (low nibble) and the owner; 15: no such option */
+    uint8_t peer;     /* whom it is with: index into struct pf.peer */
 };
 
 /* One of the owners' ports and the port it has at X: kept while a flow uses it (endpoint-independent mapping). */
 struct pf_map {
-    uint16_t lport;
-    uint16_t eport;
-    uint16_t next_loc; /* hash chains: index + 1, 0 at the end; the list of free ones */
-    uint16_t next_ext;
+    uint16_t port[2]; /* as in struct pf_flow */
+    uint16_t next[2]; /* hash chains: index + 1, 0 at the end; the list of free ones */
     uint16_t flows;
     uint8_t kind; /* PF_KIND_PROTO and PF_KIND_SPEAKER */
+};
+
+/* A flow's place among those of its class. */
+struct pf_ring {
+    uint16_t next; /* index; PF_FLOWS + class: where the class begins and ends */
+    uint16_t prev;
 };
 
 struct pf_bucket {
@@ -388,12 +390,6 @@ struct pf_peer {
     uint32_t ttl_ms;
     uint32_t seen; /* ms */
     struct pf_bucket search;
-};
-
-struct pf_lease {
-    uint16_t protected_flows;
-    uint8_t used;
-    uint8_t next; /* hash chain: index + 1 */
 };
 
 /* A frame's Ethernet header, where it is in memory when the IP header after it is aligned to four bytes. */
@@ -416,8 +412,9 @@ struct pf_dhcp {
 };
 
 enum {
-    PF_PEER_ROUTER = 0,
-    PF_PEER_DNS = 1,
+    PF_NO_PEER = 0, /* holds nobody */
+    PF_PEER_ROUTER,
+    PF_PEER_DNS,
     PF_PEER_HOST = PF_PEER_DNS + PF_DNS,
     PF_PEER_LEASE = PF_PEER_HOST + PF_NAMED_HOSTS,
     PF_PEERS = PF_PEER_LEASE + PF_LEASES
@@ -431,6 +428,8 @@ enum pf_class {
     PF_CLASS_SETTLED,         /* established TCP */
     PF_CLASS_PHONE_LOOSE,     /* the same, with a leased phone */
     PF_CLASS_PHONE_PROTECTED, /* established with a leased phone: never evicted */
+    PF_CLASS_CLAIM_LOOSE,     /* to the claim port: they give way to each other only */
+    PF_CLASS_CLAIM_SETTLED,
     PF_CLASS_COUNT
 };
 
@@ -445,6 +444,7 @@ struct pf {
     struct pf_link from_speaker, to_speaker;
     uint16_t delta_in; /* what the IP header's checksum falls by from the uplink to the speaker: address and TTL */
     uint16_t delta_out;
+    uint16_t delta_addr; /* the part of the addresses in the flows' delta */
     uint32_t events;
     struct pf_config cfg;
     uint8_t speaker_mac[6];
@@ -452,39 +452,35 @@ struct pf {
     uint8_t service_count;
     struct pf_service service[PF_SERVICES];
     uint32_t counters[PF_COUNTER_COUNT];
-    uint8_t lease_head[PF_LEASE_BUCKETS];
-    struct pf_peer peer[PF_PEERS];
-
-    uint16_t ext_head[PF_BUCKETS];
-    uint16_t loc_head[PF_BUCKETS];
-    struct pf_flow flow[PF_FLOWS];
-
-    struct pf_lease lease[PF_LEASES];
-    uint64_t random_key[2];
-    uint64_t random_count;
-    uint32_t class_bits[PF_CLASS_COUNT][PF_FLOWS / 32];
+    uint16_t lease_head[PF_LEASE_BUCKETS]; /* hash chains of leases: index into peer */
+    uint16_t lease_next[PF_PEERS - 1];     /* peer i's at i - 1 */
+    uint16_t protected_flows[PF_PEERS];
     uint16_t class_count[PF_CLASS_COUNT];
-    uint16_t hand;                   /* where the search for a flow to evict goes on */
-    uint16_t sweep;                  /* where the search for expired ones goes on */
-    uint16_t claims[PF_CLAIM_FLOWS]; /* flows to the claim port, the oldest first: index + 1 */
-
-    struct pf_map map[PF_FLOWS];
-    uint16_t map_loc_head[PF_MAP_BUCKETS];
-    uint16_t map_ext_head[PF_MAP_BUCKETS];
+    uint16_t sweep; /* where the search for expired flows goes on */
     uint16_t map_free;
-
+    uint8_t asked_next;
+    bool dhcp_asked;
+    uint8_t dhcp_first, dhcp_count;
+    uint32_t dhcp_asked_time;
+    uint32_t random_key[4];
+    uint32_t random_count;
+    uint32_t random[4], random_left;
     struct pf_bucket egress, callback, echo, icmp_error[2], notify, reset;
     struct pf_bucket claim[PF_CLAIM_BUCKETS];
-
     struct {
         uint32_t addr;
         uint32_t time;
     } asked[PF_ASKED];
-    uint8_t asked_next;
-    bool dhcp_asked;
-    uint32_t dhcp_asked_time;
+    struct pf_peer peer[PF_PEERS];
 
-    uint8_t dhcp_first, dhcp_count;
+    uint16_t flow_head[2][PF_BUCKETS];
+    struct pf_flow flow[PF_FLOWS];
+    struct pf_ring ring[PF_FLOWS + PF_CLASS_COUNT];
+    uint16_t flow_map[PF_FLOWS]; /* each flow's mapping: index + 1 */
+
+    struct pf_map map[PF_FLOWS];
+    uint16_t map_head[2][PF_MAP_BUCKETS];
+
     struct pf_dhcp dhcp[PF_DHCP_QUEUE];
     struct pf_pending pending[PF_PENDING];
     uint8_t scratch[PF_FRAME_MAX]; /* frames that the filter makes itself; after 16-bit members: at an even address */

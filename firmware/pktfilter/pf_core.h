@@ -4,18 +4,19 @@
 
 #include "pf_frame.h"
 
+/* Index of pf_pkt.addr and .port. It is also the place of the remote in a frame by the frame's direction (see below). */
+enum { PF_SRC = 0, PF_DST = 1 };
+
 /* An IPv4 packet that pf_parse() found sound. */
 struct pf_pkt {
     uint8_t *frame;
     uint8_t *l4;
-    uint32_t len;    /* of the frame, padding cut off */
-    uint32_t l4_len; /* of what follows the IP header */
-    uint32_t src;    /* wire values */
-    uint32_t dst;
-    uint16_t sport; /* ICMP queries: 0 */
-    uint16_t dport;
-    uint8_t proto; /* enum pf_proto */
-    uint8_t flags; /* TCP flags; ICMP: type */
+    uint32_t len;     /* of the frame, padding cut off */
+    uint32_t l4_len;  /* of what follows the IP header */
+    uint32_t addr[2]; /* source and destination; wire values */
+    uint16_t port[2]; /* ICMP queries: the identifier on the asking side, 0 on the other */
+    uint8_t proto;    /* enum pf_proto */
+    uint8_t flags;    /* TCP flags; ICMP: type */
 };
 
 /* struct pf_flow.kind */
@@ -24,8 +25,15 @@ enum {
     PF_KIND_SPEAKER = 4, /* the owner is the speaker */
     PF_KIND_KEY = 7,
     PF_KIND_INBOUND = 8, /* the remote opened it */
+    PF_KIND_ALL = 15,
     PF_KIND_CLASS_SHIFT = 4,
 };
+
+/* What tells two flows with the same addresses and ports apart: for the remote the protocol, for the owners also whose it is. */
+#define PF_KIND_SEEN_BY(side) (PF_KIND_PROTO | (unsigned)(side) * PF_KIND_SPEAKER)
+
+/* pf_flows_end_of(): no peer, but the speaker; the speaker, and the leased phones. */
+enum { PF_ENDS_SPEAKER = 0x100, PF_ENDS_LEASED = 0x101 };
 
 /* struct pf_flow.state; TCP only. Pairs: remote, owner. */
 enum {
@@ -37,7 +45,7 @@ enum {
     PF_T_RST = 32,
 };
 
-/* Direction of a frame in its flow; index of pf_flow.u.end. */
+/* Direction of a frame in its flow; index of pf_flow.u.end, .port and .next. */
 enum { PF_FROM_REMOTE = 0, PF_FROM_OWNER = 1 };
 
 /* struct pf_peer.state */
@@ -47,8 +55,6 @@ enum {
     PF_PEER_PINNED, /* the lease's MAC */
     PF_PEER_ROUTED, /* behind the router: use its place */
 };
-
-#define PF_NO_PEER 0xff
 
 PF_INLINE enum pf_counter pf_count(struct pf *pf, enum pf_counter c)
 {
@@ -63,7 +69,7 @@ PF_INLINE uint16_t pf_kind_key(unsigned proto, unsigned owner)
 
 PF_INLINE bool pf_is_lease(unsigned peer)
 {
-    return peer >= PF_PEER_LEASE && peer != PF_NO_PEER;
+    return peer >= PF_PEER_LEASE;
 }
 
 /* A connection to the claim port: the one kind that anybody may open. (A leased phone's to the host has its lease as peer.) */
@@ -112,29 +118,27 @@ void pf_rates_init(struct pf *pf);
 /* pf_ip.c */
 enum pf_counter pf_parse(struct pf_pkt *p, uint8_t *frame, size_t len);
 bool pf_source_is_sane(const struct pf *pf, uint32_t src);
-void pf_rewrite_src(struct pf_pkt *p, uint32_t addr, uint16_t port);
-void pf_rewrite_dst(struct pf_pkt *p, uint32_t addr, uint16_t port);
+void pf_rewrite(struct pf_pkt *p, unsigned end, uint32_t addr, uint16_t port);
 void pf_ttl_down(uint8_t *frame);
 void pf_build_ip(uint8_t *frame, unsigned proto, uint32_t src, uint32_t dst, uint32_t l4_len);
 void pf_sum_l4(uint8_t *frame);
 
 /* pf_flow.c */
 void pf_flows_init(struct pf *pf);
-struct pf_flow *pf_flow_in(struct pf *pf, unsigned proto, uint32_t raddr, uint16_t rport, uint16_t eport);
-struct pf_flow *pf_flow_out(struct pf *pf, unsigned key, uint32_t raddr, uint16_t rport, uint16_t lport);
-struct pf_flow *pf_flow_new(struct pf *pf, unsigned kind, uint32_t raddr, uint16_t rport, uint16_t lport, unsigned peer,
-                            enum pf_counter *why);
+void pf_chain_cut(uint16_t *at, uint16_t *next, size_t size, unsigned link);
+struct pf_flow *pf_flow_find(struct pf *pf, unsigned side, unsigned key, uint32_t raddr, uint32_t rport, uint32_t port);
+enum pf_counter pf_flow_pass(struct pf *pf, struct pf_pkt *p, unsigned side, unsigned owner);
+enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, unsigned peer);
 void pf_flow_end(struct pf *pf, struct pf_flow *f);
 void pf_flow_classify(struct pf *pf, struct pf_flow *f);
 void pf_flows_sweep(struct pf *pf);
 bool pf_flow_expired(const struct pf *pf, const struct pf_flow *f);
 int pf_flows_end_of(struct pf *pf, unsigned peer);
-void pf_flows_end_speaker(struct pf *pf, bool leased);
 
 /* pf_map.c */
 void pf_maps_init(struct pf *pf);
-struct pf_map *pf_map_get(struct pf *pf, unsigned key, uint16_t lport, bool inbound);
-void pf_map_put(struct pf *pf, unsigned key, uint16_t lport);
+unsigned pf_map_get(struct pf *pf, unsigned kind, uint16_t lport);
+void pf_map_put(struct pf *pf, unsigned link);
 
 PF_INLINE bool pf_tcp_flags_ok(unsigned flags)
 {
@@ -164,16 +168,15 @@ enum pf_counter pf_icmp_error_out(struct pf *pf, struct pf_pkt *p, unsigned owne
 enum pf_counter pf_icmp_error_alias(struct pf_pkt *p, uint32_t from, uint32_t to, unsigned side);
 
 /* pf_lease.c */
-void pf_leases_init(struct pf *pf);
-int pf_lease_find(struct pf *pf, uint32_t addr);
-enum pf_counter pf_lease_check(struct pf *pf, int lease, const uint8_t *mac);
-void pf_lease_expire(struct pf *pf, int lease);
+unsigned pf_lease_find(struct pf *pf, uint32_t addr);
+enum pf_counter pf_lease_check(struct pf *pf, unsigned lease, const uint8_t *mac);
+void pf_lease_expire(struct pf *pf, unsigned lease);
 void pf_leases_sweep(struct pf *pf);
 void pf_leases_end_all(struct pf *pf);
 
-PF_INLINE bool pf_lease_over(const struct pf *pf, int lease)
+PF_INLINE bool pf_lease_over(const struct pf *pf, unsigned lease)
 {
-    const struct pf_peer *peer = &pf->peer[PF_PEER_LEASE + lease];
+    const struct pf_peer *peer = &pf->peer[lease];
     return pf->now - peer->seen >= peer->ttl_ms;
 }
 
@@ -202,18 +205,19 @@ enum pf_counter pf_relay_notify(struct pf *pf, struct pf_pkt *p);
 /* A server's message to a client. */
 PF_INLINE bool pf_dhcp_is_answer(const struct pf_pkt *p)
 {
-    return p->proto == PF_UDP && p->sport == pf_wire16(67) && p->dport == pf_wire16(68);
+    return p->proto == PF_UDP && p->port[PF_SRC] == pf_wire16(67) && p->port[PF_DST] == pf_wire16(68);
 }
 
 /* A client's message to a server. */
 PF_INLINE bool pf_dhcp_is_request(const struct pf_pkt *p)
 {
-    return p->proto == PF_UDP && p->sport == pf_wire16(68) && p->dport == pf_wire16(67);
+    return p->proto == PF_UDP && p->port[PF_SRC] == pf_wire16(68) && p->port[PF_DST] == pf_wire16(67);
 }
 
 enum pf_counter pf_dhcp_queue(struct pf *pf, const struct pf_pkt *p);
 
 /* pf_uplink.c, pf_segment.c, pf_host.c: the rules */
+bool pf_is_service(const struct pf *pf, unsigned proto, uint16_t port);
 enum pf_counter pf_from_uplink(struct pf *pf, uint8_t *frame, size_t len);
 enum pf_counter pf_from_segment(struct pf *pf, uint8_t *frame, size_t len);
 enum pf_counter pf_from_host_uplink(struct pf *pf, uint8_t *frame, size_t len);
@@ -228,8 +232,7 @@ enum pf_counter pf_fast_segment(struct pf *pf, enum pf_port from, uint8_t *frame
 enum pf_counter pf_fast_host(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 
 /* pf_forward.c: a frame of a flow */
-enum pf_counter pf_forward_in(struct pf *pf, struct pf_pkt *p, struct pf_flow *f);
-enum pf_counter pf_forward_out(struct pf *pf, struct pf_pkt *p, struct pf_flow *f);
+enum pf_counter pf_forward(struct pf *pf, struct pf_pkt *p, struct pf_flow *f, unsigned side);
 enum pf_counter pf_to_speaker(struct pf *pf, uint8_t *frame, uint32_t len, enum pf_counter passed);
 
 #endif

@@ -24,6 +24,7 @@ void pf_fast_configure(struct pf *pf)
     memcpy(pf->to_speaker.to, pf->speaker_mac, 6);
     memcpy(pf->to_speaker.from, pf->cfg.segment_mac, 6);
     const uint32_t ttl = 0xfffe; /* the TTL less one */
+    pf->delta_addr = sum_fold(sum_change32(pf->cfg.speaker_addr, pf->cfg.addr));
     pf->delta_in = sum_fold(sum_change32(pf->cfg.addr, pf->cfg.speaker_addr) + ttl);
     pf->delta_out = sum_fold(sum_change32(pf->cfg.speaker_addr, pf->cfg.addr) + ttl);
 }
@@ -160,7 +161,7 @@ PF_STAGE hit_host(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, 
         return pf_rules(pf, in ? PF_UPLINK : PF_HOST_UPLINK, frame, len);
     }
     if (f->delta != 0) {
-        wr16(frame + PF_L4 + (in ? 2 : 0), in ? f->lport : f->eport);
+        wr16(frame + PF_L4 + (in ? 2 : 0), in ? f->port[PF_FROM_OWNER] : f->port[PF_FROM_REMOTE]);
         adjust_l4(frame, proto, in ? 0xffffU - f->delta : f->delta);
     }
     return send(pf, in ? PF_HOST_UPLINK : PF_UPLINK, frame, l4_len + PF_L4,
@@ -187,7 +188,7 @@ PF_STAGE hit_in(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, ui
     frame[PF_O_TTL]--;
     wr16(frame + PF_O_SUM, less(rd16(frame + PF_O_SUM), pf->delta_in));
     wrw(frame + PF_O_DST, pf->cfg.speaker_addr);
-    wr16(frame + PF_L4 + 2, f->lport);
+    wr16(frame + PF_L4 + 2, f->port[PF_FROM_OWNER]);
     if (f->delta != 0) {
         adjust_l4(frame, proto, 0xffffU - f->delta);
     }
@@ -216,8 +217,8 @@ PF_STAGE stranger(struct pf *pf, uint32_t pair, uint8_t *frame, size_t len, uint
         pf->cfg.addr == 0 || !is_sane(pf, src)) {
         return pf_rules(pf, PF_UPLINK, frame, len);
     }
-    for (unsigned i = pf->lease_head[pair >> 16 & (PF_LEASE_BUCKETS - 1)]; i != 0; i = pf->lease[i - 1].next) {
-        if (pf->peer[PF_PEER_LEASE + i - 1].addr == src) {
+    for (unsigned i = pf->lease_head[pair >> 16 & (PF_LEASE_BUCKETS - 1)]; i != 0; i = pf->lease_next[i - 1]) {
+        if (pf->peer[i].addr == src) {
             return pf_rules(pf, PF_UPLINK, frame, len);
         }
     }
@@ -243,13 +244,14 @@ enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame,
     const uint32_t pair = pf_hash_pair(pf, rd16(frame + PF_O_SRC), rd16(frame + PF_O_SRC + 2));
     const uint16_t rport = rd16(frame + PF_L4);
     const uint16_t eport = rd16(frame + PF_L4 + 2);
-    unsigned i = pf->ext_head[(pf_hash_flow(pf, pair, rport, eport) ^ proto) & (PF_BUCKETS - 1)];
+    unsigned i = pf->flow_head[PF_FROM_REMOTE][(pf_hash_flow(pf, pair, rport, eport) ^ proto) & (PF_BUCKETS - 1)];
     while (i != 0) {
         struct pf_flow *f = &pf->flow[i - 1];
-        if (f->raddr == src && f->rport == rport && f->eport == eport && (f->kind & PF_KIND_PROTO) == proto) {
+        if (f->raddr == src && f->rport == rport && f->port[PF_FROM_REMOTE] == eport &&
+            (f->kind & PF_KIND_PROTO) == proto) {
             return hit_in(pf, f, frame, len, proto);
         }
-        i = f->next_ext;
+        i = f->next[PF_FROM_REMOTE];
     }
     return proto == PF_TCP && len >= PF_FAST_MIN + 12 ? stranger(pf, pair, frame, len, src)
                                                       : pf_rules(pf, PF_UPLINK, frame, len);
@@ -261,13 +263,13 @@ PF_INLINE struct pf_flow *find_out(struct pf *pf, const uint8_t *frame, unsigned
     const uint32_t pair = pf_hash_pair(pf, rd16(frame + PF_O_DST), rd16(frame + PF_O_DST + 2));
     const uint16_t lport = rd16(frame + PF_L4);
     const uint16_t rport = rd16(frame + PF_L4 + 2);
-    unsigned i = pf->loc_head[(pf_hash_flow(pf, pair, rport, lport) ^ key) & (PF_BUCKETS - 1)];
+    unsigned i = pf->flow_head[PF_FROM_OWNER][(pf_hash_flow(pf, pair, rport, lport) ^ key) & (PF_BUCKETS - 1)];
     while (i != 0) {
         struct pf_flow *f = &pf->flow[i - 1];
-        if (f->raddr == dst && f->lport == lport && f->rport == rport && (f->kind & PF_KIND_KEY) == key) {
+        if (f->raddr == dst && f->port[PF_FROM_OWNER] == lport && f->rport == rport && (f->kind & PF_KIND_KEY) == key) {
             return f;
         }
-        i = f->next_loc;
+        i = f->next[PF_FROM_OWNER];
     }
     return NULL;
 }
@@ -283,7 +285,7 @@ PF_STAGE hit_out(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, u
     frame[PF_O_TTL]--;
     wr16(frame + PF_O_SUM, less(rd16(frame + PF_O_SUM), pf->delta_out));
     wrw(frame + PF_O_SRC, pf->cfg.addr);
-    wr16(frame + PF_L4, f->eport);
+    wr16(frame + PF_L4, f->port[PF_FROM_REMOTE]);
     if (f->delta != 0) {
         adjust_l4(frame, proto, f->delta);
     }

@@ -3,11 +3,12 @@
  * what the owner sees (remote address and port, the owner's own port, which owner). Both are constant-time: the hash is
  * keyed, and chains have a hard limit.
  *
- * Each flow is in one class; a bitmap per class finds a free or an evictable one without touching the flows.
+ * Each flow is in one class, a ring of flows in the order of their coming into it: a free one, or one to evict, is found at
+ * its beginning.
  */
 #include "pf_core.h"
 
-enum { WORDS = PF_FLOWS / 32, SAMPLE = 8 };
+enum { SAMPLE = 8 };
 
 static unsigned index_of(const struct pf *pf, const struct pf_flow *f)
 {
@@ -19,376 +20,314 @@ static unsigned class_of(const struct pf_flow *f)
     return f->kind >> PF_KIND_CLASS_SHIFT;
 }
 
-static uint32_t hash_of(const struct pf *pf, uint32_t raddr, uint16_t rport, uint16_t port)
+/* The remote's part of the hash; it is the same in both indexes. */
+static uint32_t hash_remote(const struct pf *pf, uint32_t raddr, uint32_t rport)
 {
-    return pf_hash_flow(pf, pf_hash_pair(pf, raddr & 0xffff, raddr >> 16), rport, port);
+    return pf_hash_pair(pf, raddr & 0xffff, raddr >> 16) + pf->hash_key[3] * rport;
 }
 
-static uint16_t *ext_bucket(struct pf *pf, unsigned proto, uint32_t raddr, uint16_t rport, uint16_t eport)
+static uint16_t *head_of(struct pf *pf, unsigned side, uint32_t remote, uint32_t port, unsigned kind)
 {
-    return &pf->ext_head[(hash_of(pf, raddr, rport, eport) ^ proto) & (PF_BUCKETS - 1)];
+    const uint32_t hash = (remote + pf->hash_key[4] * port) >> 16;
+    return &pf->flow_head[side][(hash ^ (kind & PF_KIND_SEEN_BY(side))) & (PF_BUCKETS - 1)];
 }
 
-static uint16_t *loc_bucket(struct pf *pf, unsigned key, uint32_t raddr, uint16_t rport, uint16_t lport)
+/* Chains of links (index + 1) through an array: `next` is where its first element has the next link, `size` an element's. */
+static uint16_t *next_of(uint16_t *next, size_t size, unsigned link)
 {
-    return &pf->loc_head[(hash_of(pf, raddr, rport, lport) ^ key) & (PF_BUCKETS - 1)];
+    return (uint16_t *)(void *)((uint8_t *)next + (link - 1) * size);
+}
+
+/* Takes a link out of the chain that begins at `at`. */
+void pf_chain_cut(uint16_t *at, uint16_t *next, size_t size, unsigned link)
+{
+    uint16_t *const own = next_of(next, size, link);
+    while (*at != link) {
+        at = next_of(next, size, *at);
+    }
+    *at = *own;
+}
+
+static bool is_long(struct pf *pf, unsigned side, unsigned link)
+{
+    unsigned n = 0;
+    for (; link != 0; n++) {
+        link = pf->flow[link - 1].next[side];
+    }
+    return n >= PF_CHAIN_MAX;
+}
+
+static void ring_in(struct pf *pf, unsigned class, unsigned i)
+{
+    const uint16_t sentinel = (uint16_t)(PF_FLOWS + class);
+    const uint16_t last = pf->ring[sentinel].prev;
+    pf->ring[i].next = sentinel;
+    pf->ring[i].prev = last;
+    pf->ring[last].next = (uint16_t)i;
+    pf->ring[sentinel].prev = (uint16_t)i;
+    pf->class_count[class]++;
+}
+
+/* At the end of its new class's ring, which may be its old one. */
+static void set_class(struct pf *pf, struct pf_flow *f, unsigned to)
+{
+    const unsigned i = index_of(pf, f);
+    const unsigned from = class_of(f);
+    const struct pf_ring own = pf->ring[i];
+    pf->ring[own.prev].next = own.next;
+    pf->ring[own.next].prev = own.prev;
+    pf->class_count[from]--;
+    ring_in(pf, to, i);
+    f->kind = (uint8_t)((f->kind & PF_KIND_ALL) | to << PF_KIND_CLASS_SHIFT);
+    if (from == PF_CLASS_PHONE_PROTECTED) {
+        pf->protected_flows[f->peer]--;
+    }
+    if (to == PF_CLASS_PHONE_PROTECTED) {
+        pf->protected_flows[f->peer]++;
+    }
 }
 
 void pf_flows_init(struct pf *pf)
 {
     memset(pf->flow, 0, sizeof(pf->flow));
-    memset(pf->ext_head, 0, sizeof(pf->ext_head));
-    memset(pf->loc_head, 0, sizeof(pf->loc_head));
-    memset(pf->class_bits, 0, sizeof(pf->class_bits));
+    memset(pf->flow_head, 0, sizeof(pf->flow_head));
     memset(pf->class_count, 0, sizeof(pf->class_count));
-    memset(pf->class_bits[PF_CLASS_FREE], 0xff, sizeof(pf->class_bits[PF_CLASS_FREE]));
-    memset(pf->claims, 0, sizeof(pf->claims));
-    pf->class_count[PF_CLASS_FREE] = PF_FLOWS;
-    for (unsigned i = 0; i < PF_LEASES; i++) {
-        pf->lease[i].protected_flows = 0;
+    for (unsigned class = 0; class < PF_CLASS_COUNT; class++) {
+        pf->ring[PF_FLOWS + class].next = pf->ring[PF_FLOWS + class].prev = (uint16_t)(PF_FLOWS + class);
     }
+    for (unsigned i = 0; i < PF_FLOWS; i++) {
+        ring_in(pf, PF_CLASS_FREE, i);
+    }
+    memset(pf->protected_flows, 0, sizeof(pf->protected_flows));
+    pf_maps_init(pf);
 }
 
-static uint32_t idle_limit(const struct pf_flow *f)
+/* An established TCP connection. */
+static bool is_settled(const struct pf_flow *f)
 {
-    if (pf_is_claim(f->kind, f->peer)) {
-        return PF_TIME_CLAIM;
-    }
-    switch (f->kind & PF_KIND_PROTO) {
-    case PF_UDP:
-        return PF_TIME_UDP;
-    case PF_ICMP:
-        return PF_TIME_ICMP;
-    default:
-        break;
-    }
-    if ((f->state & (PF_T_OPEN | PF_T_RST)) == PF_T_OPEN && (f->state & PF_T_BOTH_FIN) != PF_T_BOTH_FIN) {
-        return PF_TIME_TCP;
-    }
-    return PF_TIME_TCP_TRANSITORY;
+    return (f->state & (PF_T_OPEN | PF_T_RST)) == PF_T_OPEN && (f->state & PF_T_BOTH_FIN) != PF_T_BOTH_FIN;
 }
 
 bool pf_flow_expired(const struct pf *pf, const struct pf_flow *f)
 {
-    return pf->now - f->seen > idle_limit(f) * 1000;
+    static const uint16_t limit_s[PF_PROTO_COUNT] = {PF_TIME_TCP_TRANSITORY, PF_TIME_UDP, PF_TIME_ICMP};
+    uint32_t limit = limit_s[f->kind & PF_KIND_PROTO];
+    if (is_settled(f)) {
+        limit = PF_TIME_TCP;
+    }
+    if (pf_is_claim(f->kind, f->peer)) {
+        limit = PF_TIME_CLAIM;
+    }
+    return pf->now - f->seen > limit * 1000;
 }
 
-static struct pf_flow *expire(struct pf *pf, struct pf_flow *f)
+static void expire(struct pf *pf, struct pf_flow *f)
 {
     pf_flow_end(pf, f);
     pf_count(pf, PF_C_flows_expired);
-    return NULL;
 }
 
-struct pf_flow *pf_flow_in(struct pf *pf, unsigned proto, uint32_t raddr, uint16_t rport, uint16_t eport)
+/* The flow that one side's frames belong to: the remote's, by the port at X, or the owner's, by its own port. */
+struct pf_flow *pf_flow_find(struct pf *pf, unsigned side, unsigned key, uint32_t raddr, uint32_t rport, uint32_t port)
 {
-    for (unsigned i = *ext_bucket(pf, proto, raddr, rport, eport); i != 0; i = pf->flow[i - 1].next_ext) {
+    unsigned i = *head_of(pf, side, hash_remote(pf, raddr, rport), port, key);
+    while (i != 0) {
         struct pf_flow *f = &pf->flow[i - 1];
-        if (f->raddr == raddr && f->rport == rport && f->eport == eport && (f->kind & PF_KIND_PROTO) == proto) {
-            return pf_flow_expired(pf, f) ? expire(pf, f) : f;
+        if (f->raddr == raddr && f->rport == rport && f->port[side] == port &&
+            (f->kind & PF_KIND_SEEN_BY(side)) == key) {
+            if (!pf_flow_expired(pf, f)) {
+                return f;
+            }
+            expire(pf, f);
+            break;
         }
+        i = f->next[side];
     }
     return NULL;
 }
 
-struct pf_flow *pf_flow_out(struct pf *pf, unsigned key, uint32_t raddr, uint16_t rport, uint16_t lport)
+/* The packet goes on in its flow. PF_C_none: there is none, or it has ended and the packet begins another. */
+enum pf_counter pf_flow_pass(struct pf *pf, struct pf_pkt *p, unsigned side, unsigned owner)
 {
-    for (unsigned i = *loc_bucket(pf, key, raddr, rport, lport); i != 0; i = pf->flow[i - 1].next_loc) {
-        struct pf_flow *f = &pf->flow[i - 1];
-        if (f->raddr == raddr && f->rport == rport && f->lport == lport && (f->kind & PF_KIND_KEY) == key) {
-            return pf_flow_expired(pf, f) ? expire(pf, f) : f;
-        }
+    struct pf_flow *f = pf_flow_find(pf, side, p->proto | owner, p->addr[side], p->port[side], p->port[side ^ 1U]);
+    if (f == NULL) {
+        return PF_C_none;
     }
-    return NULL;
-}
-
-static void set_class(struct pf *pf, struct pf_flow *f, enum pf_class to)
-{
-    const unsigned i = index_of(pf, f);
-    const unsigned from = class_of(f);
-    pf->class_bits[from][i / 32] &= ~(1U << i % 32);
-    pf->class_count[from]--;
-    pf->class_bits[to][i / 32] |= 1U << i % 32;
-    pf->class_count[to]++;
-    f->kind = (uint8_t)((f->kind & ((1 << PF_KIND_CLASS_SHIFT) - 1)) | (unsigned)to << PF_KIND_CLASS_SHIFT);
-}
-
-static struct pf_lease *lease_of(struct pf *pf, const struct pf_flow *f)
-{
-    return pf_is_lease(f->peer) ? &pf->lease[f->peer - PF_PEER_LEASE] : NULL;
+    if (p->proto == PF_TCP && pf_tcp_opens_anew(f, p->flags, side)) {
+        pf_flow_end(pf, f);
+        return PF_C_none;
+    }
+    return pf_forward(pf, p, f, side);
 }
 
 /* Puts a flow into the class that its state asks for. */
 void pf_flow_classify(struct pf *pf, struct pf_flow *f)
 {
-    struct pf_lease *lease = lease_of(pf, f);
-    const bool settled =
-        (f->state & (PF_T_OPEN | PF_T_RST)) == PF_T_OPEN && (f->state & PF_T_BOTH_FIN) != PF_T_BOTH_FIN;
-    const bool was_protected = class_of(f) == PF_CLASS_PHONE_PROTECTED;
-    enum pf_class to = settled ? PF_CLASS_SETTLED : PF_CLASS_LOOSE;
-    if (lease != NULL) {
-        to = PF_CLASS_PHONE_LOOSE;
-        if (was_protected) {
-            lease->protected_flows--;
-        }
-        if (settled && lease->protected_flows < PF_LEASE_PROTECTED) {
-            lease->protected_flows++;
-            to = PF_CLASS_PHONE_PROTECTED;
-        }
+    const bool settled = is_settled(f);
+    unsigned to = settled ? PF_CLASS_SETTLED : PF_CLASS_LOOSE;
+    if (pf_is_claim(f->kind, f->peer)) {
+        to = settled ? PF_CLASS_CLAIM_SETTLED : PF_CLASS_CLAIM_LOOSE;
+    } else if (pf_is_lease(f->peer)) {
+        const bool room = class_of(f) == PF_CLASS_PHONE_PROTECTED || pf->protected_flows[f->peer] < PF_LEASE_PROTECTED;
+        to = settled && room ? PF_CLASS_PHONE_PROTECTED : PF_CLASS_PHONE_LOOSE;
     }
-    set_class(pf, f, to);
-}
-
-/* By a de Bruijn sequence: its product with a power of two has a place of its own in its upper five bits. */
-static unsigned lowest_bit(uint32_t bits)
-{
-    static const uint8_t place[32] = {0,  1,  28, 2,  29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4,  8,
-                                      31, 27, 13, 23, 21, 19, 16, 7, 26, 12, 18, 6,  11, 5,  10, 9};
-    return place[(bits & (~bits + 1)) * 0x077cb531U >> 27];
-}
-
-/* The first member of a class from `from` on, round the table; PF_FLOWS if the class is empty. */
-static unsigned next_of(const struct pf *pf, enum pf_class class, unsigned from)
-{
-    for (unsigned n = 0; n <= WORDS; n++) {
-        const unsigned w = (from / 32 + n) % WORDS;
-        uint32_t bits = pf->class_bits[class][w];
-        if (n == 0) {
-            bits &= ~0U << from % 32;
-        }
-        if (bits != 0) {
-            return w * 32 + lowest_bit(bits);
-        }
+    if (to != class_of(f)) {
+        set_class(pf, f, to);
     }
-    return PF_FLOWS;
 }
 
-/* The longest idle of a few members of a class. */
-static unsigned victim_of(struct pf *pf, enum pf_class class)
+/* The longest idle of the first few of a class; NULL: it is empty. */
+static struct pf_flow *victim_of(struct pf *pf, unsigned class)
 {
-    unsigned best = PF_FLOWS;
+    struct pf_flow *best = NULL;
     uint32_t best_idle = 0;
-    unsigned look = pf->class_count[class] < SAMPLE ? pf->class_count[class] : SAMPLE;
-    for (; look > 0; look--) {
-        const unsigned i = next_of(pf, class, pf->hand);
-        const uint32_t idle = pf->now - pf->flow[i].seen;
-        if (best == PF_FLOWS || idle > best_idle) {
-            best = i;
+    const unsigned first = pf->ring[PF_FLOWS + class].next;
+    unsigned i = first;
+    for (unsigned n = 0; n < SAMPLE && i < PF_FLOWS; n++) {
+        struct pf_flow *f = &pf->flow[i];
+        const uint32_t idle = pf->now - f->seen;
+        if (best == NULL || idle > best_idle) {
+            best = f;
             best_idle = idle;
         }
-        pf->hand = (uint16_t)((i + 1) % PF_FLOWS);
+        i = pf->ring[i].next;
+    }
+    if (best != NULL && best != &pf->flow[first]) {
+        set_class(pf, &pf->flow[first], class); /* others get their turn to be looked at */
     }
     return best;
 }
 
-/* The flow that gives way to a new one; PF_FLOWS: none. A class is tried when those before it are empty. */
-static unsigned evictable(struct pf *pf, bool phone, unsigned others)
+static struct pf_flow *evict(struct pf *pf, struct pf_flow *f)
 {
-    static const uint8_t from_others[] = {PF_CLASS_LOOSE, PF_CLASS_PHONE_LOOSE, PF_CLASS_SETTLED};
-    static const uint8_t from_phones[] = {PF_CLASS_PHONE_LOOSE, PF_CLASS_LOOSE, PF_CLASS_SETTLED};
-    static const uint8_t own[] = {PF_CLASS_LOOSE, PF_CLASS_SETTLED};
-    const bool few = others < PF_OTHER_SHARE;
-    const uint8_t *order = few ? from_phones : phone ? from_others : own;
-    const unsigned count = few || phone ? 3 : 2;
-    unsigned i = PF_FLOWS;
-    for (unsigned n = 0; n < count && i == PF_FLOWS; n++) {
-        i = victim_of(pf, order[n]);
+    if (f != NULL) {
+        pf_flow_end(pf, f);
+        pf_count(pf, PF_C_flows_evicted);
     }
-    return i;
+    return f;
 }
 
+/* A free place, or that of a flow that gives way to a new one; NULL: none. A class is tried when those before it are empty. */
 static struct pf_flow *take(struct pf *pf, bool phone)
 {
+    enum {
+        FROM_OTHERS = PF_CLASS_LOOSE | PF_CLASS_PHONE_LOOSE << 4 | PF_CLASS_SETTLED << 8,
+        FROM_PHONES = PF_CLASS_PHONE_LOOSE | PF_CLASS_LOOSE << 4 | PF_CLASS_SETTLED << 8,
+        OWN = PF_CLASS_LOOSE | PF_CLASS_SETTLED << 4
+    };
     const unsigned others = (unsigned)pf->class_count[PF_CLASS_LOOSE] + pf->class_count[PF_CLASS_SETTLED];
     if (pf->class_count[PF_CLASS_FREE] > 0 && (phone || others < PF_FLOWS - PF_PHONE_SHARE)) {
-        return &pf->flow[next_of(pf, PF_CLASS_FREE, pf->hand)];
+        return &pf->flow[pf->ring[PF_FLOWS + PF_CLASS_FREE].next];
     }
-    const unsigned i = evictable(pf, phone, others);
-    if (i == PF_FLOWS) {
-        return NULL;
+    unsigned order = others < PF_OTHER_SHARE ? FROM_PHONES : phone ? FROM_OTHERS : OWN;
+    struct pf_flow *f = NULL;
+    for (; order != 0 && f == NULL; order >>= 4) {
+        f = victim_of(pf, order & 15);
     }
-    pf_flow_end(pf, &pf->flow[i]);
-    pf_count(pf, PF_C_flows_evicted);
-    return &pf->flow[i];
+    return evict(pf, f);
 }
 
-/* Connections to the claim port are few and short, and pf->claims has them in the order of their opening. The first
- * half-open one gives way, else the first: who floods, or holds connections, locks nobody out. */
+/* Connections to the claim port are few and short. The first half-open one gives way, else the first: who floods, or holds
+ * connections, locks nobody out. */
 static void take_claim(struct pf *pf)
 {
-    unsigned victim = PF_CLAIM_FLOWS;
-    for (unsigned i = 0; i < PF_CLAIM_FLOWS; i++) {
-        if (pf->claims[i] == 0) {
-            return;
-        }
-        if (victim == PF_CLAIM_FLOWS && class_of(&pf->flow[pf->claims[i] - 1]) == PF_CLASS_LOOSE) {
-            victim = i;
-        }
+    const unsigned loose = pf->class_count[PF_CLASS_CLAIM_LOOSE];
+    if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] >= PF_CLAIM_FLOWS) {
+        const unsigned class = loose != 0 ? PF_CLASS_CLAIM_LOOSE : PF_CLASS_CLAIM_SETTLED;
+        (void)evict(pf, &pf->flow[pf->ring[PF_FLOWS + class].next]);
     }
-    pf_flow_end(pf, &pf->flow[pf->claims[victim % PF_CLAIM_FLOWS] - 1]);
-    pf_count(pf, PF_C_flows_evicted);
-}
-
-static void note_claim(struct pf *pf, uint16_t link)
-{
-    unsigned i = 0;
-    while (pf->claims[i] != 0) { /* take_claim() made room */
-        i++;
-    }
-    pf->claims[i] = link;
-}
-
-static void forget_claim(struct pf *pf, uint16_t link)
-{
-    unsigned to = 0;
-    for (unsigned i = 0; i < PF_CLAIM_FLOWS; i++) {
-        if (pf->claims[i] != link) {
-            pf->claims[to++] = pf->claims[i];
-        }
-    }
-    while (to < PF_CLAIM_FLOWS) {
-        pf->claims[to++] = 0;
-    }
-}
-
-static unsigned chain_length(const struct pf *pf, unsigned i, bool ext)
-{
-    unsigned n = 0;
-    for (; i != 0 && n < PF_CHAIN_MAX; n++) {
-        i = ext ? pf->flow[i - 1].next_ext : pf->flow[i - 1].next_loc;
-    }
-    return n;
 }
 
 /* The change of a flow's TCP or UDP checksum on its way out. Modulo 0xffff, so that 0 stands for all that leave it as it is. */
-static uint16_t delta_of(const struct pf *pf, unsigned kind, uint16_t lport, uint16_t eport)
+static uint16_t delta_of(const struct pf *pf, const struct pf_flow *f)
 {
-    uint32_t change = sum_change16(lport, eport);
-    if ((kind & PF_KIND_SPEAKER) != 0) {
-        change += sum_change32(pf->cfg.speaker_addr, pf->cfg.addr);
+    uint32_t change = sum_change16(f->port[PF_FROM_OWNER], f->port[PF_FROM_REMOTE]);
+    if ((f->kind & PF_KIND_SPEAKER) != 0) {
+        change += pf->delta_addr;
     }
     const uint16_t delta = sum_fold(change);
     return delta == 0xffff ? 0 : delta;
 }
 
-/*
- * A new flow. `kind`: PF_KIND_* without class; `lport`: the owner's own port (for one that the remote opens: also the
- * port at X). NULL: refused, and *why says why.
- */
-struct pf_flow *pf_flow_new(struct pf *pf, unsigned kind, uint32_t raddr, uint16_t rport, uint16_t lport, unsigned peer,
-                            enum pf_counter *why)
+/* The packet begins a flow: it is made, and the packet goes on its way in it. `kind`: PF_KIND_* without class. */
+enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, unsigned peer)
 {
-    const unsigned key = kind & PF_KIND_KEY;
-    if (pf_is_claim(kind, peer)) {
+    const unsigned side = (kind & PF_KIND_INBOUND) != 0 ? PF_FROM_REMOTE : PF_FROM_OWNER;
+    const bool claim = pf_is_claim(kind, peer);
+    if (claim) {
         take_claim(pf);
     }
     struct pf_flow *f = take(pf, pf_is_lease(peer));
     if (f == NULL) {
-        *why = PF_C_drop_flows_full;
-        return NULL;
+        return PF_C_drop_flows_full;
     }
-    const struct pf_map *map = pf_map_get(pf, key, lport, (kind & PF_KIND_INBOUND) != 0);
-    if (map == NULL) {
-        *why = PF_C_drop_ports_full;
-        return NULL;
+    const unsigned i = index_of(pf, f);
+    const unsigned map = pf_map_get(pf, kind, p->port[side ^ 1U]);
+    if (map == 0) {
+        return PF_C_drop_ports_full;
     }
-    uint16_t *ext = ext_bucket(pf, kind & PF_KIND_PROTO, raddr, rport, map->eport);
-    uint16_t *loc = loc_bucket(pf, key, raddr, rport, lport);
-    if (chain_length(pf, *ext, true) >= PF_CHAIN_MAX || chain_length(pf, *loc, false) >= PF_CHAIN_MAX) {
-        pf_map_put(pf, key, lport);
-        *why = PF_C_drop_chain_full;
-        return NULL;
-    }
-    const uint16_t link = (uint16_t)(index_of(pf, f) + 1);
-    f->raddr = raddr;
-    f->lport = lport;
-    f->rport = rport;
-    f->eport = map->eport;
-    f->delta = delta_of(pf, kind, lport, map->eport);
+    pf->flow_map[i] = (uint16_t)map;
+    f->raddr = p->addr[side];
+    f->rport = p->port[side];
+    f->port[PF_FROM_OWNER] = p->port[side ^ 1U];
+    f->port[PF_FROM_REMOTE] = pf->map[map - 1].port[PF_FROM_REMOTE];
+    f->kind = (uint8_t)kind; /* class: free */
+    f->delta = delta_of(pf, f);
     f->seen = pf->now;
     f->u.end[0] = 0;
     f->u.end[1] = 0;
     f->state = 0;
     f->scale = 0;
-    f->kind = (uint8_t)kind; /* class: free */
     f->peer = (uint8_t)peer;
-    f->next_ext = *ext;
-    f->next_loc = *loc;
-    *ext = link;
-    *loc = link;
-    if (pf_is_claim(kind, peer)) {
-        note_claim(pf, link);
+    if (claim) {
+        mac_copy(f->u.mac, p->frame + 6);
+    }
+    uint16_t *head[2];
+    const uint32_t remote = hash_remote(pf, f->raddr, f->rport);
+    for (unsigned s = 0; s < 2; s++) {
+        head[s] = head_of(pf, s, remote, f->port[s], kind);
+        if (is_long(pf, s, *head[s])) {
+            pf_map_put(pf, map);
+            return PF_C_drop_chain_full;
+        }
+    }
+    for (unsigned s = 0; s < 2; s++) {
+        f->next[s] = *head[s];
+        *head[s] = (uint16_t)(i + 1);
     }
     pf_flow_classify(pf, f);
     pf_count(pf, PF_C_flows_made);
-    return f;
-}
-
-static void unlink_ext(struct pf *pf, const struct pf_flow *f)
-{
-    const unsigned link = index_of(pf, f) + 1;
-    uint16_t *at = ext_bucket(pf, f->kind & PF_KIND_PROTO, f->raddr, f->rport, f->eport);
-    while (*at != link && *at != 0) {
-        at = &pf->flow[*at - 1].next_ext;
-    }
-    *at = f->next_ext;
-}
-
-static void unlink_loc(struct pf *pf, const struct pf_flow *f)
-{
-    const unsigned link = index_of(pf, f) + 1;
-    uint16_t *at = loc_bucket(pf, f->kind & PF_KIND_KEY, f->raddr, f->rport, f->lport);
-    while (*at != link && *at != 0) {
-        at = &pf->flow[*at - 1].next_loc;
-    }
-    *at = f->next_loc;
+    return pf_forward(pf, p, f, side);
 }
 
 void pf_flow_end(struct pf *pf, struct pf_flow *f)
 {
-    struct pf_lease *lease = lease_of(pf, f);
-    if (lease != NULL && class_of(f) == PF_CLASS_PHONE_PROTECTED) {
-        lease->protected_flows--;
+    const unsigned i = index_of(pf, f);
+    const uint32_t remote = hash_remote(pf, f->raddr, f->rport);
+    for (unsigned side = 0; side < 2; side++) {
+        pf_chain_cut(head_of(pf, side, remote, f->port[side], f->kind), &pf->flow[0].next[side], sizeof(*f), i + 1);
     }
-    unlink_ext(pf, f);
-    unlink_loc(pf, f);
-    pf_map_put(pf, f->kind & PF_KIND_KEY, f->lport);
-    if (pf_is_claim(f->kind, f->peer)) {
-        forget_claim(pf, (uint16_t)(index_of(pf, f) + 1));
-    }
+    pf_map_put(pf, pf->flow_map[i]);
     set_class(pf, f, PF_CLASS_FREE);
 }
 
-static void end_early(struct pf *pf, struct pf_flow *f)
-{
-    pf_tcp_reset_owner(pf, f);
-    pf_flow_end(pf, f);
-    pf_count(pf, PF_C_flows_ended);
-}
-
-/* All flows with one peer: a lease that ends, an address that is no peer's any more. */
+/* All flows with one peer: a lease that ends, an address that is no peer's any more. Or all of the speaker (PF_ENDS_SPEAKER),
+ * or those and the host's with leased phones (PF_ENDS_LEASED). Returns their number. */
 int pf_flows_end_of(struct pf *pf, unsigned peer)
 {
     int ended = 0;
     for (unsigned i = 0; i < PF_FLOWS; i++) {
         struct pf_flow *f = &pf->flow[i];
-        if (class_of(f) != PF_CLASS_FREE && f->peer == peer) {
-            end_early(pf, f);
+        const bool chosen = f->peer == peer || (peer >= PF_ENDS_SPEAKER && (f->kind & PF_KIND_SPEAKER) != 0) ||
+                            (peer == PF_ENDS_LEASED && pf_is_lease(f->peer));
+        if (chosen && class_of(f) != PF_CLASS_FREE) {
+            pf_tcp_reset_owner(pf, f);
+            pf_flow_end(pf, f);
+            pf_count(pf, PF_C_flows_ended);
             ended++;
         }
     }
     return ended;
-}
-
-/* All flows of the speaker; with `leased` also those that the host has with leased phones. */
-void pf_flows_end_speaker(struct pf *pf, bool leased)
-{
-    for (unsigned i = 0; i < PF_FLOWS; i++) {
-        struct pf_flow *f = &pf->flow[i];
-        if (class_of(f) != PF_CLASS_FREE && ((f->kind & PF_KIND_SPEAKER) != 0 || (leased && pf_is_lease(f->peer)))) {
-            end_early(pf, f);
-        }
-    }
 }
 
 void pf_flows_sweep(struct pf *pf)
@@ -397,7 +336,7 @@ void pf_flows_sweep(struct pf *pf)
         struct pf_flow *f = &pf->flow[pf->sweep];
         pf->sweep = (uint16_t)((pf->sweep + 1) % PF_FLOWS);
         if (class_of(f) != PF_CLASS_FREE && pf_flow_expired(pf, f)) {
-            (void)expire(pf, f);
+            expire(pf, f);
         }
     }
 }
@@ -419,8 +358,8 @@ bool pf_flow_get(struct pf *pf, size_t i, struct pf_flow_info *info, uint32_t no
     }
     info->remote_addr = f->raddr;
     info->remote_port = f->rport;
-    info->local_port = f->lport;
-    info->external_port = f->eport;
+    info->local_port = f->port[PF_FROM_OWNER];
+    info->external_port = f->port[PF_FROM_REMOTE];
     info->idle_s = (now_ms - f->seen) / 1000;
     return true;
 }
@@ -429,12 +368,12 @@ bool pf_flow_mac(struct pf *pf, enum pf_proto proto, uint32_t raddr, uint16_t rp
                  uint32_t now_ms)
 {
     pf->now = now_ms;
-    const struct pf_flow *f = pf_flow_out(pf, pf_kind_key(proto, PF_OWNER_HOST), raddr, rport, lport);
+    const struct pf_flow *f = pf_flow_find(pf, PF_FROM_OWNER, proto, raddr, rport, lport);
     if (f == NULL || !pf_is_claim(f->kind, f->peer) || !pf_on_link(pf, raddr)) {
         return false;
     }
     const struct pf_peer *router = &pf->peer[PF_PEER_ROUTER];
-    if (router->state == PF_PEER_KNOWN && raddr != router->addr && memcmp(router->mac, f->u.mac, 6) == 0) {
+    if (router->state == PF_PEER_KNOWN && raddr != router->addr && mac_eq(router->mac, f->u.mac)) {
         return false; /* the router answers for others: that MAC is nobody's own */
     }
     memcpy(mac, f->u.mac, 6);

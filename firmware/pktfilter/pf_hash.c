@@ -1,61 +1,57 @@
 /*
- * Keys and random numbers: SipHash-2-4 (Aumasson, Bernstein) of a counter under the key given at boot.
+ * Keys and random numbers: a counter, enciphered by Chaskey's permutation with 12 rounds between two additions of the key
+ * (Mouha and others: "Chaskey: an efficient MAC algorithm for 32-bit microcontrollers"; 12 rounds: ISO/IEC 29192-6). The
+ * key is that given at boot. Four numbers a block.
  *
  * The flow table's hash itself (pf_hash_flow() in pf_core.h) is keyed with five of these numbers.
  */
 #include "pf_core.h"
 
-static uint64_t rotl(uint64_t v, unsigned n)
+enum { ROUNDS = 12 };
+
+static uint32_t rotl(uint32_t v, unsigned n)
 {
-    return v << n | v >> (64 - n);
+    return v << n | v >> (32 - n);
 }
 
-static void round1(uint64_t v[4])
+static void next_block(struct pf *pf)
 {
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = rotl(v[1], 13) ^ v[0];
-    v[3] = rotl(v[3], 16) ^ v[2];
-    v[0] = rotl(v[0], 32) + v[3];
-    v[2] += v[1];
-    v[3] = rotl(v[3], 21) ^ v[0];
-    v[1] = rotl(v[1], 17) ^ v[2];
-    v[2] = rotl(v[2], 32);
-}
-
-/* SipHash-2-4 of one 8-byte message. */
-static uint64_t siphash8(const uint64_t key[2], uint64_t message)
-{
-    const uint64_t length = (uint64_t)8 << 56;
-    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575U, key[1] ^ 0x646f72616e646f6dU, key[0] ^ 0x6c7967656e657261U,
-                     key[1] ^ 0x7465646279746573U};
-    v[3] ^= message;
-    round1(v);
-    round1(v);
-    v[0] ^= message;
-    v[3] ^= length;
-    round1(v);
-    round1(v);
-    v[0] ^= length;
-    v[2] ^= 0xff;
-    for (unsigned i = 0; i < 4; i++) {
-        round1(v);
+    const uint32_t *k = pf->random_key;
+    uint32_t v0 = k[0] ^ pf->random_count++;
+    uint32_t v1 = k[1];
+    uint32_t v2 = k[2];
+    uint32_t v3 = k[3];
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        v0 += v1;
+        v1 = rotl(v1, 5) ^ v0;
+        v2 += v3;
+        v3 = rotl(v3, 8) ^ v2;
+        v0 = rotl(v0, 16) + v3;
+        v3 = rotl(v3, 13) ^ v0;
+        v2 += v1;
+        v1 = rotl(v1, 7) ^ v2;
+        v2 = rotl(v2, 16);
     }
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    pf->random[0] = v0 ^ k[0];
+    pf->random[1] = v1 ^ k[1];
+    pf->random[2] = v2 ^ k[2];
+    pf->random[3] = v3 ^ k[3];
+    pf->random_left = 4;
 }
 
 uint32_t pf_random(struct pf *pf)
 {
-    return (uint32_t)siphash8(pf->random_key, pf->random_count++);
+    if (pf->random_left == 0) {
+        next_block(pf);
+    }
+    return pf->random[--pf->random_left];
 }
 
 void pf_hash_init(struct pf *pf, const uint8_t key[16])
 {
-    for (unsigned i = 0; i < 2; i++) {
-        pf->random_key[i] = 0;
-        for (unsigned j = 8; j-- > 0;) {
-            pf->random_key[i] = pf->random_key[i] << 8 | key[8 * i + j];
-        }
+    for (unsigned i = 0; i < 4; i++) { /* little-endian words, on any machine */
+        pf->random_key[i] =
+            pf_host32(pf_wire32((const uint8_t[4]){key[4 * i + 3], key[4 * i + 2], key[4 * i + 1], key[4 * i]}));
     }
     for (unsigned i = 0; i < 5; i++) {
         pf->hash_key[i] = pf_random(pf);

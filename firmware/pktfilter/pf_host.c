@@ -19,25 +19,15 @@ static enum pf_counter pass(struct pf *pf, const struct pf_pkt *p)
 
 static enum pf_counter tracked(struct pf *pf, struct pf_pkt *p)
 {
-    enum pf_counter c = PF_C_none;
-    struct pf_flow *f = pf_flow_out(pf, pf_kind_key(p->proto, PF_OWNER_HOST), p->dst, p->dport, p->sport);
-    if (f != NULL && p->proto == PF_TCP && pf_tcp_opens_anew(f, p->flags, PF_FROM_OWNER)) {
-        pf_flow_end(pf, f);
-        f = NULL;
+    const enum pf_counter c = pf_flow_pass(pf, p, PF_FROM_OWNER, 0);
+    if (c != PF_C_none) {
+        return c;
     }
-    if (f == NULL) {
-        if (p->proto == PF_TCP && !pf_tcp_is_syn(p->flags)) {
-            return PF_C_drop_no_flow;
-        }
-        /* What the host sends phones in the speaker's place is theirs alone: it goes by the lease, and ends with it. */
-        const int lease = pf->cfg.guard ? pf_lease_find(pf, p->dst) : -1;
-        const unsigned peer = lease < 0 ? PF_NO_PEER : (unsigned)PF_PEER_LEASE + (unsigned)lease;
-        f = pf_flow_new(pf, p->proto, p->dst, p->dport, p->sport, peer, &c);
-        if (f == NULL) {
-            return c;
-        }
+    if (p->proto == PF_TCP && !pf_tcp_is_syn(p->flags)) {
+        return PF_C_drop_no_flow;
     }
-    return pf_forward_out(pf, p, f);
+    /* What the host sends phones in the speaker's place is theirs alone: it goes by the lease, and ends with it. */
+    return pf_flow_open(pf, p, p->proto, pf->cfg.guard ? pf_lease_find(pf, p->addr[PF_DST]) : (unsigned)PF_NO_PEER);
 }
 
 static enum pf_counter ip_to_uplink(struct pf *pf, uint8_t *frame, size_t len)
@@ -59,10 +49,10 @@ static enum pf_counter ip_to_uplink(struct pf *pf, uint8_t *frame, size_t len)
     if (pf->cfg.addr == 0) {
         return PF_C_drop_no_uplink;
     }
-    if (p.src != pf->cfg.addr) {
+    if (p.addr[PF_SRC] != pf->cfg.addr) {
         return PF_C_drop_source_address;
     }
-    if (mac_is_group(frame) || pf_is_multicast(p.dst)) {
+    if (mac_is_group(frame) || pf_is_multicast(p.addr[PF_DST])) {
         return PF_C_drop_multicast;
     }
     if (p.proto == PF_ICMP && p.flags == 0) {
@@ -101,10 +91,10 @@ static enum pf_counter ip_to_segment(struct pf *pf, uint8_t *frame, size_t len)
     if (!pf->speaker_known) {
         return PF_C_drop_no_speaker;
     }
-    if (p.src != pf->cfg.host_addr) {
+    if (p.addr[PF_SRC] != pf->cfg.host_addr) {
         return PF_C_drop_source_address;
     }
-    if (p.dst != pf->cfg.alias || mac_is_group(frame)) {
+    if (p.addr[PF_DST] != pf->cfg.alias || mac_is_group(frame)) {
         return PF_C_drop_multicast;
     }
     if (p.proto == PF_ICMP && pf_icmp_is_error(p.flags)) {
@@ -113,7 +103,7 @@ static enum pf_counter ip_to_segment(struct pf *pf, uint8_t *frame, size_t len)
             return inner;
         }
     }
-    pf_rewrite_dst(&p, pf->cfg.speaker_addr, p.dport);
+    pf_rewrite(&p, PF_DST, pf->cfg.speaker_addr, p.port[PF_DST]);
     return pf_to_speaker(pf, frame, p.len, PF_C_pass_host_speaker);
 }
 

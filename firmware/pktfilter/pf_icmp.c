@@ -117,7 +117,7 @@ enum pf_counter pf_icmp_error_in(struct pf *pf, struct pf_pkt *p)
     if (!parse_inner(&in, p) || in.src != pf->cfg.addr) {
         return PF_C_drop_icmp_inner;
     }
-    const struct pf_flow *f = pf_flow_in(pf, in.proto, in.dst, in.dport, in.sport);
+    const struct pf_flow *f = pf_flow_find(pf, PF_FROM_REMOTE, in.proto, in.dst, in.dport, in.sport);
     if (f == NULL) {
         return PF_C_drop_no_flow;
     }
@@ -128,7 +128,7 @@ enum pf_counter pf_icmp_error_in(struct pf *pf, struct pf_pkt *p)
         return PF_C_drop_rate_icmp_error;
     }
     if ((f->kind & PF_KIND_SPEAKER) == 0) {
-        rewrite_inner(&in, 0, in.src, f->lport);
+        rewrite_inner(&in, 0, in.src, f->port[PF_FROM_OWNER]);
         seal(p);
         pf->out(pf->ctx, PF_HOST_UPLINK, p->frame, p->len);
         return PF_C_pass_uplink_host;
@@ -136,9 +136,9 @@ enum pf_counter pf_icmp_error_in(struct pf *pf, struct pf_pkt *p)
     if (p->frame[PF_O_TTL] <= 1) {
         return PF_C_drop_ttl;
     }
-    rewrite_inner(&in, 0, pf->cfg.speaker_addr, f->lport);
+    rewrite_inner(&in, 0, pf->cfg.speaker_addr, f->port[PF_FROM_OWNER]);
     seal(p);
-    pf_rewrite_dst(p, pf->cfg.speaker_addr, p->dport);
+    pf_rewrite(p, PF_DST, pf->cfg.speaker_addr, p->port[PF_DST]);
     pf_ttl_down(p->frame);
     return pf_to_speaker(pf, p->frame, p->len, PF_C_pass_uplink_speaker);
 }
@@ -149,10 +149,10 @@ enum pf_counter pf_icmp_error_out(struct pf *pf, struct pf_pkt *p, unsigned owne
     struct inner in;
     const bool speaker = owner == PF_OWNER_SPEAKER;
     const uint32_t own = speaker ? pf->cfg.speaker_addr : pf->cfg.addr;
-    if (!parse_inner(&in, p) || in.dst != own || in.src != p->dst) {
+    if (!parse_inner(&in, p) || in.dst != own || in.src != p->addr[PF_DST]) {
         return PF_C_drop_icmp_inner;
     }
-    const struct pf_flow *f = pf_flow_out(pf, pf_kind_key(in.proto, owner), in.src, in.sport, in.dport);
+    const struct pf_flow *f = pf_flow_find(pf, PF_FROM_OWNER, pf_kind_key(in.proto, owner), in.src, in.sport, in.dport);
     if (f == NULL) {
         return PF_C_drop_no_flow;
     }
@@ -162,7 +162,7 @@ enum pf_counter pf_icmp_error_out(struct pf *pf, struct pf_pkt *p, unsigned owne
     if (!pf_rate(&pf->icmp_error[1], PF_RATE_ICMP_ERROR, PF_BURST_ICMP_ERROR, pf->now)) {
         return PF_C_drop_rate_icmp_error;
     }
-    rewrite_inner(&in, 1, pf->cfg.addr, f->eport);
+    rewrite_inner(&in, 1, pf->cfg.addr, f->port[PF_FROM_REMOTE]);
     seal(p);
     if (!speaker) {
         pf->out(pf->ctx, PF_UPLINK, p->frame, p->len);
@@ -171,7 +171,7 @@ enum pf_counter pf_icmp_error_out(struct pf *pf, struct pf_pkt *p, unsigned owne
     if (p->frame[PF_O_TTL] <= 1) {
         return PF_C_drop_ttl;
     }
-    pf_rewrite_src(p, pf->cfg.addr, p->sport);
+    pf_rewrite(p, PF_SRC, pf->cfg.addr, p->port[PF_SRC]);
     pf_ttl_down(p->frame);
     return pf_peer_send(pf, f->peer, p->frame, p->len, PF_C_pass_speaker_uplink);
 }

@@ -50,8 +50,8 @@ static enum pf_counter parse_icmp(struct pf_pkt *p)
     p->proto = PF_ICMP;
     p->flags = p->l4[0];
     const uint16_t id = rd16(p->l4 + PF_ICMP_ID);
-    p->sport = p->flags == 8 ? id : 0;
-    p->dport = p->flags == 0 ? id : 0;
+    p->port[PF_SRC] = p->flags == 8 ? id : 0;
+    p->port[PF_DST] = p->flags == 0 ? id : 0;
     return PF_C_none;
 }
 
@@ -72,8 +72,8 @@ static enum pf_counter parse_l4(struct pf_pkt *p)
     if (p->l4_len < 8) {
         return PF_C_drop_l4_length;
     }
-    p->sport = rd16(p->l4);
-    p->dport = rd16(p->l4 + 2);
+    p->port[PF_SRC] = rd16(p->l4);
+    p->port[PF_DST] = rd16(p->l4 + 2);
     if (p->proto == PF_TCP) {
         return parse_tcp(p);
     }
@@ -105,8 +105,8 @@ enum pf_counter pf_parse(struct pf_pkt *p, uint8_t *frame, size_t len)
     p->l4 = frame + PF_L4;
     p->len = total + PF_ETH;
     p->l4_len = total - PF_IP;
-    p->src = rd32(frame + PF_O_SRC);
-    p->dst = rd32(frame + PF_O_DST);
+    p->addr[PF_SRC] = rd32(frame + PF_O_SRC);
+    p->addr[PF_DST] = rd32(frame + PF_O_DST);
     p->flags = 0;
     return parse_l4(p);
 }
@@ -129,24 +129,12 @@ bool pf_source_is_sane(const struct pf *pf, uint32_t src)
     return !(host_part > 1 && pf_on_link(pf, src) && ((a & host_part) == host_part || (a & host_part) == 0));
 }
 
-static void adjust_l4(struct pf_pkt *p, uint32_t addr_change, uint32_t port_change)
+static void adjust_l4(struct pf_pkt *p, uint32_t change)
 {
-    uint8_t *sum = p->l4 + PF_TCP_SUM;
-    uint32_t change = addr_change + port_change;
-    if (p->proto == PF_UDP) {
-        sum = p->l4 + PF_UDP_SUM;
-        if (rd16(sum) == 0) {
-            return; /* none was sent */
-        }
-    } else if (p->proto == PF_ICMP) {
-        sum = p->l4 + PF_ICMP_SUM;
-        change = port_change; /* no pseudo header */
-        if (change == 0) {
-            return;
-        }
-    }
-    if (sum_fold(change) == 0xffff) {
-        return; /* the changes cancel out */
+    static const uint8_t at[PF_PROTO_COUNT] = {PF_TCP_SUM, PF_UDP_SUM, PF_ICMP_SUM};
+    uint8_t *sum = p->l4 + at[p->proto];
+    if (sum_fold(change) == 0xffff || (p->proto == PF_UDP && rd16(sum) == 0)) {
+        return; /* the changes cancel out; or no sum was sent */
     }
     sum_adjust(sum, change);
     if (p->proto == PF_UDP && rd16(sum) == 0) {
@@ -154,38 +142,20 @@ static void adjust_l4(struct pf_pkt *p, uint32_t addr_change, uint32_t port_chan
     }
 }
 
-static void rewrite(struct pf_pkt *p, unsigned addr_at, uint32_t addr, unsigned port_at, uint16_t old_port,
-                    uint16_t port)
+/* One end of a packet: another address and port. */
+void pf_rewrite(struct pf_pkt *p, unsigned end, uint32_t addr, uint16_t port)
 {
-    const uint32_t old = rd32(p->frame + addr_at);
-    uint32_t addr_change = 0;
-    uint32_t port_change = 0;
-    if (old != addr) {
-        addr_change = sum_change32(old, addr);
-        wr32(p->frame + addr_at, addr);
-        sum_adjust(p->frame + PF_O_SUM, addr_change);
+    const uint32_t addr_change = sum_change32(p->addr[end], addr);
+    uint32_t change = p->proto == PF_ICMP ? 0xffff : addr_change; /* it has no pseudo header */
+    wr32(p->frame + PF_O_SRC + 4 * end, addr);
+    sum_adjust(p->frame + PF_O_SUM, addr_change);
+    if (p->port[end] != port) {
+        wr16(p->l4 + (p->proto == PF_ICMP ? PF_ICMP_ID : 2 * end), port);
+        change += sum_change16(p->port[end], port);
     }
-    if (old_port != port) {
-        port_change = sum_change16(old_port, port);
-        wr16(p->l4 + (p->proto == PF_ICMP ? PF_ICMP_ID : port_at), port);
-    }
-    if (addr_change + port_change != 0) {
-        adjust_l4(p, addr_change, port_change);
-    }
-}
-
-void pf_rewrite_src(struct pf_pkt *p, uint32_t addr, uint16_t port)
-{
-    rewrite(p, PF_O_SRC, addr, 0, p->sport, port);
-    p->src = addr;
-    p->sport = port;
-}
-
-void pf_rewrite_dst(struct pf_pkt *p, uint32_t addr, uint16_t port)
-{
-    rewrite(p, PF_O_DST, addr, 2, p->dport, port);
-    p->dst = addr;
-    p->dport = port;
+    p->addr[end] = addr;
+    p->port[end] = port;
+    adjust_l4(p, change);
 }
 
 void pf_ttl_down(uint8_t *frame)

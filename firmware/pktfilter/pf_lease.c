@@ -1,72 +1,47 @@
 /* Leases: which addresses are phones', from which MACs, until when. Found by a keyed hash. */
 #include "pf_core.h"
 
-static uint8_t *bucket_of(struct pf *pf, uint32_t addr)
+static uint16_t *head_of(struct pf *pf, uint32_t addr)
 {
     return &pf->lease_head[pf_hash_addr(pf, addr) & (PF_LEASE_BUCKETS - 1)];
 }
 
-static struct pf_peer *peer_of(struct pf *pf, int lease)
+static int end(struct pf *pf, unsigned lease)
 {
-    return &pf->peer[PF_PEER_LEASE + lease];
-}
-
-void pf_leases_init(struct pf *pf)
-{
-    memset(pf->lease, 0, sizeof(pf->lease));
-    memset(pf->lease_head, 0, sizeof(pf->lease_head));
-}
-
-static void release(struct pf *pf, int lease)
-{
-    const unsigned link = (unsigned)lease + 1;
-    uint8_t *at = bucket_of(pf, peer_of(pf, lease)->addr);
-    while (*at != link && *at != 0) {
-        at = &pf->lease[*at - 1].next;
-    }
-    *at = pf->lease[lease].next;
-    memset(&pf->lease[lease], 0, sizeof(pf->lease[lease]));
-    pf_peer_forget(pf, (unsigned)PF_PEER_LEASE + (unsigned)lease);
-}
-
-static int end(struct pf *pf, int lease)
-{
-    const int flows = pf_flows_end_of(pf, (unsigned)PF_PEER_LEASE + (unsigned)lease);
-    release(pf, lease);
+    const int flows = pf_flows_end_of(pf, lease);
+    pf_chain_cut(head_of(pf, pf->peer[lease].addr), pf->lease_next, sizeof(pf->lease_next[0]), lease);
+    pf_peer_forget(pf, lease);
     return flows;
 }
 
-void pf_lease_expire(struct pf *pf, int lease)
+void pf_lease_expire(struct pf *pf, unsigned lease)
 {
     (void)end(pf, lease);
     pf_count(pf, PF_C_leases_expired);
     pf->events |= PF_EVENT_LEASE_ENDED;
 }
 
-/* The lease of an address, -1 for none. One whose time is over ends here. */
-int pf_lease_find(struct pf *pf, uint32_t addr)
+/* The lease of an address, PF_NO_PEER for none. One whose time is over ends here. */
+unsigned pf_lease_find(struct pf *pf, uint32_t addr)
 {
-    for (unsigned i = *bucket_of(pf, addr); i != 0; i = pf->lease[i - 1].next) {
-        const int lease = (int)i - 1;
-        if (peer_of(pf, lease)->addr != addr) {
-            continue;
-        }
-        if (pf_lease_over(pf, lease)) {
-            pf_lease_expire(pf, lease);
-            return -1;
-        }
-        return lease;
+    unsigned i = *head_of(pf, addr);
+    while (i != 0 && pf->peer[i].addr != addr) {
+        i = pf->lease_next[i - 1];
     }
-    return -1;
+    if (i != 0 && pf_lease_over(pf, i)) {
+        pf_lease_expire(pf, i);
+        i = 0;
+    }
+    return i;
 }
 
 /* Is a frame from `mac` the phone's? PF_C_none: yes. */
-enum pf_counter pf_lease_check(struct pf *pf, int lease, const uint8_t *mac)
+enum pf_counter pf_lease_check(struct pf *pf, unsigned lease, const uint8_t *mac)
 {
-    if (lease < 0) {
+    const struct pf_peer *peer = &pf->peer[lease];
+    if (lease == PF_NO_PEER) {
         return PF_C_drop_no_lease;
     }
-    const struct pf_peer *peer = peer_of(pf, lease);
     if (peer->state == PF_PEER_PINNED && !mac_eq(peer->mac, mac)) {
         pf->events |= PF_EVENT_LEASE_MAC;
         return PF_C_drop_lease_mac;
@@ -74,29 +49,39 @@ enum pf_counter pf_lease_check(struct pf *pf, int lease, const uint8_t *mac)
     return PF_C_none;
 }
 
-static int take(struct pf *pf, uint32_t addr)
+static unsigned take(struct pf *pf, uint32_t addr, const uint8_t *mac)
 {
-    for (int i = 0; i < PF_LEASES; i++) {
-        if (pf->lease[i].used == 0) {
-            uint8_t *head = bucket_of(pf, addr);
-            pf->lease[i] = (struct pf_lease){.used = 1, .next = *head};
-            *head = (uint8_t)(i + 1);
-            return i;
+    uint16_t *head = head_of(pf, addr);
+    unsigned i = PF_PEER_LEASE;
+    while (pf->peer[i].addr != 0) {
+        if (++i == PF_PEERS) {
+            return PF_NO_PEER;
         }
     }
-    return -1;
+    pf->lease_next[i - 1] = *head;
+    *head = (uint16_t)i;
+    struct pf_peer *peer = &pf->peer[i];
+    peer->addr = addr;
+    peer->search.level = PF_BURST_SEARCH * 1000;
+    peer->search.last = pf->now;
+    if (mac != NULL) {
+        memcpy(peer->mac, mac, 6);
+        peer->state = PF_PEER_PINNED;
+    } else if (!pf_on_link(pf, addr)) {
+        peer->state = PF_PEER_ROUTED;
+    }
+    return i;
 }
 
 static bool same_mac(const struct pf_peer *peer, const uint8_t *mac)
 {
-    return mac == NULL ? peer->state != PF_PEER_PINNED
-                       : peer->state == PF_PEER_PINNED && memcmp(peer->mac, mac, 6) == 0;
+    return (mac != NULL) == (peer->state == PF_PEER_PINNED) && (mac == NULL || memcmp(peer->mac, mac, 6) == 0);
 }
 
-static void set_time(struct pf *pf, int lease, uint32_t ttl_s)
+static void set_time(struct pf *pf, unsigned lease, uint32_t ttl_s)
 {
-    peer_of(pf, lease)->ttl_ms = (ttl_s < PF_LEASE_MAX_S ? ttl_s : (uint32_t)PF_LEASE_MAX_S) * 1000;
-    peer_of(pf, lease)->seen = pf->now;
+    pf->peer[lease].ttl_ms = (ttl_s < PF_LEASE_MAX_S ? ttl_s : (uint32_t)PF_LEASE_MAX_S) * 1000;
+    pf->peer[lease].seen = pf->now;
 }
 
 int pf_lease_add(struct pf *pf, uint32_t addr, const uint8_t *mac, uint32_t ttl_s, uint32_t now_ms)
@@ -105,68 +90,60 @@ int pf_lease_add(struct pf *pf, uint32_t addr, const uint8_t *mac, uint32_t ttl_
     if (pf->cfg.addr == 0 || !pf_source_is_sane(pf, addr) || (mac != NULL && mac_is_group(mac))) {
         return -2;
     }
-    int lease = pf_lease_find(pf, addr);
-    if (lease >= 0 && !same_mac(peer_of(pf, lease), mac)) {
+    unsigned lease = pf_lease_find(pf, addr);
+    if (lease != PF_NO_PEER && !same_mac(&pf->peer[lease], mac)) {
         (void)end(pf, lease);
-        lease = -1;
+        lease = PF_NO_PEER;
     }
-    if (lease < 0) {
-        lease = take(pf, addr);
-        if (lease < 0) {
+    if (lease == PF_NO_PEER) {
+        lease = take(pf, addr, mac);
+        if (lease == PF_NO_PEER) {
             return -1;
-        }
-        struct pf_peer *peer = peer_of(pf, lease);
-        memset(peer, 0, sizeof(*peer));
-        peer->addr = addr;
-        peer->search.level = PF_BURST_SEARCH * 1000;
-        peer->search.last = pf->now;
-        if (mac != NULL) {
-            memcpy(peer->mac, mac, 6);
-            peer->state = PF_PEER_PINNED;
-        } else if (!pf_on_link(pf, addr)) {
-            peer->state = PF_PEER_ROUTED;
         }
     }
     set_time(pf, lease, ttl_s);
-    return lease;
+    return (int)lease - PF_PEER_LEASE;
 }
 
 bool pf_lease_renew(struct pf *pf, uint32_t addr, uint32_t ttl_s, uint32_t now_ms)
 {
     pf->now = now_ms;
-    const int lease = pf_lease_find(pf, addr);
-    if (lease >= 0) {
-        set_time(pf, lease, ttl_s);
+    const unsigned lease = pf_lease_find(pf, addr);
+    if (lease == PF_NO_PEER) {
+        return false;
     }
-    return lease >= 0;
+    set_time(pf, lease, ttl_s);
+    return true;
 }
 
 int pf_lease_end(struct pf *pf, uint32_t addr, uint32_t now_ms)
 {
     pf->now = now_ms;
-    const int lease = pf_lease_find(pf, addr);
-    return lease < 0 ? 0 : end(pf, lease);
+    const unsigned lease = pf_lease_find(pf, addr);
+    return lease == PF_NO_PEER ? 0 : end(pf, lease);
 }
 
 bool pf_lease_get(struct pf *pf, size_t i, struct pf_lease_info *info, uint32_t now_ms)
 {
     pf->now = now_ms;
-    const struct pf_peer *peer = peer_of(pf, (int)i);
-    if (pf->lease[i].used == 0 || pf_lease_over(pf, (int)i)) {
+    const unsigned lease = (unsigned)PF_PEER_LEASE + (unsigned)i;
+    const struct pf_peer *peer = &pf->peer[lease];
+    if (peer->addr == 0 || pf_lease_over(pf, lease)) {
         return false;
     }
     info->addr = peer->addr;
     info->has_mac = peer->state == PF_PEER_PINNED;
     memcpy(info->mac, peer->mac, 6);
-    info->idle_s = (now_ms - peer->seen) / 1000;
-    info->left_s = (peer->ttl_ms - (now_ms - peer->seen)) / 1000;
+    const uint32_t idle = now_ms - peer->seen;
+    info->idle_s = idle / 1000;
+    info->left_s = (peer->ttl_ms - idle) / 1000;
     return true;
 }
 
 void pf_leases_sweep(struct pf *pf)
 {
-    for (int i = 0; i < PF_LEASES; i++) {
-        if (pf->lease[i].used != 0 && pf_lease_over(pf, i)) {
+    for (unsigned i = PF_PEER_LEASE; i < PF_PEERS; i++) {
+        if (pf->peer[i].addr != 0 && pf_lease_over(pf, i)) {
             pf_lease_expire(pf, i);
         }
     }
@@ -174,8 +151,8 @@ void pf_leases_sweep(struct pf *pf)
 
 void pf_leases_end_all(struct pf *pf)
 {
-    for (int i = 0; i < PF_LEASES; i++) {
-        if (pf->lease[i].used != 0) {
+    for (unsigned i = PF_PEER_LEASE; i < PF_PEERS; i++) {
+        if (pf->peer[i].addr != 0) {
             (void)end(pf, i);
         }
     }

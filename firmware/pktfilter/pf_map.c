@@ -2,144 +2,111 @@
  * Port mappings: which of the owners' ports is which port at X. One mapping serves all flows of a port, whatever their
  * remote (RFC 4787 REQ-1, endpoint-independent), and lives as long as the first and the last of them. The port is kept
  * where the other owner does not have it, else a random one is taken (RFC 6056).
+ *
+ * As with flows: found by the port that the remote sees, or by the one that the owner has.
  */
 #include "pf_core.h"
 
 enum { RANDOM_TRIES = 64 };
 
-static uint32_t hash_of(const struct pf *pf, unsigned key, uint16_t port)
+static uint16_t *head_of(struct pf *pf, unsigned side, unsigned key, uint32_t port)
 {
-    return pf_hash_pair(pf, port, key) >> 16 & (PF_MAP_BUCKETS - 1);
-}
-
-static uint16_t *loc_bucket(struct pf *pf, unsigned key, uint16_t lport)
-{
-    return &pf->map_loc_head[hash_of(pf, key, lport)];
-}
-
-static uint16_t *ext_bucket(struct pf *pf, unsigned proto, uint16_t eport)
-{
-    return &pf->map_ext_head[hash_of(pf, proto, eport)];
+    return &pf->map_head[side][pf_hash_pair(pf, port, key) >> 16 & (PF_MAP_BUCKETS - 1)];
 }
 
 void pf_maps_init(struct pf *pf)
 {
-    memset(pf->map, 0, sizeof(pf->map));
-    memset(pf->map_loc_head, 0, sizeof(pf->map_loc_head));
-    memset(pf->map_ext_head, 0, sizeof(pf->map_ext_head));
-    for (unsigned i = 0; i + 1 < PF_FLOWS; i++) {
-        pf->map[i].next_loc = (uint16_t)(i + 2);
+    memset(pf->map_head, 0, sizeof(pf->map_head));
+    pf->map_free = 0;
+    for (unsigned i = PF_FLOWS; i > 0; i--) {
+        pf->map[i - 1].next[0] = pf->map_free;
+        pf->map_free = (uint16_t)i;
     }
-    pf->map_free = 1;
 }
 
-static struct pf_map *find_loc(struct pf *pf, unsigned key, uint16_t lport)
+/* A mapping's link (index + 1); 0: none. */
+static unsigned find(struct pf *pf, unsigned side, unsigned kind, uint32_t port)
 {
-    for (unsigned i = *loc_bucket(pf, key, lport); i != 0; i = pf->map[i - 1].next_loc) {
-        if (pf->map[i - 1].lport == lport && pf->map[i - 1].kind == key) {
-            return &pf->map[i - 1];
+    const unsigned mask = PF_KIND_SEEN_BY(side);
+    unsigned i = *head_of(pf, side, kind & mask, port);
+    while (i != 0) {
+        const struct pf_map *m = &pf->map[i - 1];
+        if (m->port[side] == port && ((m->kind ^ kind) & mask) == 0) {
+            break;
         }
+        i = m->next[side];
     }
-    return NULL;
+    return i;
 }
 
 /* Ports that one owner may always have: the services are the speaker's; the claim port, DHCP, and what it guards the host's. */
-static bool reserved(const struct pf *pf, unsigned key, uint16_t eport)
+static bool is_reserved(const struct pf *pf, unsigned kind, uint16_t eport)
 {
-    const unsigned proto = key & PF_KIND_PROTO;
-    const bool guarded =
-        pf->cfg.guard && proto != PF_ICMP && eport == (proto == PF_TCP ? pf_wire16(PF_GUARD_PORT) : pf_wire16(1900));
-    if ((key & PF_KIND_SPEAKER) != 0) {
-        return guarded || (proto == PF_TCP && eport == pf->cfg.claim_port && eport != 0) ||
-               (proto == PF_UDP && (eport == pf_wire16(67) || eport == pf_wire16(68)));
+    const unsigned proto = kind & PF_KIND_PROTO;
+    bool host = proto == PF_TCP ? eport == pf->cfg.claim_port && eport != 0
+                                : proto == PF_UDP && (eport == pf_wire16(67) || eport == pf_wire16(68));
+    if (pf->cfg.guard && proto != PF_ICMP) {
+        host = host || eport == (proto == PF_TCP ? pf_wire16(PF_GUARD_PORT) : pf_wire16(1900));
     }
-    if (guarded) {
-        return false;
-    }
-    for (unsigned i = 0; i < pf->service_count; i++) {
-        if (pf->service[i].proto == proto && pf->service[i].port == eport) {
-            return true;
-        }
-    }
-    return false;
+    return (kind & PF_KIND_SPEAKER) != 0 ? host : !host && pf_is_service(pf, proto, eport);
 }
 
-static bool taken(struct pf *pf, unsigned key, uint16_t eport)
-{
-    const unsigned proto = key & PF_KIND_PROTO;
-    for (unsigned i = *ext_bucket(pf, proto, eport); i != 0; i = pf->map[i - 1].next_ext) {
-        if (pf->map[i - 1].eport == eport && (pf->map[i - 1].kind & PF_KIND_PROTO) == proto) {
-            return true;
-        }
-    }
-    return reserved(pf, key, eport);
-}
-
-/* Another port, in the same range (below 1024 or not: RFC 4787 REQ-3a) and of the same parity (REQ-4). False: none found. */
-static bool choose(struct pf *pf, unsigned key, uint16_t lport, uint16_t *eport)
+/* Another port, in the same range (below 1024 or not: RFC 4787 REQ-3a) and of the same parity (REQ-4). */
+static uint16_t another(struct pf *pf, unsigned kind, uint16_t lport)
 {
     const uint32_t wanted = pf_host16(lport);
-    const uint32_t low = wanted < 1024 && (key & PF_KIND_PROTO) != PF_ICMP ? 512 : 1024;
-    const uint32_t high = low == 512 ? 1024 : 65536;
-    for (unsigned i = 0; i < RANDOM_TRIES; i++) {
-        const uint32_t port = ((low + pf_random(pf) % (high - low)) & ~1U) | (wanted & 1);
-        *eport = pf_wire16((uint16_t)port);
-        if (!taken(pf, key, *eport)) {
-            return true;
-        }
-    }
-    return false;
+    const uint32_t random = pf_random(pf);
+    const bool low = wanted < 1024 && (kind & PF_KIND_PROTO) != PF_ICMP;
+    const uint32_t port = low ? 512 + random % 512 : 1024 + random % (65536 - 1024);
+    return pf_wire16((uint16_t)((port & ~1U) | (wanted & 1)));
 }
 
-/* The mapping for one more flow, made if there is none. `inbound`: the port at X must be the same. NULL: impossible. */
-struct pf_map *pf_map_get(struct pf *pf, unsigned key, uint16_t lport, bool inbound)
+/* The mapping for one more flow, made if there is none; for one that the remote opens, the port at X must be the same.
+ * Its link; 0: impossible. */
+unsigned pf_map_get(struct pf *pf, unsigned kind, uint16_t lport)
 {
-    struct pf_map *m = find_loc(pf, key, lport);
-    if (m != NULL) {
-        if (inbound && m->eport != lport) {
-            return NULL;
-        }
-        m->flows++;
-        return m;
-    }
+    const bool inbound = (kind & PF_KIND_INBOUND) != 0;
     uint16_t eport = lport;
-    if (taken(pf, key, lport) && (inbound || !choose(pf, key, lport, &eport))) {
-        return NULL;
+    unsigned link = find(pf, PF_FROM_OWNER, kind, lport);
+    if (link == 0) {
+        for (unsigned n = 0; find(pf, PF_FROM_REMOTE, kind, eport) != 0 || is_reserved(pf, kind, eport); n++) {
+            if (inbound || n == RANDOM_TRIES) {
+                return 0;
+            }
+            eport = another(pf, kind, lport);
+        }
+        link = pf->map_free; /* there are as many mappings as flows */
+        struct pf_map *m = &pf->map[link - 1];
+        pf->map_free = m->next[0];
+        m->port[PF_FROM_OWNER] = lport;
+        m->port[PF_FROM_REMOTE] = eport;
+        m->flows = 0;
+        m->kind = (uint8_t)(kind & PF_KIND_KEY);
+        for (unsigned side = 0; side < 2; side++) {
+            uint16_t *head = head_of(pf, side, m->kind & PF_KIND_SEEN_BY(side), m->port[side]);
+            m->next[side] = *head;
+            *head = (uint16_t)link;
+        }
     }
-    const uint16_t link = pf->map_free; /* there are as many mappings as flows */
-    m = &pf->map[link - 1];
-    pf->map_free = m->next_loc;
-    uint16_t *loc = loc_bucket(pf, key, lport);
-    uint16_t *ext = ext_bucket(pf, key & PF_KIND_PROTO, eport);
-    m->lport = lport;
-    m->eport = eport;
-    m->next_loc = *loc;
-    m->next_ext = *ext;
-    m->flows = 1;
-    m->kind = (uint8_t)key;
-    *loc = link;
-    *ext = link;
-    return m;
+    struct pf_map *m = &pf->map[link - 1];
+    if (inbound && m->port[PF_FROM_REMOTE] != lport) {
+        return 0;
+    }
+    m->flows++;
+    return link;
 }
 
 /* One flow less. */
-void pf_map_put(struct pf *pf, unsigned key, uint16_t lport)
+void pf_map_put(struct pf *pf, unsigned link)
 {
-    struct pf_map *m = find_loc(pf, key, lport);
-    if (m == NULL || --m->flows > 0) {
+    struct pf_map *m = &pf->map[link - 1];
+    if (--m->flows > 0) {
         return;
     }
-    const uint16_t link = (uint16_t)(m - pf->map + 1);
-    uint16_t *at = loc_bucket(pf, key, lport);
-    while (*at != link && *at != 0) {
-        at = &pf->map[*at - 1].next_loc;
+    for (unsigned side = 0; side < 2; side++) {
+        pf_chain_cut(head_of(pf, side, m->kind & PF_KIND_SEEN_BY(side), m->port[side]), &pf->map[0].next[side],
+                     sizeof(*m), link);
     }
-    *at = m->next_loc;
-    at = ext_bucket(pf, key & PF_KIND_PROTO, m->eport);
-    while (*at != link && *at != 0) {
-        at = &pf->map[*at - 1].next_ext;
-    }
-    *at = m->next_ext;
-    m->next_loc = pf->map_free;
-    pf->map_free = link;
+    m->next[0] = pf->map_free;
+    pf->map_free = (uint16_t)link;
 }

@@ -34,11 +34,11 @@ void pf_peers_configure(struct pf *pf)
     }
 }
 
-/* Forgets a MAC, the address, and the frames that wait for it. */
-void pf_peer_forget(struct pf *pf, unsigned peer)
+/* Forgets a MAC, and the frames that wait for it. */
+static void give_up(struct pf *pf, unsigned peer)
 {
-    memset(&pf->peer[peer], 0, sizeof(pf->peer[peer]));
-    pf->peer[peer].ttl_ms = UINT32_MAX;
+    pf->peer[peer].state = PF_PEER_EMPTY;
+    pf->peer[peer].tries = 0;
     for (unsigned i = 0; i < PF_PENDING; i++) {
         if (pf->pending[i].len != 0 && pf->pending[i].peer == peer) {
             pf->pending[i].len = 0;
@@ -47,26 +47,35 @@ void pf_peer_forget(struct pf *pf, unsigned peer)
     }
 }
 
+/* Forgets the address, too. */
+void pf_peer_forget(struct pf *pf, unsigned peer)
+{
+    give_up(pf, peer);
+    memset(&pf->peer[peer], 0, sizeof(pf->peer[peer]));
+    pf->peer[peer].ttl_ms = UINT32_MAX;
+}
+
 /* The place of a destination: a lease, the router, a DNS server, a named host; of all that is not on the link, the router's. */
 unsigned pf_peer_of(struct pf *pf, uint32_t dst)
 {
-    const int lease = pf_lease_find(pf, dst);
-    if (lease >= 0) {
-        return (unsigned)PF_PEER_LEASE + (unsigned)lease;
-    }
-    for (unsigned i = PF_PEER_ROUTER; i < PF_PEER_LEASE; i++) {
-        if (pf->peer[i].addr == dst && dst != 0) {
-            return i;
+    unsigned i = pf_lease_find(pf, dst);
+    if (i == PF_NO_PEER) {
+        i = PF_PEER_ROUTER;
+        while (i < PF_PEER_LEASE && pf->peer[i].addr != dst) {
+            i++;
+        }
+        if (i == PF_PEER_LEASE || dst == 0) {
+            i = pf_on_link(pf, dst) ? PF_NO_PEER : PF_PEER_ROUTER;
         }
     }
-    return pf_on_link(pf, dst) ? PF_NO_PEER : PF_PEER_ROUTER;
+    return i;
 }
 
 /* The place that holds an address on the link, for ARP. */
 unsigned pf_peer_find(struct pf *pf, uint32_t addr)
 {
-    const unsigned peer = addr == 0 ? PF_NO_PEER : pf_peer_of(pf, addr);
-    return peer == PF_NO_PEER || pf->peer[peer].addr != addr ? PF_NO_PEER : peer;
+    const unsigned peer = pf_peer_of(pf, addr);
+    return addr != 0 && pf->peer[peer].addr == addr ? peer : (unsigned)PF_NO_PEER;
 }
 
 static void ask(struct pf *pf, struct pf_peer *peer)
@@ -133,27 +142,20 @@ void pf_peer_answer(struct pf *pf, unsigned i, const uint8_t *mac)
     }
 }
 
-static void give_up(struct pf *pf, unsigned i)
-{
-    const uint32_t addr = pf->peer[i].addr;
-    pf_peer_forget(pf, i);
-    pf->peer[i].addr = addr;
-}
-
 void pf_peers_tick(struct pf *pf)
 {
-    for (unsigned i = 0; i < PF_PEERS; i++) {
+    for (unsigned i = PF_PEER_ROUTER; i < PF_PEERS; i++) {
         struct pf_peer *peer = &pf->peer[i];
         const uint32_t passed = pf->now - peer->time;
-        if (peer->state != PF_PEER_EMPTY && peer->state != PF_PEER_KNOWN) {
+        const bool due =
+            peer->tries > 0 ? passed >= PF_ARP_RETRY_MS : passed >= PF_ARP_FRESH_MS && peer->state == PF_PEER_KNOWN;
+        if (peer->state > PF_PEER_KNOWN || !due) {
             continue;
         }
-        if (peer->tries >= PF_ARP_TRIES && passed >= PF_ARP_RETRY_MS) {
+        if (peer->tries < PF_ARP_TRIES) {
+            ask(pf, peer);
+        } else {
             give_up(pf, i);
-        } else if (peer->tries > 0 && passed >= PF_ARP_RETRY_MS) {
-            ask(pf, peer);
-        } else if (peer->tries == 0 && peer->state == PF_PEER_KNOWN && passed >= PF_ARP_FRESH_MS) {
-            ask(pf, peer);
         }
     }
 }

@@ -11,14 +11,15 @@ enum group { OTHER, SSDP, MDNS };
 
 static enum group group_of(const struct pf_pkt *p)
 {
-    const uint32_t dst = pf_host32(p->dst);
+    const uint32_t dst = pf_host32(p->addr[PF_DST]);
     if (p->proto != PF_UDP) {
         return OTHER;
     }
-    if ((dst == 0xeffffffa || dst == 0xffffffff) && p->dport == pf_wire16(1900)) { /* 239.255.255.250, or broadcast */
+    if ((dst == 0xeffffffa || dst == 0xffffffff) &&
+        p->port[PF_DST] == pf_wire16(1900)) { /* 239.255.255.250, or broadcast */
         return SSDP;
     }
-    return dst == 0xe00000fb && p->dport == pf_wire16(5353) ? MDNS : OTHER; /* 224.0.0.251 */
+    return dst == 0xe00000fb && p->port[PF_DST] == pf_wire16(5353) ? MDNS : OTHER; /* 224.0.0.251 */
 }
 
 static bool starts_with(const struct pf_pkt *p, const char *text, size_t len)
@@ -58,7 +59,7 @@ enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p)
     if (group == OTHER || (group == MDNS && pf->cfg.guard)) {
         return PF_C_drop_multicast;
     }
-    const int lease = pf_lease_find(pf, p->src);
+    const unsigned lease = pf_lease_find(pf, p->addr[PF_SRC]);
     const enum pf_counter c = pf_lease_check(pf, lease, p->frame + 6);
     if (c != PF_C_none) {
         return c;
@@ -69,12 +70,12 @@ enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p)
     if (!pf->speaker_known) {
         return PF_C_drop_no_speaker;
     }
-    if (!pf_rate(&pf->peer[PF_PEER_LEASE + lease].search, PF_RATE_SEARCH, PF_BURST_SEARCH, pf->now)) {
+    if (!pf_rate(&pf->peer[lease].search, PF_RATE_SEARCH, PF_BURST_SEARCH, pf->now)) {
         return PF_C_drop_rate_search;
     }
-    pf->peer[PF_PEER_LEASE + lease].seen = pf->now;
+    pf->peer[lease].seen = pf->now;
     if (pf->cfg.guard) {
-        pf_rewrite_dst(p, pf->cfg.addr, p->dport);
+        pf_rewrite(p, PF_DST, pf->cfg.addr, p->port[PF_DST]);
         return to_host(pf, p, PF_HOST_UPLINK, pf->cfg.uplink_mac, PF_C_relay_search);
     }
     return pf_to_speaker(pf, p->frame, p->len, PF_C_relay_search);
@@ -95,22 +96,21 @@ enum pf_counter pf_relay_notify(struct pf *pf, struct pf_pkt *p)
         return PF_C_drop_rate_notify;
     }
     if (pf->cfg.guard) {
-        pf_rewrite_src(p, pf->cfg.alias, p->sport);
-        pf_rewrite_dst(p, pf->cfg.host_addr, p->dport);
+        pf_rewrite(p, PF_SRC, pf->cfg.alias, p->port[PF_SRC]);
+        pf_rewrite(p, PF_DST, pf->cfg.host_addr, p->port[PF_DST]);
         return to_host(pf, p, PF_HOST_SEGMENT, pf->cfg.segment_mac, PF_C_relay_notify);
     }
     enum pf_counter result = PF_C_drop_no_listener;
-    pf_rewrite_src(p, pf->cfg.addr, p->sport);
-    for (unsigned i = 0; i < PF_LEASES; i++) {
-        const unsigned peer = (unsigned)PF_PEER_LEASE + i;
-        if (pf->lease[i].used == 0 || pf_lease_over(pf, (int)i)) {
+    pf_rewrite(p, PF_SRC, pf->cfg.addr, p->port[PF_SRC]);
+    for (unsigned peer = PF_PEER_LEASE; peer < PF_PEERS; peer++) {
+        if (pf->peer[peer].addr == 0 || pf_lease_over(pf, peer)) {
             continue;
         }
         if (group == MDNS && pf->peer[peer].state == PF_PEER_ROUTED) {
             continue; /* mDNS is for the link only */
         }
         if (group == SSDP) {
-            pf_rewrite_dst(p, pf->peer[peer].addr, p->dport);
+            pf_rewrite(p, PF_DST, pf->peer[peer].addr, p->port[PF_DST]);
         } /* an mDNS answer keeps its group: one to a unicast address nobody asked for is ignored (RFC 6762, 6) */
         (void)pf_peer_send(pf, peer, p->frame, p->len, PF_C_relay_notify);
         result = PF_C_relay_notify;

@@ -32,17 +32,17 @@ static bool is_barred(unsigned proto, uint16_t dport)
 /* May the speaker open a flow to there, and by which peer does it leave? */
 static enum pf_counter egress(struct pf *pf, const struct pf_pkt *p, unsigned *peer)
 {
-    const uint32_t a = pf_host32(p->dst);
-    if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000 || p->dst == pf->cfg.addr) {
+    const uint32_t a = pf_host32(p->addr[PF_DST]);
+    if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000 || p->addr[PF_DST] == pf->cfg.addr) {
         return PF_C_drop_egress_address;
     }
-    *peer = pf_peer_of(pf, p->dst);
-    const bool phone = *peer != PF_NO_PEER && *peer >= PF_PEER_LEASE;
-    const bool named = *peer != PF_NO_PEER && pf->peer[*peer].addr == p->dst;
-    if (!named && is_local(pf, p->dst)) {
+    *peer = pf_peer_of(pf, p->addr[PF_DST]);
+    const bool phone = pf_is_lease(*peer);
+    const bool named = pf->peer[*peer].addr == p->addr[PF_DST];
+    if (!named && is_local(pf, p->addr[PF_DST])) {
         return PF_C_drop_egress_local;
     }
-    if (is_barred(p->proto, p->dport)) {
+    if (is_barred(p->proto, p->port[PF_DST])) {
         return PF_C_drop_egress_port;
     }
     if (phone) {
@@ -55,19 +55,18 @@ static enum pf_counter egress(struct pf *pf, const struct pf_pkt *p, unsigned *p
 static enum pf_counter open_flow(struct pf *pf, struct pf_pkt *p)
 {
     unsigned peer = PF_NO_PEER;
-    enum pf_counter c = egress(pf, p, &peer);
+    const enum pf_counter c = egress(pf, p, &peer);
     if (c != PF_C_none) {
         return c;
     }
-    struct pf_flow *f = pf_flow_new(pf, p->proto | PF_KIND_SPEAKER, p->dst, p->dport, p->sport, peer, &c);
-    return f == NULL ? c : pf_forward_out(pf, p, f);
+    return pf_flow_open(pf, p, p->proto | PF_KIND_SPEAKER, peer);
 }
 
 /* To the host, under the speaker's other name. Addresses only: each has its ports for itself. */
 static enum pf_counter to_host(struct pf *pf, struct pf_pkt *p)
 {
     if (p->proto == PF_TCP &&
-        p->dport == pf->cfg.claim_port) { /* phones claim on the uplink; the speaker has no business there */
+        p->port[PF_DST] == pf->cfg.claim_port) { /* phones claim on the uplink; the speaker has no business there */
         return PF_C_drop_no_rule;
     }
     if (p->proto == PF_TCP && pf_tcp_is_syn(p->flags) &&
@@ -82,7 +81,7 @@ static enum pf_counter to_host(struct pf *pf, struct pf_pkt *p)
     } else if (p->proto == PF_ICMP && p->flags != 8 && p->flags != 0) {
         return PF_C_drop_icmp_type;
     }
-    pf_rewrite_src(p, pf->cfg.alias, p->sport);
+    pf_rewrite(p, PF_SRC, pf->cfg.alias, p->port[PF_SRC]);
     pf->out(pf->ctx, PF_HOST_SEGMENT, p->frame, p->len);
     return PF_C_pass_speaker_host;
 }
@@ -92,13 +91,9 @@ static enum pf_counter to_uplink(struct pf *pf, struct pf_pkt *p)
     if (p->proto == PF_ICMP && p->flags != 8) {
         return pf_icmp_is_error(p->flags) ? pf_icmp_error_out(pf, p, PF_OWNER_SPEAKER) : PF_C_drop_icmp_type;
     }
-    struct pf_flow *f = pf_flow_out(pf, pf_kind_key(p->proto, PF_OWNER_SPEAKER), p->dst, p->dport, p->sport);
-    if (f != NULL && p->proto == PF_TCP && pf_tcp_opens_anew(f, p->flags, PF_FROM_OWNER)) {
-        pf_flow_end(pf, f);
-        f = NULL;
-    }
-    if (f != NULL) {
-        return pf_forward_out(pf, p, f);
+    const enum pf_counter c = pf_flow_pass(pf, p, PF_FROM_OWNER, PF_KIND_SPEAKER);
+    if (c != PF_C_none) {
+        return c;
     }
     if (p->proto == PF_TCP && !pf_tcp_is_syn(p->flags)) {
         pf_tcp_refuse_speaker(pf, p);
@@ -120,19 +115,19 @@ static enum pf_counter ip(struct pf *pf, uint8_t *frame, size_t len)
     if (!pf->speaker_known) {
         return PF_C_drop_no_speaker;
     }
-    if (p.src != pf->cfg.speaker_addr || p.src == 0) {
+    if (p.addr[PF_SRC] != pf->cfg.speaker_addr || p.addr[PF_SRC] == 0) {
         return PF_C_drop_source_address;
     }
     if (!mac_is_group(frame) && !mac_eq(frame, pf->cfg.segment_mac)) {
         return PF_C_drop_not_for_us;
     }
-    if (!mac_is_group(frame) && p.dst == pf->cfg.host_addr) {
+    if (!mac_is_group(frame) && p.addr[PF_DST] == pf->cfg.host_addr) {
         return to_host(pf, &p);
     }
     if (pf->cfg.addr == 0) {
         return PF_C_drop_no_uplink;
     }
-    if (pf_is_multicast(p.dst) || p.dst == 0xffffffff) {
+    if (pf_is_multicast(p.addr[PF_DST]) || p.addr[PF_DST] == 0xffffffff) {
         return pf_relay_notify(pf, &p);
     }
     return mac_is_group(frame) ? PF_C_drop_multicast : to_uplink(pf, &p);

@@ -201,8 +201,8 @@ void pf_tcp_reset_owner(struct pf *pf, const struct pf_flow *f)
     }
     const uint32_t seq = f->u.end[PF_FROM_REMOTE];
     if ((f->kind & PF_KIND_SPEAKER) != 0) {
-        reset_speaker(pf, f->raddr, f->rport, f->lport, seq);
-    } else if (build_reset(pf, f->raddr, f->rport, pf->cfg.addr, f->lport, seq)) {
+        reset_speaker(pf, f->raddr, f->rport, f->port[PF_FROM_OWNER], seq);
+    } else if (build_reset(pf, f->raddr, f->rport, pf->cfg.addr, f->port[PF_FROM_OWNER], seq)) {
         mac_copy(pf->scratch, pf->cfg.uplink_mac);
         mac_copy(pf->scratch + 6, pf->peer[f->peer].mac);
         pf->out(pf->ctx, PF_HOST_UPLINK, pf->scratch, PF_L4 + 20);
@@ -213,6 +213,6 @@ void pf_tcp_reset_owner(struct pf *pf, const struct pf_flow *f)
 void pf_tcp_refuse_speaker(struct pf *pf, const struct pf_pkt *p)
 {
     if ((p->flags & (PF_RST | PF_ACK)) == PF_ACK) {
-        reset_speaker(pf, p->dst, p->dport, p->sport, be32(p->l4 + PF_TCP_ACK));
+        reset_speaker(pf, p->addr[PF_DST], p->port[PF_DST], p->port[PF_SRC], be32(p->l4 + PF_TCP_ACK));
     }
 }

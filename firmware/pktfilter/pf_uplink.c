@@ -1,7 +1,7 @@
 /* Rules for frames from the uplink. */
 #include "pf_core.h"
 
-static bool is_service(const struct pf *pf, unsigned proto, uint16_t port)
+bool pf_is_service(const struct pf *pf, unsigned proto, uint16_t port)
 {
     for (unsigned i = 0; i < pf->service_count; i++) {
         if (pf->service[i].port == port && pf->service[i].proto == proto) {
@@ -14,40 +14,31 @@ static bool is_service(const struct pf *pf, unsigned proto, uint16_t port)
 /* A phone opens a flow to an allowed service of the speaker; the host answers the guarded one. */
 static enum pf_counter open_service(struct pf *pf, struct pf_pkt *p)
 {
-    enum pf_counter c = PF_C_none;
-    const int lease = pf_lease_find(pf, p->src);
-    c = pf_lease_check(pf, lease, p->frame + 6);
+    const unsigned lease = pf_lease_find(pf, p->addr[PF_SRC]);
+    const enum pf_counter c = pf_lease_check(pf, lease, p->frame + 6);
     if (c != PF_C_none) {
         return c;
     }
     if (!pf->speaker_known) {
         return PF_C_drop_no_speaker;
     }
-    const bool guarded = pf->cfg.guard && p->proto == PF_TCP && p->dport == pf_wire16(PF_GUARD_PORT);
-    struct pf_flow *f = pf_flow_new(pf, p->proto | PF_KIND_INBOUND | (guarded ? 0U : PF_KIND_SPEAKER), p->src, p->sport,
-                                    p->dport, (unsigned)PF_PEER_LEASE + (unsigned)lease, &c);
-    return f == NULL ? c : pf_forward_in(pf, p, f);
+    const bool guarded = pf->cfg.guard && p->proto == PF_TCP && p->port[PF_DST] == pf_wire16(PF_GUARD_PORT);
+    return pf_flow_open(pf, p, p->proto | PF_KIND_INBOUND | (guarded ? 0U : PF_KIND_SPEAKER), lease);
 }
 
 /* Anybody opens a connection to the claim port of the host. */
 static enum pf_counter open_claim(struct pf *pf, struct pf_pkt *p)
 {
-    enum pf_counter c = PF_C_none;
     /* By MAC on the link: addresses cost a stranger nothing, while an access point wants each MAC to be associated. */
     const uint8_t *mac = p->frame + 6;
-    const uint32_t who = pf_on_link(pf, p->src)
+    const uint32_t who = pf_on_link(pf, p->addr[PF_SRC])
                              ? pf_hash_flow(pf, pf_hash_pair(pf, rd16(mac), rd16(mac + 2)), rd16(mac + 4), 0)
-                             : pf_hash_addr(pf, p->src);
+                             : pf_hash_addr(pf, p->addr[PF_SRC]);
     struct pf_bucket *bucket = &pf->claim[who % PF_CLAIM_BUCKETS];
     if (!pf_rate(bucket, PF_RATE_CLAIM, PF_BURST_CLAIM, pf->now)) {
         return PF_C_drop_rate_claim;
     }
-    struct pf_flow *f = pf_flow_new(pf, PF_TCP | PF_KIND_INBOUND, p->src, p->sport, p->dport, PF_NO_PEER, &c);
-    if (f == NULL) {
-        return c;
-    }
-    memcpy(f->u.mac, p->frame + 6, 6);
-    return pf_forward_in(pf, p, f);
+    return pf_flow_open(pf, p, PF_TCP | PF_KIND_INBOUND, PF_NO_PEER);
 }
 
 /* DHCP for the host, while it waits for an answer. */
@@ -66,8 +57,8 @@ static enum pf_counter icmp(struct pf *pf, struct pf_pkt *p)
         return pf_icmp_error_in(pf, p);
     }
     if (p->flags == 0) {
-        struct pf_flow *f = pf_flow_in(pf, PF_ICMP, p->src, 0, p->dport);
-        return f != NULL ? pf_forward_in(pf, p, f) : PF_C_drop_no_flow;
+        const enum pf_counter c = pf_flow_pass(pf, p, PF_FROM_REMOTE, 0);
+        return c != PF_C_none ? c : PF_C_drop_no_flow;
     }
     if (p->flags != 8) {
         return PF_C_drop_icmp_type;
@@ -85,10 +76,10 @@ static enum pf_counter unknown(struct pf *pf, struct pf_pkt *p)
     if (p->proto == PF_TCP && !pf_tcp_is_syn(p->flags)) {
         return PF_C_drop_no_flow;
     }
-    if (is_service(pf, p->proto, p->dport)) {
+    if (pf_is_service(pf, p->proto, p->port[PF_DST])) {
         return open_service(pf, p);
     }
-    if (p->proto == PF_TCP && p->dport == pf->cfg.claim_port && p->dport != 0) {
+    if (p->proto == PF_TCP && p->port[PF_DST] == pf->cfg.claim_port && p->port[PF_DST] != 0) {
         return open_claim(pf, p);
     }
     return PF_C_drop_no_rule;
@@ -97,16 +88,12 @@ static enum pf_counter unknown(struct pf *pf, struct pf_pkt *p)
 static enum pf_counter ip_to_x(struct pf *pf, struct pf_pkt *p)
 {
     if (p->proto != PF_ICMP) {
-        struct pf_flow *f = pf_flow_in(pf, p->proto, p->src, p->sport, p->dport);
-        if (f != NULL && p->proto == PF_TCP && pf_tcp_opens_anew(f, p->flags, PF_FROM_REMOTE)) {
-            pf_flow_end(pf, f);
-            f = NULL;
-        }
-        if (f != NULL) {
-            return pf_forward_in(pf, p, f);
+        const enum pf_counter c = pf_flow_pass(pf, p, PF_FROM_REMOTE, 0);
+        if (c != PF_C_none) {
+            return c;
         }
     }
-    if (!pf_source_is_sane(pf, p->src)) {
+    if (!pf_source_is_sane(pf, p->addr[PF_SRC])) {
         return PF_C_drop_source_address;
     }
     if (pf_dhcp_is_answer(p)) {
@@ -123,10 +110,10 @@ static enum pf_counter ip(struct pf *pf, uint8_t *frame, size_t len)
     if (c != PF_C_none) {
         return c;
     }
-    if (p.dst == pf->cfg.addr && p.dst != 0 && !group) {
+    if (p.addr[PF_DST] == pf->cfg.addr && p.addr[PF_DST] != 0 && !group) {
         return ip_to_x(pf, &p);
     }
-    if (!pf_source_is_sane(pf, p.src)) {
+    if (!pf_source_is_sane(pf, p.addr[PF_SRC])) {
         return PF_C_drop_source_address;
     }
     if (pf_dhcp_is_answer(&p)) { /* also to an address that the host is offered */
@@ -135,7 +122,7 @@ static enum pf_counter ip(struct pf *pf, uint8_t *frame, size_t len)
     if (pf->cfg.addr == 0) {
         return PF_C_drop_no_uplink;
     }
-    if (pf_is_multicast(p.dst) || p.dst == 0xffffffff) {
+    if (pf_is_multicast(p.addr[PF_DST]) || p.addr[PF_DST] == 0xffffffff) {
         return pf_relay_search(pf, &p);
     }
     return group ? PF_C_drop_multicast : PF_C_drop_not_for_us;

@@ -27,6 +27,10 @@ enum side { FROM_REMOTE, FROM_OWNER };
 /* Which flows a table is filled with. */
 enum family { TCP, UDP, PHONE_TCP, PHONE_UDP, HOST_TCP, HOST_UDP, MOVED_TCP, FAMILIES };
 
+#define COUNTER_NAME(name) #name,
+static const char *const counter_names[PF_COUNTER_COUNT] = {PF_COUNTERS(COUNTER_NAME)};
+#undef COUNTER_NAME
+
 static const char *const mode_name[MODES] = {"passthrough", "private"};
 
 /* A connection, by numbers in host order. */
@@ -114,7 +118,7 @@ static _Noreturn void fail(const char *row, const char *what, int got)
     put(what);
     if (got != NOTHING_TO_SHOW) {
         put(", got ");
-        put(got < PF_COUNTER_COUNT ? pf_counter_names[got] : "number");
+        put(got < PF_COUNTER_COUNT ? counter_names[got] : "number");
         put_numbers((const uint64_t[]){(uint64_t)got}, 1);
     }
     put("\n");

@@ -3,6 +3,10 @@
 
 #include "pf_core.h"
 
+#define COUNTER_NAME(name) #name,
+const char *const pf_counter_names[PF_COUNTER_COUNT] = {PF_COUNTERS(COUNTER_NAME)};
+#undef COUNTER_NAME
+
 /* Are the two indexes, the classes, the mappings and the counts of the flow table true of the flows? 0: yes, else a line number. */
 int pf_check(const struct pf *pf)
 {
@@ -13,14 +17,19 @@ int pf_check(const struct pf *pf)
         const unsigned class = pf->flow[i].kind >> PF_KIND_CLASS_SHIFT;
         in_class[class]++;
         live += class != PF_CLASS_FREE;
-        for (unsigned c = 0; c < PF_CLASS_COUNT; c++) {
-            if (((pf->class_bits[c][i / 32] >> i % 32 & 1) != 0) != (c == class)) {
+    }
+    for (unsigned c = 0; c < PF_CLASS_COUNT; c++) {
+        unsigned n = 0;
+        unsigned before = PF_FLOWS + c;
+        for (unsigned i = pf->ring[before].next; i < PF_FLOWS; before = i, i = pf->ring[i].next, n++) {
+            if (n > PF_FLOWS || pf->ring[i].prev != before || pf->flow[i].kind >> PF_KIND_CLASS_SHIFT != c) {
                 return __LINE__;
             }
         }
-    }
-    for (unsigned c = 0; c < PF_CLASS_COUNT; c++) {
-        if (in_class[c] != pf->class_count[c]) {
+        if (pf->ring[before].next != PF_FLOWS + c || pf->ring[PF_FLOWS + c].prev != before) {
+            return __LINE__;
+        }
+        if (n != in_class[c] || n != pf->class_count[c]) {
             return __LINE__;
         }
     }
@@ -28,13 +37,13 @@ int pf_check(const struct pf *pf)
     unsigned loc = 0;
     for (unsigned b = 0; b < PF_BUCKETS; b++) {
         unsigned n = 0;
-        for (unsigned i = pf->ext_head[b]; i != 0; i = pf->flow[i - 1].next_ext, n++, ext++) {
+        for (unsigned i = pf->flow_head[0][b]; i != 0; i = pf->flow[i - 1].next[0], n++, ext++) {
             if (n >= PF_CHAIN_MAX || pf->flow[i - 1].kind >> PF_KIND_CLASS_SHIFT == PF_CLASS_FREE) {
                 return __LINE__;
             }
         }
         n = 0;
-        for (unsigned i = pf->loc_head[b]; i != 0; i = pf->flow[i - 1].next_loc, n++, loc++) {
+        for (unsigned i = pf->flow_head[1][b]; i != 0; i = pf->flow[i - 1].next[1], n++, loc++) {
             if (n >= PF_CHAIN_MAX || pf->flow[i - 1].kind >> PF_KIND_CLASS_SHIFT == PF_CLASS_FREE) {
                 return __LINE__;
             }
@@ -44,10 +53,10 @@ int pf_check(const struct pf *pf)
         return __LINE__;
     }
     for (unsigned b = 0; b < PF_MAP_BUCKETS; b++) {
-        for (unsigned i = pf->map_loc_head[b]; i != 0; i = pf->map[i - 1].next_loc) {
+        for (unsigned i = pf->map_head[1][b]; i != 0; i = pf->map[i - 1].next[1]) {
             mapped += pf->map[i - 1].flows;
         }
-        for (unsigned i = pf->map_ext_head[b]; i != 0; i = pf->map[i - 1].next_ext) {
+        for (unsigned i = pf->map_head[0][b]; i != 0; i = pf->map[i - 1].next[0]) {
             mapped += pf->map[i - 1].flows;
         }
     }

@@ -292,7 +292,7 @@ static void to_edge(uint8_t *f, const struct conn *c, unsigned from, size_t data
     for (unsigned i = 0; i < PF_FLOWS; i++) {
         const struct pf_flow *flow = &filter[0].flow[i];
         if (flow->kind >> PF_KIND_CLASS_SHIFT == PF_CLASS_FREE || flow->raddr != pf_wire32(c->raddr) ||
-            pf_host16(flow->rport) != c->rport || pf_host16(flow->lport) != c->lport) {
+            pf_host16(flow->rport) != c->rport || pf_host16(flow->port[PF_FROM_OWNER]) != c->lport) {
             continue;
         }
         const uint32_t window[2] = {65536U << (flow->scale & 15U), 65536U << (flow->scale >> 4)};
