@@ -413,8 +413,8 @@ struct pf_dhcp {
 
 enum {
     PF_NO_PEER = 0, /* holds nobody */
-    PF_PEER_ROUTER,
-    PF_PEER_DNS,
+    PF_PEER_ROUTER = 1,
+    PF_PEER_DNS = 2,
     PF_PEER_HOST = PF_PEER_DNS + PF_DNS,
     PF_PEER_LEASE = PF_PEER_HOST + PF_NAMED_HOSTS,
     PF_PEERS = PF_PEER_LEASE + PF_LEASES
