@@ -2,7 +2,8 @@
 
 `python -m dorm.controller` reads requests `{"do": NAME, ...}` from standard input, one a line, and answers each by a
 line: the result, or `{"error": text, "kind": exception}`. `python -m dorm.controller NAME key=value ...` does one thing
-and ends (exit status 1 on an error). Values that are JSON are read as JSON.
+and ends (exit status 1 on an error). Values that are JSON are read as JSON. `patience` may go with any of them: seconds
+for each request to the speaker.
 """
 
 import http.client
@@ -22,7 +23,8 @@ from soco.events import event_listener
 from dorm.topology import SPEAKER_PORT
 
 Result = dict[str, Any]
-HTTP_TIMEOUT_S = 3.0
+HTTP_TIMEOUT_S = 20.0  # for one request to the speaker, unless `patience` says otherwise
+EVENT_S = 30.0
 
 
 class Controls:
@@ -40,6 +42,9 @@ class Controls:
         if not isinstance(name, str) or name.startswith("_") or name == "do" or not hasattr(self, name):
             return {"error": f"there is nothing called {name!r}", "kind": "ValueError"}
         method: Callable[..., Result] = getattr(self, name)
+        config.REQUEST_TIMEOUT = float(arguments.pop("patience", HTTP_TIMEOUT_S))
+        if self._held is not None and self._held.sock is not None:
+            self._held.sock.settimeout(config.REQUEST_TIMEOUT)
         try:
             return method(**arguments)
         except Exception as error:  # noqa: BLE001  whatever SoCo and requests raise is a result here
@@ -63,7 +68,7 @@ class Controls:
         return {"ip": ip}
 
     def info(self) -> Result:
-        return dict(self._it().get_speaker_info(refresh=True, timeout=HTTP_TIMEOUT_S))
+        return dict(self._it().get_speaker_info(refresh=True, timeout=config.REQUEST_TIMEOUT))
 
     def topology(self) -> Result:
         zone = self._it()
@@ -121,7 +126,7 @@ class Controls:
         self._subscriptions.pop(service).unsubscribe()
         return {}
 
-    def event(self, service: str, timeout: float = 5, wants: Result | None = None) -> Result:
+    def event(self, service: str, timeout: float = EVENT_S, wants: Result | None = None) -> Result:
         """Waits for the next event of `service` (one that holds all of `wants`, where given)."""
         events: queue.Queue[Any] = self._subscriptions[service].events
         until = time.monotonic() + timeout
@@ -136,7 +141,7 @@ class Controls:
 
     def hold(self, path: str = "/xml/device_description.xml") -> Result:
         """Opens a connection that `held` uses again: an established one."""
-        self._held = http.client.HTTPConnection(self._it().ip_address, SPEAKER_PORT, timeout=HTTP_TIMEOUT_S)
+        self._held = http.client.HTTPConnection(self._it().ip_address, SPEAKER_PORT, timeout=config.REQUEST_TIMEOUT)
         self._held.connect()
         return self.held(path)
 
@@ -168,7 +173,6 @@ def _arguments(words: list[str]) -> Result:
 
 
 def main() -> int:
-    config.REQUEST_TIMEOUT = HTTP_TIMEOUT_S
     controls = Controls()
     if len(sys.argv) > 1:
         result = controls.do({"do": sys.argv[1], **_arguments(sys.argv[2:])})

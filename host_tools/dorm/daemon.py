@@ -25,9 +25,9 @@ from dorm.people import person_environment
 from dorm.process import require_root, run_contained
 from dorm.programs import environment
 
-UP_LIMIT_S = 60.0
-DOWN_LIMIT_S = 15.0
-SETTLED_LIMIT_S = 15.0
+UP_LIMIT_S = 120.0
+DOWN_LIMIT_S = 60.0
+SETTLED_LIMIT_S = 30.0
 CONTROL = "control.sock"
 
 

@@ -28,9 +28,10 @@ from dorm.speaker.machine import SpeakerMachine
 
 SOCKET_PATH_MAX = 107  # bytes, <sys/un.h>
 LONGEST_SOCKET = "internet.sock"
-STARTUP_S = 20.0  # for everything but the bridge
-STOP_S = 5.0  # for each part, at the end
-SERIAL_S = 20.0  # for the bridge's first words
+# Bounds for machines that are slow and busy: nothing takes as long on a quiet one.
+STARTUP_S = 60.0  # for everything but the bridge
+STOP_S = 20.0  # for each part, at the end
+SERIAL_S = 60.0  # for the bridge's first words
 POLL_S = 0.05
 LOCK = "speakeasy-dorm.lock"  # held while a dorm is up; also the file by which a run directory is known as one
 _IDENTITY = re.compile(r"^bridge id: ([0-9a-f]+)\s*$.*?^setup code: (\S+)\s*$", re.MULTILINE | re.DOTALL)

@@ -70,9 +70,10 @@ class Radio:
                 live = self._live(form)
                 if number < live:
                     data = b"".join(form.frame(n) for n in range(number, min(live, number + 256)))
+                    # Before: whoever has heard them may ask at once how many they were.
+                    self.served[peer] += len(data)
                     await response.write(data)
                     number += len(data) // form.frame_bytes
-                    self.served[peer] += len(data)
                 else:
                     await asyncio.sleep(TICK_S)
         except ConnectionError:

@@ -11,6 +11,7 @@ from typing import Any
 from dorm.errors import DormError
 
 LINE_LIMIT = 4 * 1024 * 1024  # bytes
+ANSWER_S = 30.0
 # sun_path has 108 bytes: a longer path is bound by way of its directory's descriptor.
 _SUN_PATH = 107
 
@@ -63,7 +64,7 @@ async def serve_json(path: Path, answer: Answer) -> AsyncIterator[None]:
         server.close()
 
 
-async def ask_json(path: Path, request: dict[str, Any], timeout_s: float = 10) -> dict[str, Any]:
+async def ask_json(path: Path, request: dict[str, Any], timeout_s: float = ANSWER_S) -> dict[str, Any]:
     """Sends one request to the Unix socket `path` and returns the answer.
 
     Raises DormError when it is answered with an error or not within `timeout_s`; OSError when nobody listens there.

@@ -35,6 +35,7 @@ SIOCSIFHWADDR = 0x8924
 IFF_UP = 0x1
 IFNAMSIZ = 16
 ARPHRD_ETHER = 1
+RUN_S = 30.0  # for one command such as `ip`; only a bound, for machines that are slow and busy
 KILLED_S = 1.0  # after SIGKILL: a process ends at once, its output when nobody has it open any more
 
 # Each namespace is one machine with one network to it (or a bridge that must not be a weak host): no IPv6, no answers
@@ -174,7 +175,7 @@ class Namespace:
         return ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net={self.path}", *argv]
 
     async def run(
-        self, *argv: str, check: bool = True, timeout_s: float = 10, input: str | None = None
+        self, *argv: str, check: bool = True, timeout_s: float = RUN_S, input: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Runs a program here to its end. Raises DormError when it fails (`check`) or takes more than `timeout_s`."""
         return await run_command(

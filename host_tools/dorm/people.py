@@ -13,6 +13,9 @@ from dorm.namespaces import Namespace, run_command
 from dorm.programs import environment
 from dorm.topology import PERSON_IF
 
+DONE_S = 90.0  # for one program, or one thing that a controller does; only a bound
+CLOSE_S = 5.0
+
 
 def person_environment(run_dir: Path, name: str) -> dict[str, str]:
     """The environment of programs that run on that person's machine."""
@@ -56,7 +59,7 @@ class Person:
         return lease.address
 
     async def run(
-        self, *argv: str, check: bool = True, timeout_s: float = 60, input: str | None = None
+        self, *argv: str, check: bool = True, timeout_s: float = DONE_S, input: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Runs a program on this machine to its end, outputs captured. Raises DormError when it fails (`check`)."""
         return await run_command(
@@ -74,7 +77,7 @@ class Person:
         """Starts a program on this machine (asyncio.subprocess.Process)."""
         return await self.namespace.spawn(*argv, env=self.env, cwd=self.home, stdout=stdout, stderr=stderr, stdin=stdin)
 
-    async def tool(self, module: str, *argv: str, timeout_s: float = 60) -> dict[str, Any]:
+    async def tool(self, module: str, *argv: str, timeout_s: float = DONE_S) -> dict[str, Any]:
         """Runs `python -m MODULE ARGV` here, and returns the JSON object that it printed."""
         done = await self.run(sys.executable, "-m", module, *argv, timeout_s=timeout_s)
         result = json.loads(done.stdout)
@@ -82,7 +85,7 @@ class Person:
             raise DormError(f"{module} on {self.name} printed something that is no JSON object.")
         return result
 
-    async def intrude(self, *argv: str, timeout_s: float = 60) -> dict[str, Any]:
+    async def intrude(self, *argv: str, timeout_s: float = DONE_S) -> dict[str, Any]:
         """Runs one tool of the intruder's kit here: see dorm.intruder."""
         return await self.tool("dorm.intruder", *argv, timeout_s=timeout_s)
 
@@ -110,8 +113,11 @@ class Controller:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def call(self, do: str, timeout_s: float = 30, **arguments: Any) -> dict[str, Any]:
-        """Does one thing (see dorm.controller) and returns its result; failures too: `{"error": text, ...}`."""
+    async def call(self, do: str, timeout_s: float = DONE_S, **arguments: Any) -> dict[str, Any]:
+        """Does one thing (see dorm.controller) and returns its result; failures too: `{"error": text, ...}`.
+
+        `patience` (seconds) among the arguments is for requests to the speaker that are not to be answered.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
@@ -127,7 +133,7 @@ class Controller:
         assert isinstance(result, dict)
         return result
 
-    async def must(self, do: str, timeout_s: float = 30, **arguments: Any) -> dict[str, Any]:
+    async def must(self, do: str, timeout_s: float = DONE_S, **arguments: Any) -> dict[str, Any]:
         """As `call`, but a failure raises DormError."""
         result = await self.call(do, timeout_s, **arguments)
         if "error" in result:
@@ -139,7 +145,7 @@ class Controller:
             assert self._process.stdin is not None
             self._process.stdin.close()
             try:
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(CLOSE_S):
                     await self._process.wait()
             except TimeoutError:
                 self._process.kill()

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 HCI_SOCKET = "hci.sock"
 # What phones ask for: Android's value, the largest useful one.
 PREFERRED_MTU = 517
-OPEN_S = 5.0
+OPEN_S = 20.0
 REQUEST_S = 30.0  # ATT's own limit (Core, Vol 3 Part F 3.3.3)
 ATT_HEADER = 3
 

@@ -34,10 +34,11 @@ from speakeasy.session import PHONE_KEY_BYTES
 from speakeasy.store import PhoneKey, Store
 from speakeasy.terminal import counter_table
 
-BOOT_S = 30.0  # power on to an address for the speaker
-COMMAND_S = 45.0  # one `speakeasy` command: its own waits are shorter
+BOOT_S = 60.0  # power on to an address for the speaker
+COMMAND_S = 90.0  # one `speakeasy` command: its own waits are shorter
 PLAY_S = 10.0
-STREAM_START_S = 10.0
+STREAM_START_S = 30.0
+FIND_S = 30.0
 GO_ON_S = 3.0  # how much longer the music must be heard after the revocation
 REBOOT_WATCH_S = 1.0
 TCP_PORTS = f"1-2048,{t.CLAIM_PORT}"  # 1400 and 1443 are among them; more of them only take longer
@@ -275,7 +276,14 @@ async def phone_plays(demo: Demo) -> None:
     dorm, say, x = demo.dorm, demo.say, demo.address
     phone_address = dorm.person(t.PHONE).address
     demo.controller = await demo.stack.enter_async_context(await dorm.person(t.PHONE).controller())
-    found = (await demo.phone.call("discover", timeout=3)).get("speakers", [])
+
+    async def search() -> list[dict[str, Any]]:
+        speakers: list[dict[str, Any]] = (await demo.phone.call("discover", timeout=3)).get("speakers", [])
+        return speakers
+
+    found: list[dict[str, Any]] = []
+    with contextlib.suppress(DormError):
+        found = await dorm.until(search, FIND_S, "SoCo to find the speaker")
     say.must(
         "SoCo on the phone searches for speakers (SSDP)",
         ", ".join(f'"{s["name"]}" at {s["ip"]}' for s in found) or "nothing found",
@@ -312,7 +320,7 @@ async def phone_plays(demo: Demo) -> None:
 async def _volume_event(demo: Demo, volume: int) -> bool:
     """Waits for an event that tells `volume`: others may come before it."""
     for _ in range(4):
-        event = await demo.phone.call("event", service="renderingControl", timeout=4)
+        event = await demo.phone.call("event", service="renderingControl", timeout=20)
         if "error" in event:
             return False
         if event["variables"].get("volume", {}).get("Master") == str(volume):
@@ -438,7 +446,9 @@ async def owner_revokes_phone(demo: Demo) -> None:
         revoked.get("revoked") == demo.phone_id,
         f"{PHONE_NAME} shut out",
     )
-    again, new = await asyncio.gather(demo.phone.call("held"), dorm.person(t.PHONE).intrude("get", x, "/status"))
+    again, new = await asyncio.gather(
+        demo.phone.call("held", patience=3), dorm.person(t.PHONE).intrude("get", x, "/status")
+    )
     requests = await dorm.speaker.requests()
     say.check(
         "the phone's next request, on the connection it kept",

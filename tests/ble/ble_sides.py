@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bumble import att, core
+from bumble import att, core, hci
 from bumble.core import AdvertisingData
-from bumble.device import Advertisement, Connection, Device
+from bumble.device import Advertisement, Connection, ConnectionParametersPreferences, Device
 from bumble.gatt_client import CharacteristicProxy, Client
 from bumble.pairing import PairingConfig, PairingDelegate
 
 TOP = Path(__file__).resolve().parents[2]
 NIMBLE = os.environ.get("BLE") == "nimble"
 BOARD = Path(os.environ.get("SPEAKEASY_SIM") or TOP / "build" / ("sim-nimble" if NIMBLE else "sim") / "speakeasy-sim")
-LIMIT_S = 10.0
+LIMIT_S = 60.0  # only a bound: the machine may be slow and busy
 
 # What every board's program starts with. `task()` is its work; what it says is compared line by line.
 PRELUDE = """
@@ -124,16 +124,21 @@ class Central:
             self.device.host.remove_listener("advertising_report", on_report)
             await self.device.stop_scanning()
 
-    async def connect(self, limit_s: float = LIMIT_S) -> None:
+    async def connect(self, limit_s: float = LIMIT_S, supervision_ms: int | None = None) -> None:
         advertisement = await self.scan(lambda a: not a.is_scan_response, limit_s)
-        self.connection = await self.device.connect(advertisement.address, timeout=limit_s)
+        wishes = {}
+        if supervision_ms is not None:
+            wishes[hci.Phy.LE_1M] = ConnectionParametersPreferences(supervision_timeout=supervision_ms)
+        self.connection = await self.device.connect(
+            advertisement.address, connection_parameters_preferences=wishes or None, timeout=limit_s
+        )
 
     async def discover(self) -> None:
         for service in await asyncio.wait_for(self.client.discover_services(), LIMIT_S):
             await asyncio.wait_for(service.discover_characteristics(), LIMIT_S)
 
-    async def open(self, mtu: int | None = None) -> None:
-        await self.connect()
+    async def open(self, mtu: int | None = None, supervision_ms: int | None = None) -> None:
+        await self.connect(supervision_ms=supervision_ms)
         if mtu:
             await asyncio.wait_for(self.client.request_mtu(mtu), LIMIT_S)
         await self.discover()

@@ -28,7 +28,7 @@ async def test_thirty_bytes_are_the_most(board, central):
     bridge = await board("""
         async def task():
             for n in (23, 24):
-                say(await raises(aioble.advertise(50_000, manufacturer=(0xFFFF, bytes(n)), timeout_ms=1000)))
+                say(await raises(aioble.advertise(50_000, manufacturer=(0xFFFF, bytes(n)), timeout_ms=4000)))
             say(await raises(aioble.advertise(50_000, services=[uuid(1), uuid(2)], timeout_ms=1000)))
         """)
     first = await central.scan(lambda a: not a.is_scan_response)
@@ -86,7 +86,7 @@ async def test_cancelled_returns_none_and_stops(board, air, until):
 async def test_not_connectable(board, central, air):
     bridge = await board("""
         async def task():
-            say(await raises(aioble.advertise(50_000, adv_data=ADV, connectable=False, timeout_ms=1500)))
+            say(await raises(aioble.advertise(50_000, adv_data=ADV, connectable=False, timeout_ms=4000)))
         """)
     advertisement = await central.scan(lambda a: not a.is_scan_response)
     assert not advertisement.is_connectable

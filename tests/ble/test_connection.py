@@ -34,7 +34,7 @@ async def test_own_address(board, central):
         async def task():
             addr_type, addr = aioble.config("mac")
             say(addr_type, binascii.hexlify(addr, ":").decode())
-            say(await raises(aioble.advertise(50_000, adv_data=ADV, timeout_ms=2000)))
+            say(await raises(aioble.advertise(50_000, adv_data=ADV, timeout_ms=60_000)))
         """)
     addr_type, address = (await bridge.line()).split()
     advertisement = await central.scan(lambda a: True)
@@ -157,7 +157,7 @@ async def test_async_with_disconnects(board, central):
 
 async def test_with_timeout_ends_by_time_or_by_disconnection(board, central):
     bridge = await board("""
-        async def body(connection, timeout_ms, sleep_ms=10_000):
+        async def body(connection, timeout_ms, sleep_ms=60_000):
             with connection.timeout(timeout_ms):
                 await asyncio.sleep_ms(sleep_ms)
                 return "slept"
@@ -165,9 +165,9 @@ async def test_with_timeout_ends_by_time_or_by_disconnection(board, central):
         async def task():
             connection = await aioble.advertise(50_000, adv_data=ADV)
             say(await raises(body(connection, 100)))
-            say(await raises(body(connection, 1000, 50)))
+            say(await raises(body(connection, 60_000, 50)))
             say(await raises(body(connection, None, 50)))
-            say(await raises(body(connection, 10_000)))
+            say(await raises(body(connection, 60_000)))
         """)
     await central.connect()
     await bridge.says("('TimeoutError', ())", "('nothing', 'slept')", "('nothing', 'slept')")
@@ -180,8 +180,8 @@ async def test_cancellation_from_elsewhere_passes_through_timeout(board, central
     bridge = await board("""
         async def body(connection):
             try:
-                with connection.timeout(10_000):
-                    await asyncio.sleep(10)
+                with connection.timeout(60_000):
+                    await asyncio.sleep(60)
             except asyncio.CancelledError:
                 say("cancelled")
 

@@ -145,7 +145,7 @@ async def test_indicate_without_confirmation(board, central, monkeypatch):
         await go.written()
         try:
             say("indicating")
-            await value.indicate(connection, b"third", timeout_ms=10_000)
+            await value.indicate(connection, b"third", timeout_ms=60_000)
         except aioble.GattError as error:
             say("GattError", error._status, connection.is_connected())
         await connection.disconnected()

@@ -188,7 +188,7 @@ async def test_another_phone_has_it(bridge):
 
 async def test_only_the_wrong_bridge(bridge):
     with pytest.raises(ble.BleError, match=f"0102030405060708 was not found, only {BRIDGE_ID.hex()}"):
-        await ble.find(bytes(range(1, 9)), 2)
+        await ble.find(bytes(range(1, 9)), 6)
     await bridge.says("connected", "gone")
 
 
@@ -204,7 +204,7 @@ async def test_the_right_one_of_two(bridge, stranger):
 async def test_an_impostor_without_the_services(on_air, stranger):
     await stranger()
     with pytest.raises(ble.BleError, match=r"A bridge was heard, but .* lacks its services"):
-        await ble.find(None, 3)
+        await ble.find(None, 8)
 
 
 async def test_a_damaged_info_is_the_sessions_to_judge(on_air, stranger):

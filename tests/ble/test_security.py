@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from ble_sides import LIMIT_S
 from bumble import att
 
 NOT_AUTHENTICATED = att.ErrorCode.INSUFFICIENT_AUTHENTICATION
@@ -49,7 +50,7 @@ async def test_what_is_protected_is_refused_until_the_link_is_encrypted(board, c
     await central.open()
     await bridge.says("(False, False, False, False)")
     assert await refusals(central) == [NOT_AUTHENTICATED] * 3
-    await asyncio.wait_for(central.connection.pair(), 5)
+    await asyncio.wait_for(central.connection.pair(), LIMIT_S)
     await bridge.says("update (1, 0, 0, 16)")
     assert await central.read(2) == b"secret"
     await central.write(2, b"changed")
@@ -73,7 +74,7 @@ async def test_pair_waits_for_the_central(board, central, arguments, bonded):
     bridge = await board(
         PROGRAM
         + f"""
-            say(await raises(connection.pair({arguments}timeout_ms=5000)), state(connection))
+            say(await raises(connection.pair({arguments}timeout_ms=60_000)), state(connection))
             await connection.disconnected()
             try:
                 await connection.pair()
@@ -86,8 +87,8 @@ async def test_pair_waits_for_the_central(board, central, arguments, bonded):
     requested = asyncio.Event()
     central.connection.on("security_request", lambda _request: requested.set())
     await central.write(4, b"go")
-    await asyncio.wait_for(requested.wait(), 5)
-    await asyncio.wait_for(central.connection.pair(), 5)
+    await asyncio.wait_for(requested.wait(), LIMIT_S)
+    await asyncio.wait_for(central.connection.pair(), LIMIT_S)
     await bridge.says(f"update (1, 0, {bonded}, 16)", f"('nothing', None) (1, 0, {bonded}, 16)")
     await central.disconnect()
     await bridge.says(f"TypeError (1, 0, {bonded}, 16)")
@@ -120,6 +121,6 @@ async def test_pair_ends_with_the_connection(board, central):
     requested = asyncio.Event()
     central.connection.on("security_request", lambda _request: requested.set())
     await central.write(4, b"go")
-    await asyncio.wait_for(requested.wait(), 5)
+    await asyncio.wait_for(requested.wait(), LIMIT_S)
     await central.disconnect()
     await bridge.says("update (0, 0, 0, 0)", "('DeviceDisconnectedError', ())")

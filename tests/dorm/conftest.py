@@ -11,7 +11,7 @@ from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm.people import Controller
 from dorm.speaker.machine import SpeakerMachine
-from dorm_life import claim, find, own, settled
+from dorm_life import LIMIT_S, claim, find, own, settled
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,8 @@ async def open_dorm(run_dir: Path) -> AsyncIterator[Dorm]:
         dorm.speaker = SpeakerMachine(speaker, run_dir)
         await dorm.speaker.start()
         try:
-            await dorm.until(dorm.speaker.state, 20, "the speaker's software")
-            await dorm.until(lambda: dorm.speaker.lease, 20, "the speaker's address")
+            await dorm.until(dorm.speaker.state, LIMIT_S, "the speaker's software")
+            await dorm.until(lambda: dorm.speaker.lease, LIMIT_S, "the speaker's address")
             yield dorm
         finally:
             await dorm.speaker.stop()

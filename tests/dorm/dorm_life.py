@@ -1,25 +1,44 @@
 """What people do in the dorm, step by step: pairing, claiming, playing."""
 
+import asyncio
+import contextlib
 import json
+import socket
 from typing import Any
 
 from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm.people import Controller
 
-BOOT_S = 30.0
-PAIR_S = 60.0
+# Bounds for machines that are slow and busy: what a quiet one needs is a fraction.
+LIMIT_S = 60.0
+PAIR_S = 90.0
 
 
 async def settled(dorm: Dorm) -> str:
-    """Waits until the speaker has the bridge's address X, and its software knows; returns X."""
+    """Waits until the speaker has the bridge's address X and knows it, and the bridge takes claims; returns X."""
 
     async def has_it() -> str | None:
-        x = dorm.bridge_address()
-        return x if x and (await dorm.speaker.state())["address"] == x and dorm.speaker.lease else None
+        x = dorm.air.address.addr  # what the bridge has now; the DHCP server remembers what it had
+        if x != dorm.bridge_address() or not dorm.speaker.lease or (await dorm.speaker.state())["address"] != x:
+            return None
+        return str(x) if await answers(dorm, t.LAPTOP, x, t.CLAIM_PORT) else None
 
-    address: str = await dorm.until(has_it, BOOT_S, "the speaker to have the bridge's address")
+    address: str = await dorm.until(has_it, LIMIT_S, "the speaker to have the bridge's address")
     return address
+
+
+async def answers(dorm: Dorm, who: str, ip: str, port: int, timeout_s: float = 2.0) -> bool:
+    """Whether a TCP port takes a connection from somebody's machine."""
+
+    def socket_there() -> socket.socket:
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+
+    with dorm.person(who).namespace.inside(socket_there) as sock, contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await asyncio.get_running_loop().sock_connect(sock, (ip, port))
+        return True
+    return False
 
 
 async def speakeasy(dorm: Dorm, who: str, *words: str) -> dict[str, Any]:
@@ -49,10 +68,15 @@ async def claim(dorm: Dorm, who: str) -> dict[str, Any]:
     return lease
 
 
-async def find(dorm: Dorm, controller: Controller) -> None:
-    """SoCo finds the speaker by searching, at X."""
-    found = await controller.must("discover", timeout=4)
-    assert [speaker["ip"] for speaker in found["speakers"]] == [dorm.bridge_address()]
+async def find(dorm: Dorm, controller: Controller, at: str | None = None) -> None:
+    """SoCo finds the speaker by searching, at X (or at the address given). It asks again: datagrams may be lost."""
+
+    async def search() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await controller.must("discover", timeout=4))["speakers"]
+        return found
+
+    found = await dorm.until(search, LIMIT_S, "SoCo to find the speaker")
+    assert [speaker["ip"] for speaker in found] == [at or dorm.bridge_address()]
 
 
 async def player(dorm: Dorm) -> dict[str, Any]:
@@ -60,9 +84,9 @@ async def player(dorm: Dorm) -> dict[str, Any]:
     return state
 
 
-async def hear(dorm: Dorm, seconds: float, limit_s: float = 20.0) -> dict[str, Any]:
-    """Waits until so much more music was heard; returns the player's report."""
-    begin = (await player(dorm))["played_s"]
+async def hear(dorm: Dorm, seconds: float, limit_s: float = LIMIT_S, since_s: float | None = None) -> dict[str, Any]:
+    """Waits until so much more music was heard than now (or than `since_s`); returns the player's report."""
+    begin = (await player(dorm))["played_s"] if since_s is None else since_s
 
     async def heard() -> dict[str, Any] | None:
         now = await player(dorm)

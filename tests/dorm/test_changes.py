@@ -12,19 +12,19 @@ from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm.errors import DormError
 from dorm.people import Controller
-from dorm_life import claim, find, hear, invite, own, player, settled, speakeasy
+from dorm_life import LIMIT_S, claim, find, hear, invite, own, player, settled, speakeasy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ADDRESS_LIMIT_S = 10.0  # from the uplink's new address to the speaker's
-BACK_LIMIT_S = 40.0
+BACK_LIMIT_S = LIMIT_S
+PATIENT = ("--timeout", str(LIMIT_S / 3))  # of the intruder, where it is to get an answer
 
 
 async def from_the_speaker(dorm: Dorm, *words: str) -> dict[str, Any]:
     """Runs a tool of the intruder's kit on the speaker: as somebody who has taken it over."""
-    done = await dorm.namespaces[t.SPEAKER].run(
-        "env", f"PYTHONPATH={t.REPOSITORY / 'host_tools'}", sys.executable, "-m", "dorm.intruder", *words, timeout_s=30
-    )
+    tool = ("env", f"PYTHONPATH={t.REPOSITORY / 'host_tools'}", sys.executable, "-m", "dorm.intruder")
+    done = await dorm.namespaces[t.SPEAKER].run(*tool, *words, timeout_s=LIMIT_S)
     found = json.loads(done.stdout)
     assert isinstance(found, dict)
     return found
@@ -49,8 +49,8 @@ async def test_a_revoked_phone_is_out_at_once_and_the_music_goes_on(owned: Dorm,
         await owned.speaker.forget_requests()
         await speakeasy(owned, t.PHONE, "revoke", t.LAPTOP)
         heard = (await player(owned))["played_s"]
-        assert "error" in await guest.call("held")  # its established connection
-        assert "error" in await guest.call("volume")  # a new one
+        assert "error" in await guest.call("held", patience=3)  # its established connection
+        assert "error" in await guest.call("volume", patience=3)  # a new one
         await soco.must("volume", set=17)
         quiet = await guest.call("event", service="renderingControl", timeout=2)  # and the speaker's calls to it
         assert quiet.get("kind") == "Empty"
@@ -58,8 +58,7 @@ async def test_a_revoked_phone_is_out_at_once_and_the_music_goes_on(owned: Dorm,
     refused = await owned.person(t.LAPTOP).run("speakeasy", "claim", check=False)
     assert refused.returncode == 1
     assert "Traceback" not in refused.stderr
-    report = await player(owned)
-    assert report["played_s"] - heard > 5  # longer than the buffer lasts
+    report = await hear(owned, 6, since_s=heard)  # longer than the buffer lasts
     assert (report["dropouts"], report["connections"]) == (0, 1)
 
 
@@ -68,22 +67,23 @@ async def test_a_speaker_taken_over_cannot_attack_the_dorm(owned: Dorm, soco: Co
     await soco.must("volume")
     flatmate, phone = owned.person(t.FLATMATE), owned.person(t.PHONE)
     serve = (
-        "import socket, time\n"
+        "import signal, socket\n"
         "servers = [socket.create_server(('', port)) for port in (80, 445, 1400)]\n"
         "print('up', flush=True)\n"
-        "time.sleep(60)\n"
+        "signal.pause()\n"
     )
     servers = []
     try:
         for person in (flatmate, phone):
             servers.append(await person.spawn(sys.executable, "-c", serve, stdout=asyncio.subprocess.PIPE))
-            assert await asyncio.wait_for(servers[-1].stdout.readline(), 10) == b"up\n"
+            assert await asyncio.wait_for(servers[-1].stdout.readline(), LIMIT_S) == b"up\n"
         # The servers are there: their neighbour sees them.
-        seen = await owned.person(t.ATTACKER).intrude("scan", flatmate.address, "80,445,1400")
+        seen = await owned.person(t.ATTACKER).intrude("scan", flatmate.address, "80,445,1400", *PATIENT)
         assert seen["open"] == [80, 445, 1400]
         assert (await from_the_speaker(owned, "scan", flatmate.address, "80,445,1400"))["open"] == []
-        assert (await from_the_speaker(owned, "scan", phone.address, "80,445"))["open"] == [80, 445]  # it calls back
-        assert (await from_the_speaker(owned, "scan", t.RADIO_ADDR, "7,80"))["open"] == [7, 80]
+        # A phone with a lease is called back.
+        assert (await from_the_speaker(owned, "scan", phone.address, "80,445", *PATIENT))["open"] == [80, 445]
+        assert (await from_the_speaker(owned, "scan", t.RADIO_ADDR, "7,80", *PATIENT))["open"] == [7, 80]
         assert (await from_the_speaker(owned, "udp", t.ROUTER_LAN_ADDR, "53"))["refused"] == []
     finally:
         for server in servers:
@@ -93,8 +93,8 @@ async def test_a_speaker_taken_over_cannot_attack_the_dorm(owned: Dorm, soco: Co
 
 async def test_the_speaker_reboots_through_the_bridge_and_is_found_again(owned: Dorm, soco: Controller) -> None:
     x, boots = await settled(owned), owned.speaker.boots
-    assert (await owned.person(t.PHONE).intrude("reboot", x))["reached"]
-    await owned.until(lambda: owned.speaker.boots == boots + 1, 15, "the reboot")
+    assert (await owned.person(t.PHONE).intrude("reboot", x, *PATIENT))["reached"]
+    await owned.until(lambda: owned.speaker.boots == boots + 1, LIMIT_S, "the reboot")
     assert await settled(owned) == x
     await find(owned, soco)
 
@@ -104,9 +104,10 @@ async def test_a_new_uplink_address_reaches_the_speaker_in_time(owned: Dorm, soc
     await soco.must("play", uri=t.RADIO_URL)
     await hear(owned, 1)
     old = await settled(owned)
-    began = time.monotonic()
     new = await owned.change_bridge_address()
     assert new != old
+    await owned.air.wait(lambda: owned.air.address.addr == new, LIMIT_S, "the bridge has the new address")
+    began = time.monotonic()
 
     async def moved() -> bool:
         return bool((await owned.speaker.state())["address"] == new)
@@ -114,7 +115,7 @@ async def test_a_new_uplink_address_reaches_the_speaker_in_time(owned: Dorm, soc
     await owned.until(moved, ADDRESS_LIMIT_S, "the speaker to have the new address")
     assert time.monotonic() - began < ADDRESS_LIMIT_S
     await hear(owned, 2)  # the player has connected again, from the new address
-    assert (await owned.internet.listeners()).get(new) == 1
+    assert (await owned.internet.listeners()).get(new, 0) >= 1
     # All leases ended with the address: nobody passes until the phone has claimed again.
     assert not (await owned.person(t.PHONE).intrude("get", new, "/status", "--timeout", "1"))["reached"]
     await claim(owned, t.PHONE)
@@ -203,5 +204,5 @@ async def test_a_busy_phone_does_not_stop_its_own_music(owned: Dorm, soco: Contr
     await hear(owned, 1)
     for number in range(600):
         await soco.must("volume", set=number % 20)
-    report = await hear(owned, 5, limit_s=9)
+    report = await hear(owned, 5)
     assert (report["dropouts"], report["connections"]) == (0, 1)

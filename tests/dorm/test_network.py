@@ -13,10 +13,9 @@ from dorm import dns
 from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm.errors import DormError
+from dorm_life import LIMIT_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-LIMIT_S = 30.0  # only a bound: the machine may be slow and busy
 
 
 def ones_complement(data: bytes) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,8 @@ from dorm import topology as t
 from dorm.dorm import LOCK, Dorm
 from dorm.errors import DormError
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0  # only a bound: the machine may be slow and busy
+SO_NETNS_COOKIE = 71  # <asm-generic/socket.h>, Linux 5.14
 
 
 def wait_for(condition: Callable[[], object], what: str, limit_s: float = LIMIT_S) -> None:
@@ -58,9 +60,24 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def holders(inodes: set[int]) -> list[str]:
+def identity(path: str | Path) -> tuple[int, int]:
+    """A network namespace's inode, whose number the next one may get, and its cookie, which no other ever gets."""
+
+    def cookie() -> int:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            return int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), sys.byteorder)
+
+    namespace = namespaces.Namespace("looked at", os.open(path, os.O_RDONLY))
+    try:
+        return os.stat(namespace.path).st_ino, namespace.inside(cookie)
+    finally:
+        namespace.close()
+
+
+def holders(wanted: set[tuple[int, int]]) -> list[str]:
     """Everything on this machine that keeps one of these network namespaces alive."""
     found = []
+    inodes = {inode for inode, _ in wanted}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -70,7 +87,9 @@ def holders(inodes: set[int]) -> list[str]:
             continue
         for link in links:
             try:
-                if os.readlink(link).startswith("net:[") and os.stat(link).st_ino in inodes:
+                if not os.readlink(link).startswith("net:[") or os.stat(link).st_ino not in inodes:
+                    continue
+                if identity(link) in wanted:
                     found.append(str(link))
             except OSError:
                 continue
@@ -111,9 +130,9 @@ class Running:
     def look(self) -> None:
         description = json.loads((self.run_dir / "dorm.json").read_text())
         self.pid = description["pid"]
-        self.inodes = {os.stat(path).st_ino for path in description["namespaces"].values()}
+        self.network = {identity(path) for path in description["namespaces"].values()}
         self.family = {pid: started(pid) for pid in descendants(self.process.pid)}
-        assert len(self.inodes) == len(t.NAMESPACES)
+        assert len(self.network) == len(t.NAMESPACES)
         assert len(self.family) >= 2 + 2 + len(t.PEOPLE)  # init, dorm, dnsmasq, internet, a DHCP client each
 
     def assert_gone(self) -> None:
@@ -122,7 +141,7 @@ class Running:
             lambda: not any(when is not None and started(pid) == when for pid, when in self.family.items()),
             f"the dorm's processes to end: {self.family}",
         )
-        wait_for(lambda: not holders(self.inodes), "the namespaces to end")
+        wait_for(lambda: not holders(self.network), "the namespaces to end")
 
 
 @pytest.fixture
@@ -196,12 +215,12 @@ def test_a_dorm_in_the_background_outlives_its_starter_and_goes_down(own_run_dir
         env=programs.environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert starter.returncode == 0, starter.stderr
-    inodes = {os.stat(p).st_ino for p in json.loads((own_run_dir / "dorm.json").read_text())["namespaces"].values()}
+    network = {identity(p) for p in json.loads((own_run_dir / "dorm.json").read_text())["namespaces"].values()}
     daemon.down(own_run_dir)
-    wait_for(lambda: not holders(inodes), "the namespaces to end")
+    wait_for(lambda: not holders(network), "the namespaces to end")
 
 
 def test_a_second_dorm_is_refused_and_the_first_goes_on(running, own_run_dir: Path) -> None:
@@ -216,20 +235,20 @@ async def test_an_exception_in_the_middle_leaves_nothing(own_run_dir: Path) -> N
     class Oops(Exception):
         pass
 
-    inodes: set[int] = set()
+    network: set[tuple[int, int]] = set()
     children: set[int] = set()
     before = descendants(os.getpid())
 
     async def fail() -> None:
         async with Dorm(own_run_dir, bridge=False) as d:
-            inodes.update(os.stat(namespace.path).st_ino for namespace in d.namespaces.values())
+            network.update(identity(namespace.path) for namespace in d.namespaces.values())
             children.update(descendants(os.getpid()) - before)
             raise Oops
 
     with pytest.raises(Oops):
         await fail()
-    assert len(inodes) == len(t.NAMESPACES)
-    assert holders(inodes) == []
+    assert len(network) == len(t.NAMESPACES)
+    wait_for(lambda: not holders(network), "the namespaces to end")
     assert not children & descendants(os.getpid())
 
 

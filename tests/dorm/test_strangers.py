@@ -9,12 +9,12 @@ import pytest_asyncio
 from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm.people import Controller
-from dorm_life import claim, counters, hear, player, settled
+from dorm_life import LIMIT_S, claim, counters, hear, player, settled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-# Everything below 2000, what players, printers and Speakeasy use above, and a sample of the rest.
-TCP_PORTS = "1-2000,3400,3401,3500,4070,5000,5353,7000,7780,8080,8443,10243,32768-33100,49152-49400,65000-65535"
+# Everything below 2000, what players and printers use above, and a sample of the rest.
+TCP_PORTS = "1-2000,3400,3401,3500,4070,5000,5353,7000,8080,8443,10243,32768-33100,49152-49400,65000-65535"
 UDP_PORTS = "53,67,68,69,123,137,161,319,1400,1443,1900,1901,5353,6969,7780,10123,32412,49152"
 
 
@@ -59,10 +59,11 @@ async def test_a_search_is_not_answered(dorm: Dorm) -> None:
 @pytest.mark.usefixtures("unheard")
 async def test_no_tcp_port_is_open_but_that_of_claims(dorm: Dorm) -> None:
     x = await settled(dorm)
-    found = await dorm.person(t.FLATMATE).intrude("scan", x, TCP_PORTS, "--timeout", "0.7", "--at-once", "700")
-    assert found["open"] == [t.CLAIM_PORT]
+    flatmate = dorm.person(t.FLATMATE)
+    found = await flatmate.intrude("scan", x, TCP_PORTS, "--timeout", "0.7", "--at-once", "700")
     # Not refused: X looks like a machine that has no such service and says nothing.
-    assert found["counts"] == {"open": 1, "silent": found["tried"] - 1}
+    assert (found["open"], found["counts"]) == ([], {"silent": found["tried"]})
+    assert (await flatmate.intrude("scan", x, str(t.CLAIM_PORT), "--timeout", "20"))["open"] == [t.CLAIM_PORT]
 
 
 @pytest.mark.usefixtures("unheard")
@@ -138,19 +139,24 @@ async def test_a_syn_flood_stops_neither_phone_nor_music(soco: Controller, owned
     x, attacker = await settled(owned), owned.person(t.ATTACKER)
     await soco.must("hold")
     to = t.MAC[t.HOST_UPLINK]
-    floods = asyncio.gather(
-        attacker.intrude("syn-flood", x, to, "--port", "1400", "--count", "6000", "--per-s", "2000"),
-        attacker.intrude("syn-flood", x, to, "--port", str(t.CLAIM_PORT), "--count", "3000", "--per-s", "1000",
-                         "--spoof", "10.66.2.0"),
-    )  # fmt: skip
-    answered = 0
-    while not floods.done():
+
+    async def flood() -> None:
+        await asyncio.gather(
+            attacker.intrude("syn-flood", x, to, "--port", "1400", "--count", "6000", "--per-s", "2000"),
+            attacker.intrude("syn-flood", x, to, "--port", str(t.CLAIM_PORT), "--count", "3000", "--per-s", "1000",
+                             "--spoof", "10.66.2.0"),
+        )  # fmt: skip
+
+    floods, answered = asyncio.ensure_future(flood()), 0
+    while not floods.done() or answered < 3:
+        if floods.done():  # a machine so busy that they were over too soon
+            await floods
+            floods = asyncio.ensure_future(flood())
         assert (await soco.must("held"))["status"] == 200  # an old connection
         assert "volume" in await soco.must("volume")  # and a new one each time
-        answered += 1
+        answered += not floods.done()
         await asyncio.wait([floods], timeout=0.2)
     await floods
-    assert answered >= 3
     report = await hear(owned, 2)
     assert (report["dropouts"], report["errors"]) == (0, 0)
 
@@ -160,7 +166,7 @@ async def test_the_flatmate_can_neither_claim_nor_hang_the_claim_server(owned: D
     code = f"""
 import http.client, json
 def ask(method, path, body=None):
-    c = http.client.HTTPConnection({x!r}, {t.CLAIM_PORT}, timeout=8)
+    c = http.client.HTTPConnection({x!r}, {t.CLAIM_PORT}, timeout={LIMIT_S})
     c.request(method, path, body)
     r = c.getresponse()
     return r.status, r.read().decode()
@@ -172,7 +178,7 @@ print(json.dumps([ask("POST", "/claim", json.dumps(claim)), ask("POST", "/claim"
     assert '[403, "{' in done.stdout.replace("[[", "[")
     assert "bad-proof" in done.stdout
     held = [
-        flatmate.namespace.inside(lambda: socket.create_connection((x, t.CLAIM_PORT), 5)) for _ in range(3)
+        flatmate.namespace.inside(lambda: socket.create_connection((x, t.CLAIM_PORT), LIMIT_S)) for _ in range(3)
     ]  # of the four at a time
     try:
         await claim(owned, t.PHONE)

@@ -16,7 +16,7 @@ CREDENTIALS = [
     s.Credential.phone_key(b"phone-id", bytes(range(32))),
     s.Credential.invite(b"inviteid", bytes(range(16, 32))),
 ]
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 class Pipe:

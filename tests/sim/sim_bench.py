@@ -19,6 +19,7 @@ from dorm.namespaces import Namespace
 from dorm.programs import Program
 
 FRAME = 2048
+LIMIT_S = 60.0  # only a bound: the machine may be slow and busy
 
 
 class Bench:
@@ -69,7 +70,7 @@ class Bench:
         (self.board.flash / "probe.py").write_text(textwrap.dedent(program))
         await self.board.power_cycle()
 
-    async def says(self, pattern: str, limit_s: float = 10) -> str:
+    async def says(self, pattern: str, limit_s: float = LIMIT_S) -> str:
         match = await self.board.wait_for(pattern, limit_s)
         return match[match.lastindex or 0]
 

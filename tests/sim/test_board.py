@@ -7,7 +7,7 @@ import os
 import pytest
 from dorm import topology, wifi
 from dorm.errors import DormError
-from sim_bench import Bench
+from sim_bench import LIMIT_S, Bench
 
 
 async def test_the_led_is_seen_from_outside(bench: Bench) -> None:
@@ -41,13 +41,17 @@ async def test_the_button_reads_low_and_interrupts(bench: Bench) -> None:
     button.irq(edge, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
     print("up", button.value())
     # A sleep is interrupted like any other call, and goes on.
-    time.sleep_ms(1500)
-    print("slept", edges)
+    slept = []
+    while len(edges) < 2:
+        began = time.ticks_ms()
+        time.sleep_ms(500)
+        slept.append(time.ticks_diff(time.ticks_ms(), began))
+    print("slept", edges, min(slept) >= 500)
     """
     )
     assert await bench.says("^up (.*)$") == "1"
     await bench.air.hold_button(0.3)
-    assert await bench.says("^slept (.*)$") == "[0, 1]"
+    assert await bench.says("^slept (.*)$") == "[0, 1] True"
 
 
 async def test_an_interrupt_wakes_asyncio(bench: Bench) -> None:
@@ -65,7 +69,7 @@ async def test_an_interrupt_wakes_asyncio(bench: Bench) -> None:
     )
     await bench.says("^ready")
     await bench.air.hold_button(0.05)
-    await bench.says("^pressed", limit_s=2)
+    await bench.says("^pressed")
 
 
 async def test_reset_starts_it_again_and_says_why(bench: Bench) -> None:
@@ -101,8 +105,8 @@ async def test_a_fed_watchdog_is_quiet_and_one_without_firmware_bites(bench: Ben
         """
     import machine, time
     print("cause", machine.reset_cause())
-    dog = machine.WDT(timeout=300)
-    for _ in range(12):
+    dog = machine.WDT(timeout=2000)
+    for _ in range(50):
         time.sleep_ms(50)
         dog.feed()
     print("fed")
@@ -112,13 +116,13 @@ async def test_a_fed_watchdog_is_quiet_and_one_without_firmware_bites(bench: Ben
     await bench.says("^fed")
     await bench.says("^cause 3")
     assert "ValueError: the firmware breaks" in bench.board.serial()
-    assert "watchdog bites in 300 ms" in bench.board.serial()
+    assert "watchdog bites in 2000 ms" in bench.board.serial()
 
 
 async def test_a_firmware_that_ends_is_told_at_once(bench: Bench) -> None:
     await bench.run("raise ValueError('the firmware breaks')")
     with pytest.raises(DormError, match=r"(?s)ended \(status 1\).*the firmware breaks"):
-        await bench.says("^never", limit_s=60)
+        await bench.says("^never")
 
 
 async def test_power_can_be_cut_at_any_write(bench: Bench) -> None:
@@ -140,7 +144,7 @@ async def test_power_can_be_cut_at_any_write(bench: Bench) -> None:
     assert not bench.board.running
     assert int((bench.board.flash / "counter").read_text()) >= 100
     await bench.board.power_on()
-    await bench.board.until(lambda: bench.board.serial().count("writing") == 2, 5, "it writes again")
+    await bench.board.until(lambda: bench.board.serial().count("writing") == 2, LIMIT_S, "it writes again")
 
 
 async def test_provisioning_leaves_a_file_for_the_owner_only(bench: Bench) -> None:
@@ -207,7 +211,7 @@ async def test_nothing_that_the_board_sends_brings_the_air_down(bench: Bench) ->
         reader, writer = await asyncio.open_unix_connection(path)
         writer.write(bad)
         writer.write_eof()
-        answer = await asyncio.wait_for(reader.read(), 5)
+        answer = await asyncio.wait_for(reader.read(), LIMIT_S)
         writer.close()
         if b'"n": 1' in bad:
             assert b'"error": ' in answer, bad
@@ -243,9 +247,9 @@ async def test_power_can_be_cut_in_the_middle_of_resets(bench: Bench) -> None:
     await bench.run("import machine; machine.reset()")
     for turn in range(15):
         boots = bench.board.boots
-        await bench.board.until(lambda boots=boots: bench.board.boots > boots, 5, "the next boot")
+        await bench.board.until(lambda boots=boots: bench.board.boots > boots, LIMIT_S, "the next boot")
         await asyncio.sleep(turn * 0.01)  # the cut hits another moment each time
-        await asyncio.wait_for(bench.board.power_off(), 5)
+        await asyncio.wait_for(bench.board.power_off(), LIMIT_S)
         assert not bench.board.running
         boots = bench.board.boots
         await bench.board.power_on()
@@ -255,4 +259,4 @@ async def test_power_can_be_cut_in_the_middle_of_resets(bench: Bench) -> None:
 async def test_a_board_that_only_resets_is_left_off(bench: Bench) -> None:
     await bench.run("import machine; machine.reset()")
     with pytest.raises(DormError, match="resets in a row"):
-        await bench.says("^never", limit_s=30)
+        await bench.says("^never")

@@ -1,7 +1,7 @@
 """network.WLAN(IF_AP): the access point of the speaker; as on MicroPython's ESP32 port."""
 
 from dorm import topology
-from sim_bench import Bench
+from sim_bench import LIMIT_S, Bench
 
 AP = """
     import network, time
@@ -72,7 +72,7 @@ async def test_there_is_room_for_one_station(bench: Bench) -> None:
     assert bench.air.join_segment("02:00:00:00:42:99", "only for the speaker")
     assert bench.air.stations == ["02:00:00:00:42:99"]
     await bench.air.roam_speaker(True)
-    await bench.air.wait(lambda: bench.air.stations == [topology.MAC[topology.SPEAKER]], 5, "the speaker is back")
+    await bench.air.wait(lambda: bench.air.stations == [topology.MAC[topology.SPEAKER]], LIMIT_S, "the speaker is back")
     assert "two" not in bench.board.serial()
 
 

@@ -3,7 +3,7 @@
 import signal
 
 from dorm import topology, wifi
-from sim_bench import Bench
+from sim_bench import LIMIT_S, Bench
 
 JOIN = """
     import network, time
@@ -91,7 +91,7 @@ async def test_a_lost_network_is_noticed_and_joined_again(bench: Bench) -> None:
     await bench.says("^joined")
     await bench.air.drop_network()
     assert await bench.says(r"^lost (.*)$") == "0.0.0.0 0.0.0.0"
-    await bench.air.wait(lambda: bench.air.station.reason == wifi.REASON_NO_AP_FOUND, 5, "the chip looks in vain")
+    await bench.air.wait(lambda: bench.air.station.reason == wifi.REASON_NO_AP_FOUND, LIMIT_S, "the chip looks in vain")
     await bench.air.raise_network()
     assert (await bench.says(r"^back (.*)$")).startswith("10.66.")
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 DEFAULT_TIMEOUT_S = 1800
 MAX_TIMEOUT_S = 86_400
-NOTIFY_TIMEOUT_S = 5.0
+NOTIFY_TIMEOUT_S = 30.0  # UDA 1.0, 4.2.1
 MAX_SUBSCRIPTIONS = 64
 QUEUE_LIMIT = 64  # events that wait for one subscriber
 MAX_FAILURES = 3  # notifications that fail in a row before a subscriber is given up
