@@ -821,18 +821,18 @@ static void measure_new(const char *name, enum family family, bool collide, bool
     for (unsigned i = 0; i < ROUNDS; i++) {
         copy_state(&pf, &saved);
         struct conn c = conn_of(family, PF_FLOWS + i * 5);
-        const unsigned hand = i * (PF_FLOWS / ROUNDS); /* wherever the search for a victim stands */
-        if (collide) {                                 /* with one that does not give way to this */
-            c.lport = (uint16_t)(33000 + (hand + 64) % conn_count);
+        if (collide) { /* with one that does not give way to this: those were made first */
+            const unsigned first = full ? conn_count / 2 : 0;
+            c.lport = (uint16_t)(33000 + first + i * (PF_FLOWS / ROUNDS) % (conn_count - first));
             c.eport = c.lport;
         }
-        pf.hand = (uint16_t)hand;
+        pf.random_left = i % 4; /* four numbers are made at a time: each has its share of that */
         const struct conn before = c;
         outs = 0;
         exchange(name, &c, c.inbound != 0 ? FROM_REMOTE : FROM_OWNER, SYN, 0);
         check(name, !collide || c.eport != c.lport, "a taken port was used twice");
         copy_state(&pf, &saved);
-        pf.hand = (uint16_t)hand;
+        pf.random_left = i % 4;
         c = before;
         const uint32_t made = pf.counters[PF_C_flows_made];
         const uint32_t evicted = pf.counters[PF_C_flows_evicted];
