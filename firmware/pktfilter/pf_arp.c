@@ -79,6 +79,9 @@ static enum pf_counter contradicts(struct pf *pf, const struct arp *a)
     if (a->spa == pf->cfg.addr && a->spa != 0) {
         return PF_C_drop_arp_conflict; /* nobody else is X */
     }
+    if (a->spa != 0 && !pf_source_is_sane(pf, a->spa)) { /* the host must not learn where the alias is, of all things */
+        return PF_C_drop_source_address;
+    }
     const unsigned i = pf_peer_find(pf, a->spa);
     if (i == PF_NO_PEER) {
         return PF_C_none;

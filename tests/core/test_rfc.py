@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 from core import Config, Filter, limit
-from frames import HOSTS, frame, mac_of
+from frames import HOSTS, checksum, frame, mac_of
 from script import run, start
 from talk import MODES, Talk, changed
 
@@ -736,3 +736,72 @@ def test_rfc4787_req7_the_segments_addresses_are_nobodys_outside(pf: Filter) -> 
         assert pf.input("uplink", came) == "drop_source_address"
     assert pf.input("uplink", frame("uplink", "tcp 192.168.0.9:40000 > 192.168.77.2:1400 S to=X")) == "drop_not_for_us"
     assert pf.input("uplink", frame("uplink", "tcp 192.168.0.9:40000 > 192.168.1.50:7780 S to=X")) == "pass_uplink_host"
+
+
+# ---- RFC 1624: checksums ----
+
+
+def summed(built: bytes) -> bytes:
+    """The frame with both checksums computed anew."""
+    ip = bytearray(built[14:])
+    total = int.from_bytes(ip[2:4], "big")
+    at = {TCP: 36, UDP: 26, ICMP: 22}[ip[9]]
+    ip[10:12] = ip[at : at + 2] = b"\0\0"
+    ip[10:12] = checksum(bytes(ip[:20])).to_bytes(2, "big")
+    pseudo = b"" if ip[9] == ICMP else bytes(ip[12:20]) + bytes([0, ip[9]]) + (total - 20).to_bytes(2, "big")
+    ip[at : at + 2] = checksum(pseudo + bytes(ip[20:total])).to_bytes(2, "big")
+    return built[:14] + bytes(ip)
+
+
+@BOTH
+@pytest.mark.parametrize("way", ["segment", "uplink"])
+@pytest.mark.parametrize("kind", ["tcp", "udp", "echo"])
+def test_rfc1624_checksums_are_as_if_computed_anew(talk: Talk, mode: str, way: str, kind: str) -> None:
+    """Also where they come out as 0, which RFC 1141 had wrong: header and payload are chosen to make them so."""
+    pf = talk.pf
+    for text in ("tcp X:30000 > server:80 S", "udp X:30000 > server:80", "echo X > server id=30000"):
+        pf.input("host_uplink", frame("host_uplink", text))
+    for text in ("tcp S:30000 > server:80 S seq=10", "udp S:30000 > server:80", "echo S > server id=30000"):
+        assert pf.input("segment", talk.segment(text)) == "pass_speaker_uplink"
+    pf.out()
+    moved = talk.external_port(30000, {"tcp": TCP, "udp": UDP, "echo": ICMP}[kind])
+    if kind == "tcp":
+        talk.back("tcp server:80 > X:30000 SA seq=20 ack=11", moved)
+        talk.out("tcp S:30000 > server:80 A seq=11 ack=21", moved)
+    if way == "segment":
+        texts = {"tcp": "tcp S:30000 > server:80 A seq=11 ack=21", "udp": "udp S:30000 > server:80"}
+        built = talk.segment(texts.get(kind, "echo S > server id=30000") + " ipid=0 data=abcd")
+    else:
+        texts = {"tcp": f"tcp server:80 > X:{moved} A seq=21 ack=11", "udp": f"udp server:80 > X:{moved}"}
+        built = talk.uplink(texts.get(kind, f"reply server > X id={moved}") + " ipid=0 data=abcd")
+    at = {"tcp": 50, "udp": 40, "echo": 36}[kind]
+
+    def goes_out(came: bytes) -> bytes:
+        assert pf.input(way, came) in ("pass_speaker_uplink", "pass_uplink_speaker")
+        ((_, out),) = pf.out()
+        want = summed(out)
+        if kind == "udp" and want[40:42] == b"\0\0":  # RFC 768
+            want = want[:40] + b"\xff\xff" + want[42:]
+        assert out == want
+        return out
+
+    def zeroed(one: bytes, part: bytes, id_at: int, data_at: int) -> bytes:
+        """The frame with what makes both checksums of `part` zero when they were what they are there."""
+        other = bytearray(one)
+        other[id_at : id_at + 2] = part[24:26]
+        old = int.from_bytes(one[data_at : data_at + 2], "big")
+        other[data_at : data_at + 2] = ((old + int.from_bytes(part[at : at + 2], "big")) % 65535).to_bytes(2, "big")
+        return summed(bytes(other))
+
+    data_at = {"tcp": 54, "udp": 42, "echo": 42}[kind]
+    out = goes_out(built)
+    after = goes_out(zeroed(built, out, 18, data_at))
+    assert after[24:26] == b"\0\0"
+    assert after[at : at + 2] == (b"\xff\xff" if kind == "udp" else b"\0\0")
+    before = zeroed(built, built, 18, data_at)
+    assert before[24:26] == before[at : at + 2] == b"\0\0"
+    if kind == "udp":
+        before = before[:40] + b"\xff\xff" + before[42:]
+    goes_out(before)
+    for i in range(0, 65536, 4099):
+        goes_out(summed(built[:18] + i.to_bytes(2, "big") + built[20:data_at] + i.to_bytes(2, "little") + built[-2:]))

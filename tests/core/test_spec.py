@@ -1,5 +1,7 @@
-"""docs/SPEC.md, section 4, and the code name the same counters and limits; and every counter has a test."""
+"""docs/SPEC.md, section 4, and the code name the same counters and limits; and every counter has a test. Every test
+that SPEC.md names exists, and section 5 has a row for every requirement of the RFCs."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -7,7 +9,9 @@ import pytest
 from core import COUNTERS, limit
 
 HERE = Path(__file__).resolve().parent
-SPEC = (HERE.parents[1] / "docs" / "SPEC.md").read_text().split("## 4. The packet filter")[1]
+ROOT = HERE.parents[1]
+WHOLE = (ROOT / "docs" / "SPEC.md").read_text()
+SPEC = WHOLE.split("## 4. The packet filter")[1].split("## 5. What the RFCs ask")[0]
 TESTS = "".join(
     p.read_text() for p in [*HERE.glob("test_*.py"), *HERE.glob("verdicts/*.txt")] if p.name != "test_spec.py"
 )
@@ -68,3 +72,70 @@ def test_limit_is_specified(row: str, name: str) -> None:
 def test_rate_is_specified(name: str) -> None:
     rates = f"| {limit('PF_RATE_' + name)} | {limit('PF_BURST_' + name)} | `drop_rate_{name.lower()}` |"
     assert rates in SPEC
+
+
+# ---- Section 5 ----
+
+NAMED = sorted(set(re.findall(r"`(test_\w+(?:\[[^\]`]*\])?)`", WHOLE)))
+ROWS = {  # "RFC 4787": {"REQ-1": (verdict, test names)}
+    title: {
+        cells[1].strip(): (cells[4].strip(), re.findall(r"`(test_\w+)", cells[5]))
+        for cells in (line.split("|") for line in part.splitlines() if line.startswith("| "))
+        if cells[1].strip() != "no."
+    }
+    for title, part in re.findall(
+        r"### 5\.\d (RFC \d+)[^\n]*\n(.*?)(?=\n### |\Z)", WHOLE.split("## 5. What the RFCs ask")[1], re.DOTALL
+    )
+}
+
+
+def _numbers(text: str) -> list[str]:
+    """REQ-1, REQ-1a, ...: a number, and the letters of its parts."""
+    found = []
+    for word in text.split():
+        number, _, parts = word.partition(":")
+        found += [f"REQ-{number}", *(f"REQ-{number}{p}" for p in parts.split(",") if p)]
+    return found
+
+
+REQUIREMENTS = {
+    "RFC 4787": _numbers("1 2 3:a 4 5:a,b,c 6:a 7 8:a 9:a 10:a 11 12:a,b 13:a 14:a"),
+    "RFC 5382": _numbers("1 2:a 3:a,b 4:a 5:a 6 7 8:a 9 10"),
+    "RFC 5508": _numbers("1:a 2:a 3:a,b,c,d 4:a,b,c 5:a,b,c 6 7:a 8 9 10:a1,a2,a3,b1,b2,b3,b4,b5,b6,c1,c2,d,e,f 11"),
+    "RFC 7857": ["2", "2.1", "2.2", "3", "4", "5", "6", "7", "7.1", "8", "9", "10", "11", "12"],  # sections
+}
+
+
+def _tests_there_are() -> set[str]:
+    names = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        tree = ast.parse(path.read_text())
+        names |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    for table in (HERE / "verdicts").glob("*.txt"):
+        rows = [r for r in table.read_text().splitlines() if r and not r.startswith("#")]
+        names |= {f"test_verdict[{table.stem}: {r.split('|')[0].strip()}]" for r in rows}
+    return {n for n in names if n.startswith("test_")}
+
+
+def test_every_test_that_is_named_exists() -> None:
+    assert len(NAMED) > 50
+    assert set(NAMED) - _tests_there_are() == set()
+
+
+@pytest.mark.parametrize("rfc", sorted(REQUIREMENTS))
+def test_every_requirement_has_a_row(rfc: str) -> None:
+    assert list(ROWS[rfc]) == REQUIREMENTS[rfc]
+
+
+@pytest.mark.parametrize("rfc", sorted(REQUIREMENTS))
+def test_every_requirement_that_is_met_has_a_test(rfc: str) -> None:
+    for number, (verdict, tests) in ROWS[rfc].items():
+        assert verdict in ("meets", "deviates", "does not apply"), number
+        assert tests or verdict == "does not apply", number
+
+
+def test_every_test_of_a_requirement_is_named() -> None:
+    """One that test_rfc.py has and the table does not is forgotten there."""
+    tree = ast.parse((HERE / "test_rfc.py").read_text())
+    tests = {n.name for n in tree.body if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")}
+    assert tests <= set(NAMED)
