@@ -125,7 +125,7 @@ static mp_obj_t frames_inject(mp_obj_t port_in, mp_obj_t frame_in)
     if (glue.pf == NULL) {
         mp_raise_OSError(MP_ENODEV);
     }
-    if (port < 0 || port >= PF_PORT_COUNT || frame.len > PF_FRAME_MAX + 4) {
+    if (port < 0 || port >= PF_PORT_COUNT || frame.len > sizeof(room) - 2) {
         mp_raise_ValueError(NULL);
     }
     memcpy(buf, frame.buf, frame.len);
