@@ -39,7 +39,7 @@ test: ## everything below, from lint to the whole dorm
 # A rung that finds no test fails: pytest's exit status 5.
 PYTEST = $(BIN)/python -m pytest -q -p no:cacheprovider
 
-test-core: dev ## the packet filter in C, with sanitizers
+test-core: dev $(STAMPS)/packages-fuzz ## the packet filter in C, with sanitizers
 	@$(PYTEST) tests/core $(ARGS)
 
 test-host: dev sim ## the phone's side
@@ -64,8 +64,8 @@ lint: dev $(STAMPS)/typings ## format, style, types and static checks of Python,
 bench: $(STAMPS)/packages-bench ## what a frame costs in the packet filter, in instructions (rv32 in QEMU, and here)
 	@/usr/bin/python3 tests/bench/bench.py $(ARGS)
 
-fuzz: $(STAMPS)/packages-fuzz ## fuzz the packet filter: make fuzz SECONDS=3600
-	@$(MAKE) -C tests/core fuzz SECONDS=$(SECONDS)
+fuzz: $(STAMPS)/packages-fuzz ## fuzz the packet filter, each target so long: make fuzz SECONDS=3600
+	@$(MAKE) -s -C tests/core/fuzz long SECONDS=$(SECONDS)
 
 clean: ## remove what was built or installed here
 	@products="build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis $$(find host_tools -maxdepth 1 -name '*.egg-info') $$(find boards firmware host_tools tests -name __pycache__ -type d)"; \

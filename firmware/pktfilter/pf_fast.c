@@ -5,7 +5,7 @@
  * and makes sure of everything that the rules make sure of. A frame that is unusual in any way - options, SYN, FIN, RST, a
  * flow that is not open or over, a neighbour that is not known, an error of any kind - goes on to the rules untouched, and
  * nothing has been changed until then. So the fast path only decides what it is sure of; the tests compare the two
- * (tests/core/fuzz_frames.c, tests/core/diff_fast.c).
+ * (tests/core/world.c).
  */
 #include "pf_core.h"
 

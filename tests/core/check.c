@@ -1,4 +1,4 @@
-/* For tests: is the flow table consistent? */
+/* For tests: are the tables consistent? And the counters' names. */
 #include "check.h"
 
 #include "pf_core.h"
@@ -7,58 +7,164 @@
 const char *const pf_counter_names[PF_COUNTER_COUNT] = {PF_COUNTERS(COUNTER_NAME)};
 #undef COUNTER_NAME
 
-/* Are the two indexes, the classes, the mappings and the counts of the flow table true of the flows? 0: yes, else a line number. */
-int pf_check(const struct pf *pf)
+static unsigned class_of(const struct pf_flow *f)
+{
+    return f->kind >> PF_KIND_CLASS_SHIFT;
+}
+
+/* Is a flow in the class that its state asks for? */
+static bool is_classified(const struct pf_flow *f)
+{
+    const bool closing = (f->state & PF_T_RST) != 0 || (f->state & PF_T_BOTH_FIN) == PF_T_BOTH_FIN;
+    const bool settled = (f->state & PF_T_OPEN) != 0 && !closing;
+    const bool claim = pf_is_claim(f->kind, f->peer);
+    const bool leased = pf_is_lease(f->peer);
+    switch (class_of(f)) {
+    case PF_CLASS_LOOSE:
+        return !leased && !claim && !settled;
+    case PF_CLASS_SETTLED:
+        return !leased && !claim && settled;
+    case PF_CLASS_PHONE_LOOSE:
+        return leased;
+    case PF_CLASS_PHONE_PROTECTED:
+        return leased && settled;
+    case PF_CLASS_CLAIM_LOOSE:
+        return claim && !settled;
+    case PF_CLASS_CLAIM_SETTLED:
+        return claim && settled;
+    default:
+        return false;
+    }
+}
+
+/* Each flow is in the ring of its class once, and its lease is there. */
+static int check_classes(const struct pf *pf)
 {
     unsigned in_class[PF_CLASS_COUNT] = {0};
-    unsigned live = 0;
-    unsigned mapped = 0;
+    unsigned protected_flows[PF_PEERS] = {0};
     for (unsigned i = 0; i < PF_FLOWS; i++) {
-        const unsigned class = pf->flow[i].kind >> PF_KIND_CLASS_SHIFT;
-        in_class[class]++;
-        live += class != PF_CLASS_FREE;
+        const struct pf_flow *f = &pf->flow[i];
+        if (class_of(f) >= PF_CLASS_COUNT) {
+            return __LINE__;
+        }
+        in_class[class_of(f)]++;
+        if (class_of(f) == PF_CLASS_FREE) {
+            continue;
+        }
+        if (!is_classified(f) || f->peer >= PF_PEERS || (pf_is_lease(f->peer) && pf->peer[f->peer].addr == 0)) {
+            return __LINE__;
+        }
+        protected_flows[f->peer] += class_of(f) == PF_CLASS_PHONE_PROTECTED;
     }
     for (unsigned c = 0; c < PF_CLASS_COUNT; c++) {
         unsigned n = 0;
         unsigned before = PF_FLOWS + c;
-        for (unsigned i = pf->ring[before].next; i < PF_FLOWS; before = i, i = pf->ring[i].next, n++) {
-            if (n > PF_FLOWS || pf->ring[i].prev != before || pf->flow[i].kind >> PF_KIND_CLASS_SHIFT != c) {
+        for (unsigned i = pf->ring[before].next; i < PF_FLOWS; before = i, i = pf->ring[i].next) {
+            if (n++ > PF_FLOWS || pf->ring[i].prev != before || class_of(&pf->flow[i]) != c) {
                 return __LINE__;
             }
         }
-        if (pf->ring[before].next != PF_FLOWS + c || pf->ring[PF_FLOWS + c].prev != before) {
-            return __LINE__;
-        }
-        if (n != in_class[c] || n != pf->class_count[c]) {
+        if (pf->ring[before].next != PF_FLOWS + c || pf->ring[PF_FLOWS + c].prev != before || n != in_class[c] ||
+            n != pf->class_count[c]) {
             return __LINE__;
         }
     }
-    unsigned ext = 0;
-    unsigned loc = 0;
-    for (unsigned b = 0; b < PF_BUCKETS; b++) {
-        unsigned n = 0;
-        for (unsigned i = pf->flow_head[0][b]; i != 0; i = pf->flow[i - 1].next[0], n++, ext++) {
-            if (n >= PF_CHAIN_MAX || pf->flow[i - 1].kind >> PF_KIND_CLASS_SHIFT == PF_CLASS_FREE) {
-                return __LINE__;
-            }
-        }
-        n = 0;
-        for (unsigned i = pf->flow_head[1][b]; i != 0; i = pf->flow[i - 1].next[1], n++, loc++) {
-            if (n >= PF_CHAIN_MAX || pf->flow[i - 1].kind >> PF_KIND_CLASS_SHIFT == PF_CLASS_FREE) {
-                return __LINE__;
-            }
+    for (unsigned i = 0; i < PF_PEERS; i++) {
+        if (protected_flows[i] != pf->protected_flows[i] || protected_flows[i] > PF_LEASE_PROTECTED) {
+            return __LINE__;
         }
     }
-    if (ext != live || loc != live) {
+    if (in_class[PF_CLASS_CLAIM_LOOSE] + in_class[PF_CLASS_CLAIM_SETTLED] > PF_CLAIM_FLOWS) {
         return __LINE__;
     }
-    for (unsigned b = 0; b < PF_MAP_BUCKETS; b++) {
-        for (unsigned i = pf->map_head[1][b]; i != 0; i = pf->map[i - 1].next[1]) {
-            mapped += pf->map[i - 1].flows;
+    const unsigned others = in_class[PF_CLASS_LOOSE] + in_class[PF_CLASS_SETTLED];
+    return others <= PF_FLOWS - PF_PHONE_SHARE ? 0 : __LINE__;
+}
+
+/* Every flow is in each index once, and no chain is too long. */
+static int check_indexes(const struct pf *pf)
+{
+    for (unsigned side = 0; side < 2; side++) {
+        uint8_t seen[PF_FLOWS] = {0};
+        for (unsigned b = 0; b < PF_BUCKETS; b++) {
+            unsigned n = 0;
+            for (unsigned i = pf->flow_head[side][b]; i != 0; i = pf->flow[i - 1].next[side]) {
+                if (n++ >= PF_CHAIN_MAX || i > PF_FLOWS || seen[i - 1]++ != 0) {
+                    return __LINE__;
+                }
+            }
         }
-        for (unsigned i = pf->map_head[0][b]; i != 0; i = pf->map[i - 1].next[0]) {
-            mapped += pf->map[i - 1].flows;
+        for (unsigned i = 0; i < PF_FLOWS; i++) {
+            if (seen[i] != (class_of(&pf->flow[i]) != PF_CLASS_FREE)) {
+                return __LINE__;
+            }
         }
     }
-    return mapped == 2 * live ? 0 : __LINE__;
+    return 0;
+}
+
+/* A mapping for each of the owners' ports that flows use, with as many flows as it says; none has another's port at X. */
+static int check_maps(const struct pf *pf)
+{
+    uint16_t flows[PF_FLOWS] = {0};
+    unsigned mapped[2] = {0};
+    for (unsigned i = 0; i < PF_FLOWS; i++) {
+        const struct pf_flow *f = &pf->flow[i];
+        if (class_of(f) != PF_CLASS_FREE) {
+            const struct pf_map *m = &pf->map[pf->flow_map[i] - 1];
+            if (m->kind != (f->kind & PF_KIND_KEY) || memcmp(m->port, f->port, sizeof(m->port)) != 0) {
+                return __LINE__;
+            }
+            flows[pf->flow_map[i] - 1]++;
+        }
+    }
+    for (unsigned b = 0; b < 2 * PF_MAP_BUCKETS; b++) {
+        const unsigned side = b / PF_MAP_BUCKETS;
+        for (unsigned i = pf->map_head[side][b % PF_MAP_BUCKETS]; i != 0; i = pf->map[i - 1].next[side]) {
+            const struct pf_map *m = &pf->map[i - 1];
+            if (++mapped[side] > PF_FLOWS || flows[i - 1] == 0 || m->flows != flows[i - 1]) {
+                return __LINE__;
+            }
+            for (unsigned j = m->next[side]; j != 0; j = pf->map[j - 1].next[side]) {
+                if (m->port[side] == pf->map[j - 1].port[side] &&
+                    ((m->kind ^ pf->map[j - 1].kind) & PF_KIND_SEEN_BY(side)) == 0) {
+                    return __LINE__;
+                }
+            }
+        }
+    }
+    unsigned unused = 0;
+    for (unsigned i = pf->map_free; i != 0 && unused <= PF_FLOWS; i = pf->map[i - 1].next[0]) {
+        unused++;
+    }
+    return mapped[0] == mapped[1] && mapped[0] + unused == PF_FLOWS ? 0 : __LINE__;
+}
+
+/* Every lease is in a chain once. */
+static int check_leases(const struct pf *pf)
+{
+    uint8_t seen[PF_PEERS] = {0};
+    for (unsigned b = 0; b < PF_LEASE_BUCKETS; b++) {
+        for (unsigned i = pf->lease_head[b]; i != 0; i = pf->lease_next[i - 1]) {
+            if (i < PF_PEER_LEASE || i >= PF_PEERS || seen[i]++ != 0) {
+                return __LINE__;
+            }
+        }
+    }
+    for (unsigned i = PF_PEER_LEASE; i < PF_PEERS; i++) {
+        if (seen[i] != (pf->peer[i].addr != 0)) {
+            return __LINE__;
+        }
+    }
+    return 0;
+}
+
+int pf_check(const struct pf *pf)
+{
+    int (*const checks[])(const struct pf *) = {check_classes, check_indexes, check_maps, check_leases};
+    int line = 0;
+    for (unsigned i = 0; i < sizeof(checks) / sizeof(checks[0]) && line == 0; i++) {
+        line = checks[i](pf);
+    }
+    return line;
 }
