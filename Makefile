@@ -61,7 +61,7 @@ test-dorm: dev ready ## everything end to end on real packets (needs root or sud
 lint: dev $(STAMPS)/typings ## format, style, types and static checks of Python, MicroPython, C and shell
 	@$(SETUP)/lint.sh
 
-bench: $(STAMPS)/packages-bench ## what a frame costs in the packet filter, in instructions (rv32 in QEMU, and here)
+bench: ready $(STAMPS)/packages-bench ## what a frame costs in the packet filter, in instructions (rv32 in QEMU, and here); throughput
 	@/usr/bin/python3 tests/bench/bench.py $(ARGS)
 
 fuzz: $(STAMPS)/packages-fuzz ## fuzz the packet filter, each target so long: make fuzz SECONDS=3600

@@ -7,6 +7,7 @@ single frame is in the JSON, under "rv32_Os_most".
 
     bench.py                      everything
     bench.py --strict             the same; exit status 1 when a budget is exceeded
+    bench.py --instructions       without the throughput, which needs root and takes a minute
     bench.py --profile tcp_out    where the instructions of one row go, by function and by line (rv32 -Os)
 """
 
@@ -23,6 +24,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import throughput
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -334,7 +337,7 @@ def ahead_of_peer(results: dict[str, Rows], peers: dict[str, Any]) -> list[str]:
     return lost
 
 
-def bench(strict: bool) -> int:
+def bench(strict: bool, instructions_only: bool) -> int:
     peers = json.loads(PEERS.read_text())
     builds = {
         "rv32_Os": build_rv32("rv32_Os", "-Os"),
@@ -370,7 +373,11 @@ def bench(strict: bool) -> int:
     behind = ahead_of_peer(results, peers)
     print("Ahead of the peer in every row." if not behind else "\n  ".join(["Behind the peer:", *behind]))
 
+    through = {"missing": "it was not asked for"} if instructions_only else throughput.measure()
+    print(f"\n{throughput.table(through)}")
+
     document = {**results, "rv32_Os_most": most, **memory, "calls": calls, "budgets": budgets, "behind_peer": behind}
+    document["throughput"] = through
     RESULT.write_text(json.dumps(document, indent=1) + "\n")
     print(f"All rows: {RESULT.relative_to(ROOT)}")
     kept = all(b["kept"] for b in budgets) and not behind
@@ -470,6 +477,7 @@ def profile(args: argparse.Namespace) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="What a frame costs in the packet filter, in instructions.")
     parser.add_argument("--strict", action="store_true", help="exit status 1 when a budget is exceeded")
+    parser.add_argument("--instructions", action="store_true", help="without the throughput, which needs root")
     parser.add_argument("--profile", metavar="ROW", help="where the instructions of one row go, on rv32")
     parser.add_argument(
         "--mode", choices=["passthrough", "private"], default="passthrough", help="of the row to profile"
@@ -484,7 +492,7 @@ def main() -> int:
         args.payload = PAYLOAD if args.profile in ESTABLISHED else 0
     WORK.mkdir(parents=True, exist_ok=True)
     try:
-        return profile(args) if args.profile else bench(args.strict)
+        return profile(args) if args.profile else bench(args.strict, args.instructions)
     except Failed as e:
         print(f"bench: {e}", file=sys.stderr)
         return 2
