@@ -20,6 +20,8 @@ static struct {
     struct pf *pf;
     bool plugged;
     bool locked;
+    bool stopped; /* the clock moves by later() alone */
+    uint32_t stopped_ms;
     uint32_t later_ms;
     uint32_t next_tick;
     uint8_t deauthed[6];
@@ -47,7 +49,7 @@ void glue_unlock(void)
 
 uint32_t glue_now_ms(void)
 {
-    return (uint32_t)(board_now_us() / 1000) + glue.later_ms;
+    return (glue.stopped ? glue.stopped_ms : (uint32_t)(board_now_us() / 1000)) + glue.later_ms;
 }
 
 int glue_random(uint8_t *buf, size_t len)
@@ -99,7 +101,7 @@ static void tick(void)
 
 void glue_loop(void)
 {
-    if (glue.pf != NULL && (int32_t)(glue_now_ms() - glue.next_tick) >= 0) {
+    if (glue.pf != NULL && !glue.stopped && (int32_t)(glue_now_ms() - glue.next_tick) >= 0) {
         tick();
     }
 }
@@ -114,7 +116,32 @@ static mp_obj_t frames_plug(void)
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(frames_plug_obj, frames_plug);
 
-/* inject(port, frame): a frame arrives at that port (enum pf_port). */
+static void need_filter(void)
+{
+    if (glue.pf == NULL) {
+        mp_raise_OSError(MP_ENODEV);
+    }
+}
+
+/* reset(key, now_ms): a new filter with that key; from now on its clock moves by later() alone. */
+static mp_obj_t frames_reset(mp_obj_t key_in, mp_obj_t now_in)
+{
+    mp_buffer_info_t key;
+    mp_get_buffer_raise(key_in, &key, MP_BUFFER_READ);
+    need_filter();
+    if (key.len != 16) {
+        mp_raise_ValueError(NULL);
+    }
+    glue.stopped = true;
+    glue.stopped_ms = (uint32_t)mp_obj_get_int_truncated(now_in);
+    glue.later_ms = 0;
+    glue.count = 0;
+    pf_init(glue.pf, key.buf, glue_out, NULL, glue_now_ms());
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(frames_reset_obj, frames_reset);
+
+/* inject(port, frame): a frame arrives at that port (enum pf_port); the counter that it raised (enum pf_counter). */
 static mp_obj_t frames_inject(mp_obj_t port_in, mp_obj_t frame_in)
 {
     static _Alignas(4) uint8_t room[PF_FRAME_MAX + 8];
@@ -122,17 +149,15 @@ static mp_obj_t frames_inject(mp_obj_t port_in, mp_obj_t frame_in)
     const mp_int_t port = mp_obj_get_int(port_in);
     mp_buffer_info_t frame;
     mp_get_buffer_raise(frame_in, &frame, MP_BUFFER_READ);
-    if (glue.pf == NULL) {
-        mp_raise_OSError(MP_ENODEV);
-    }
+    need_filter();
     if (port < 0 || port >= PF_PORT_COUNT || frame.len > sizeof(room) - 2) {
         mp_raise_ValueError(NULL);
     }
     memcpy(buf, frame.buf, frame.len);
     glue_lock();
-    (void)pf_input(glue.pf, (enum pf_port)port, buf, frame.len, glue_now_ms());
+    const enum pf_counter verdict = pf_input(glue.pf, (enum pf_port)port, buf, frame.len, glue_now_ms());
     glue_unlock();
-    return mp_const_none;
+    return MP_OBJ_NEW_SMALL_INT(verdict);
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(frames_inject_obj, frames_inject);
 
@@ -152,16 +177,21 @@ static mp_obj_t frames_taken(void)
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(frames_taken_obj, frames_taken);
 
-/* later(ms): that much time has gone by, for the filter. */
+/* later(ms): that much time has gone by, for the filter. Without the ticks. */
 static mp_obj_t frames_later(mp_obj_t ms_in)
 {
     glue.later_ms += (uint32_t)mp_obj_get_int_truncated(ms_in);
-    if (glue.pf != NULL) {
-        tick();
-    }
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(frames_later_obj, frames_later);
+
+static mp_obj_t frames_tick(void)
+{
+    need_filter();
+    tick();
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(frames_tick_obj, frames_tick);
 
 /* deauthed(): (how often a station was dropped, the MAC of the last one). */
 static mp_obj_t frames_deauthed(void)
@@ -177,6 +207,8 @@ static const mp_rom_map_elem_t frames_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_inject), MP_ROM_PTR(&frames_inject_obj)},
     {MP_ROM_QSTR(MP_QSTR_taken), MP_ROM_PTR(&frames_taken_obj)},
     {MP_ROM_QSTR(MP_QSTR_later), MP_ROM_PTR(&frames_later_obj)},
+    {MP_ROM_QSTR(MP_QSTR_tick), MP_ROM_PTR(&frames_tick_obj)},
+    {MP_ROM_QSTR(MP_QSTR_reset), MP_ROM_PTR(&frames_reset_obj)},
     {MP_ROM_QSTR(MP_QSTR_deauthed), MP_ROM_PTR(&frames_deauthed_obj)},
 };
 static MP_DEFINE_CONST_DICT(frames_globals, frames_globals_table);

@@ -9,13 +9,14 @@ from script import run, start
 TABLES = sorted((Path(__file__).parent / "verdicts").glob("*.txt"))
 
 
+def rows(table: Path) -> list[list[str]]:
+    """[reason, state, step] of each line."""
+    lines = [line for line in table.read_text().splitlines() if line and not line.startswith("#")]
+    return [[part.strip() for part in line.split("|", 2)] for line in lines]
+
+
 def _cases(table: Path) -> list[object]:
-    cases = []
-    for line in table.read_text().splitlines():
-        if line and not line.startswith("#"):
-            reason, state, step = (part.strip() for part in line.split("|", 2))
-            cases.append(pytest.param(state, step, id=f"{table.stem}: {reason}"))
-    return cases
+    return [pytest.param(state, step, id=f"{table.stem}: {reason}") for reason, state, step in rows(table)]
 
 
 @pytest.mark.parametrize(("state", "step"), [case for table in TABLES for case in _cases(table)])

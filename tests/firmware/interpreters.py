@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from mpremote.romfs import VfsRomWriter
@@ -129,7 +130,13 @@ class Rv32:
         for vectors in sorted((TOP / "tests/vectors").glob("*.json")):
             rom.mkfile(vectors.name, vectors.read_bytes())
         rom.closedir()
+        rom.mkfile("histories.jsonl", self._histories())
         self._rom.write_bytes(rom.finalise())
+
+    def _histories(self) -> bytes:
+        make = ["make", "--no-print-directory", "-s", "-C", str(TOP / "tests/core"), f"PYTHON={sys.executable}"]
+        subprocess.run([*make, "histories"], check=True)
+        return (TOP / "build/core/histories.jsonl").read_bytes()
 
 
 BOARDS = {"SIM": Sim, "QEMU_RV32": Rv32}

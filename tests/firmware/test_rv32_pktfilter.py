@@ -22,32 +22,37 @@ HOUR_MS = 3_600_000
 WRAP_MS = 2**32
 
 
+def later(ms):
+    frames.later(ms)
+    frames.tick()
+
+
 def test_a_lease_lives_its_hours_and_no_longer():
     start()
     pktfilter.lease_add(PHONE, PHONE_MAC, LEASE_S)
-    frames.later(12 * HOUR_MS - 60_000)
+    later(12 * HOUR_MS - 60_000)
     equal((pktfilter.poll(), len(pktfilter.leases())), (0, 1))
     counted("pass_uplink_speaker", frames.inject, UPLINK, from_phone())
-    frames.later(60_000)
+    later(60_000)
     # A phone that passes keeps its lease; it ends by silence.
     equal((pktfilter.poll(), len(pktfilter.leases())), (0, 1))
-    frames.later(12 * HOUR_MS)
+    later(12 * HOUR_MS)
     equal((pktfilter.poll(), pktfilter.leases(), pktfilter.flows()), (EVENT_LEASE_ENDED, [], []))
 
 
 def test_the_clock_wraps_under_a_lease():
     start()
-    frames.later(WRAP_MS - 10_000)
+    later(WRAP_MS - 10_000)
     pktfilter.lease_add(PHONE, PHONE_MAC, WEEK)
     frames.inject(UPLINK, from_phone())
-    frames.later(20_000)
+    later(20_000)
     equal(leases(), [(PHONE, PHONE_MAC, WEEK)])
     ((_, _, _, _, _, _, _, idle),) = pktfilter.flows()
     assert 20 <= idle < 30, idle
     frames.taken()
     counted("pass_uplink_speaker", frames.inject, UPLINK, from_phone())
     equal([port for port, _ in frames.taken()], [SEGMENT])
-    frames.later(WEEK * 1000)
+    later(WEEK * 1000)
     equal((pktfilter.leases(), pktfilter.flows()), ([], []))
 
 
@@ -56,7 +61,7 @@ def test_an_idle_flow_ends_a_lease_stays():
     pktfilter.lease_add(PHONE, PHONE_MAC, LEASE_S)
     frames.inject(UPLINK, from_phone())
     equal(len(pktfilter.flows()), 1)
-    frames.later(241_000)  # a connection that was never answered
+    later(241_000)  # a connection that was never answered
     equal((pktfilter.flows(), len(pktfilter.leases())), ([], 1))
 
 
