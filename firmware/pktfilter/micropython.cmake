@@ -12,6 +12,7 @@ target_sources(usermod_pktfilter INTERFACE
     ${CMAKE_CURRENT_LIST_DIR}/pf_fast.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_flow.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_forward.c
+    ${CMAKE_CURRENT_LIST_DIR}/pf_frag.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_hash.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_host.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_icmp.c

@@ -10,12 +10,13 @@ void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uin
     pf_hash_init(pf, key);
     pf_rates_init(pf);
     pf_flows_init(pf);
+    pf->frag_id = (uint16_t)pf_random(pf);
     const struct pf_service sonos = {.port = pf_wire16(1400), .proto = PF_TCP};
     pf->service[0] = sonos;
     pf->service_count = 1;
 }
 
-enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
+enum pf_counter pf_dispatch(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
 {
     enum pf_counter c = PF_C_drop_short;
     if (len > PF_FRAME_MAX) {
@@ -38,6 +39,15 @@ enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_
         default:
             break;
         }
+    }
+    return c;
+}
+
+enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
+{
+    enum pf_counter c = pf_dispatch(pf, from, frame, len);
+    if (c == PF_C_drop_fragment) {
+        c = pf_fragment(pf, from, frame);
     }
     return pf_count(pf, c);
 }
@@ -67,6 +77,7 @@ void pf_tick(struct pf *pf, uint32_t now_ms)
     pf->now = now_ms;
     pf_leases_sweep(pf);
     pf_flows_sweep(pf);
+    pf_frags_sweep(pf, PF_FRAG_TIME_MS);
     pf_peers_tick(pf);
 }
 

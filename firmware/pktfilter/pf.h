@@ -105,6 +105,42 @@
 #define PF_PENDING 4
 #endif
 
+/* Datagrams whose fragments are on their way: of all; of one source; that only leased phones may use; of strangers (echo
+ * requests to the host). */
+#ifndef PF_FRAGS
+#define PF_FRAGS 8
+#endif
+#ifndef PF_FRAGS_SOURCE
+#define PF_FRAGS_SOURCE 3
+#endif
+#ifndef PF_FRAGS_PHONES
+#define PF_FRAGS_PHONES 3
+#endif
+#ifndef PF_FRAGS_STRANGERS
+#define PF_FRAGS_STRANGERS 2
+#endif
+
+/* Fragments that wait for their first one: of all; of one source; that only leased phones may use. */
+#ifndef PF_HELD
+#define PF_HELD 4
+#endif
+#ifndef PF_HELD_SOURCE
+#define PF_HELD_SOURCE 2
+#endif
+#ifndef PF_HELD_PHONES
+#define PF_HELD_PHONES 2
+#endif
+
+/* Longest fragmented datagram, in bytes after the IP header; a multiple of 256. */
+#ifndef PF_FRAG_MAX
+#define PF_FRAG_MAX 8192
+#endif
+
+/* Least number of bytes after the IP header in a first fragment: what the narrowest link takes (RFC 791: 68 bytes). */
+#ifndef PF_FRAG_FIRST
+#define PF_FRAG_FIRST 48
+#endif
+
 /* DHCP messages from the segment that wait for the host, and the largest of them, in bytes. */
 #ifndef PF_DHCP_QUEUE
 #define PF_DHCP_QUEUE 2
@@ -153,6 +189,12 @@
 #endif
 #ifndef PF_ARP_TRIES
 #define PF_ARP_TRIES 3
+#endif
+
+/* Time that a datagram's fragments have from the first that comes, in ms. Receivers wait 15 s (RFC 791, 3.2; lwIP) to 30 s
+ * (Linux); an identification comes again no sooner than that. */
+#ifndef PF_FRAG_TIME_MS
+#define PF_FRAG_TIME_MS 15000
 #endif
 
 /* Time in which answers to the host's own ARP and DHCP questions are let in, in ms. */
@@ -239,6 +281,7 @@
     X(drop_ip_length)                                                                                                  \
     X(drop_ip_checksum)                                                                                                \
     X(drop_fragment)                                                                                                   \
+    X(drop_fragment_overlap)                                                                                           \
     X(drop_ttl)                                                                                                        \
     X(drop_protocol)                                                                                                   \
     X(drop_l4_length)                                                                                                  \
@@ -265,6 +308,7 @@
     X(drop_no_lease)                                                                                                   \
     X(drop_no_listener)                                                                                                \
     X(drop_no_flow)                                                                                                    \
+    X(drop_fragment_unknown)                                                                                           \
     X(drop_multicast)                                                                                                  \
     X(drop_search_bad)                                                                                                 \
     X(drop_egress_port)                                                                                                \
@@ -284,9 +328,12 @@
     X(drop_chain_full)                                                                                                 \
     X(drop_ports_full)                                                                                                 \
     X(drop_pending_full)                                                                                               \
+    X(drop_fragments_full)                                                                                             \
+    X(drop_fragment_late)                                                                                              \
     X(drop_no_neighbour)                                                                                               \
     /* not frames received: what the filter did of its own */                                                          \
     X(frames_pending)                                                                                                  \
+    X(fragments_held)                                                                                                  \
     X(reset_sent)                                                                                                      \
     X(flows_made)                                                                                                      \
     X(flows_expired)                                                                                                   \
@@ -406,6 +453,39 @@ struct pf_pending {
     uint8_t frame[PF_FRAME_MAX];
 };
 
+/* Which datagram a fragment belongs to: fragments of one from two MACs are two datagrams. */
+struct pf_frag_key {
+    uint32_t src; /* as it came */
+    uint32_t dst;
+    uint16_t id;
+    uint8_t mac[6]; /* of the sender */
+    uint8_t proto;  /* IP protocol number */
+    uint8_t from;   /* enum pf_port */
+    uint16_t zero;
+};
+
+struct pf_frag {
+    struct pf_frag_key key;
+    uint32_t to_src; /* as it leaves */
+    uint32_t to_dst;
+    uint32_t time; /* ms: of the fragment that came first */
+    uint16_t to_id;
+    uint16_t total; /* of the datagram, in bytes after the IP header; 0: not known yet */
+    uint16_t top;   /* the largest end of a fragment */
+    uint16_t units; /* of 8 bytes, that have come */
+    uint8_t state;
+    uint8_t rank;
+    uint8_t verdict; /* enum pf_counter: the first fragment's */
+    uint8_t peer;    /* by which it leaves, or PF_NO_PEER */
+    uint32_t come[PF_FRAG_MAX / 256];
+};
+
+struct pf_held {
+    uint16_t len;  /* 0: free */
+    uint16_t frag; /* index into struct pf.frag */
+    uint8_t frame[PF_FRAME_MAX];
+};
+
 struct pf_dhcp {
     uint16_t len;
     uint8_t data[PF_DHCP_MAX];
@@ -450,6 +530,8 @@ struct pf {
     uint8_t speaker_mac[6];
     bool speaker_known;
     uint8_t service_count;
+    bool in_first;   /* the rules look at a first fragment */
+    uint8_t sent_to; /* the peer that it was sent to */
     struct pf_service service[PF_SERVICES];
     uint32_t counters[PF_COUNTER_COUNT];
     uint16_t lease_head[PF_LEASE_BUCKETS]; /* hash chains of leases: index into peer */
@@ -483,6 +565,9 @@ struct pf {
 
     struct pf_dhcp dhcp[PF_DHCP_QUEUE];
     struct pf_pending pending[PF_PENDING];
+    struct pf_frag frag[PF_FRAGS];
+    struct pf_held held[PF_HELD];
+    uint16_t frag_id;              /* of the next fragmented datagram that leaves */
     uint8_t scratch[PF_FRAME_MAX]; /* frames that the filter makes itself; after 16-bit members: at an even address */
 };
 

@@ -116,10 +116,11 @@ bool pf_rate(struct pf_bucket *bucket, uint32_t per_s, uint32_t burst, uint32_t 
 void pf_rates_init(struct pf *pf);
 
 /* pf_ip.c */
-enum pf_counter pf_parse(struct pf_pkt *p, uint8_t *frame, size_t len);
+enum pf_counter pf_parse(const struct pf *pf, struct pf_pkt *p, uint8_t *frame, size_t len);
 bool pf_source_is_sane(const struct pf *pf, uint32_t src);
 void pf_rewrite(struct pf_pkt *p, unsigned end, uint32_t addr, uint16_t port);
 void pf_ttl_down(uint8_t *frame);
+void pf_sum_ip(uint8_t *frame);
 void pf_build_ip(uint8_t *frame, unsigned proto, uint32_t src, uint32_t dst, uint32_t l4_len);
 void pf_sum_l4(uint8_t *frame);
 
@@ -223,13 +224,18 @@ enum pf_counter pf_from_segment(struct pf *pf, uint8_t *frame, size_t len);
 enum pf_counter pf_from_host_uplink(struct pf *pf, uint8_t *frame, size_t len);
 enum pf_counter pf_from_host_segment(struct pf *pf, uint8_t *frame, size_t len);
 
-/* pf.c: a frame, by the rules alone. pf_fast.c: the same for frames that start two bytes after a word; what is unusual in
+/* pf.c: a frame, by the rules alone; without fragments. pf_fast.c: the same for frames that start two bytes after a word; what is unusual in
  * any way goes on to pf_rules(). */
 void pf_fast_configure(struct pf *pf);
+enum pf_counter pf_dispatch(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 enum pf_counter pf_fast_segment(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 enum pf_counter pf_fast_host(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
+
+/* pf_frag.c */
+enum pf_counter pf_fragment(struct pf *pf, enum pf_port from, uint8_t *frame);
+void pf_frags_sweep(struct pf *pf, uint32_t age);
 
 /* pf_forward.c: a frame of a flow */
 enum pf_counter pf_forward(struct pf *pf, struct pf_pkt *p, struct pf_flow *f, unsigned side);

@@ -316,6 +316,7 @@ void pf_flow_end(struct pf *pf, struct pf_flow *f)
 int pf_flows_end_of(struct pf *pf, unsigned peer)
 {
     int ended = 0;
+    pf_frags_sweep(pf, 0);
     for (unsigned i = 0; i < PF_FLOWS; i++) {
         struct pf_flow *f = &pf->flow[i];
         const bool chosen = f->peer == peer || (peer >= PF_ENDS_SPEAKER && (f->kind & PF_KIND_SPEAKER) != 0) ||

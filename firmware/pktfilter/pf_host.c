@@ -37,7 +37,7 @@ static enum pf_counter ip_to_uplink(struct pf *pf, uint8_t *frame, size_t len)
         pf->out(pf->ctx, PF_UPLINK, frame, len);
         return PF_C_pass_host_uplink;
     }
-    const enum pf_counter c = pf_parse(&p, frame, len);
+    const enum pf_counter c = pf_parse(pf, &p, frame, len);
     if (c != PF_C_none) {
         return c;
     }
@@ -84,7 +84,7 @@ enum pf_counter pf_from_host_uplink(struct pf *pf, uint8_t *frame, size_t len)
 static enum pf_counter ip_to_segment(struct pf *pf, uint8_t *frame, size_t len)
 {
     struct pf_pkt p;
-    const enum pf_counter c = pf_parse(&p, frame, len);
+    const enum pf_counter c = pf_parse(pf, &p, frame, len);
     if (c != PF_C_none) {
         return c;
     }

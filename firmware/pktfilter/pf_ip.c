@@ -38,12 +38,12 @@ static enum pf_counter parse_tcp(struct pf_pkt *p)
     return PF_C_none;
 }
 
-static enum pf_counter parse_icmp(struct pf_pkt *p)
+static enum pf_counter parse_icmp(struct pf_pkt *p, bool whole)
 {
     if (p->l4_len < 8) {
         return PF_C_drop_l4_length;
     }
-    if (sum_fold(pf_sum(p->l4, p->l4_len, 0)) != 0xffff) {
+    if (whole && sum_fold(pf_sum(p->l4, p->l4_len, 0)) != 0xffff) {
         return PF_C_drop_icmp_checksum;
     }
     /* An echo's identifier stands for the asking side's port. */
@@ -55,7 +55,7 @@ static enum pf_counter parse_icmp(struct pf_pkt *p)
     return PF_C_none;
 }
 
-static enum pf_counter parse_l4(struct pf_pkt *p)
+static enum pf_counter parse_l4(struct pf_pkt *p, bool whole)
 {
     switch (p->frame[PF_O_PROTO]) {
     case PF_IPPROTO_TCP:
@@ -65,7 +65,7 @@ static enum pf_counter parse_l4(struct pf_pkt *p)
         p->proto = PF_UDP;
         break;
     case PF_IPPROTO_ICMP:
-        return parse_icmp(p);
+        return parse_icmp(p, whole);
     default:
         return PF_C_drop_protocol;
     }
@@ -77,10 +77,11 @@ static enum pf_counter parse_l4(struct pf_pkt *p)
     if (p->proto == PF_TCP) {
         return parse_tcp(p);
     }
-    return be16(p->l4 + PF_UDP_LEN) == p->l4_len ? PF_C_none : PF_C_drop_l4_length;
+    return !whole || be16(p->l4 + PF_UDP_LEN) == p->l4_len ? PF_C_none : PF_C_drop_l4_length;
 }
 
-enum pf_counter pf_parse(struct pf_pkt *p, uint8_t *frame, size_t len)
+/* A first fragment is looked at only where pf_fragment() asks for it. */
+enum pf_counter pf_parse(const struct pf *pf, struct pf_pkt *p, uint8_t *frame, size_t len)
 {
     if (len < PF_L4) {
         return PF_C_drop_short;
@@ -98,7 +99,8 @@ enum pf_counter pf_parse(struct pf_pkt *p, uint8_t *frame, size_t len)
     if (sum_fold(sum) != 0xffff) {
         return PF_C_drop_ip_checksum;
     }
-    if ((rd16(frame + PF_O_FRAG) & pf_wire16(0xbfff)) != 0) { /* all but DF: reserved bit, MF, offset */
+    if (!pf->in_first &&
+        (rd16(frame + PF_O_FRAG) & pf_wire16(0xbfff)) != 0) { /* all but DF: reserved bit, MF, offset */
         return PF_C_drop_fragment;
     }
     p->frame = frame;
@@ -108,7 +110,7 @@ enum pf_counter pf_parse(struct pf_pkt *p, uint8_t *frame, size_t len)
     p->addr[PF_SRC] = rd32(frame + PF_O_SRC);
     p->addr[PF_DST] = rd32(frame + PF_O_DST);
     p->flags = 0;
-    return parse_l4(p);
+    return parse_l4(p, !pf->in_first);
 }
 
 /* Sources that nobody on the uplink may have: ours, the segment's, and those that are no host's at all. */
@@ -165,6 +167,13 @@ void pf_ttl_down(uint8_t *frame)
     sum_adjust(frame + PF_O_SUM, sum_change16(old, rd16(frame + PF_O_TTL)));
 }
 
+/* The IP header's checksum anew. */
+void pf_sum_ip(uint8_t *frame)
+{
+    wr16(frame + PF_O_SUM, 0);
+    wr16(frame + PF_O_SUM, (uint16_t)~sum_fold(pf_sum(frame + PF_ETH, PF_IP, 0)));
+}
+
 /* Ethernet type and IP header for a packet of the filter's own. The MACs are the sender's work. */
 void pf_build_ip(uint8_t *frame, unsigned proto, uint32_t src, uint32_t dst, uint32_t l4_len)
 {
@@ -176,7 +185,7 @@ void pf_build_ip(uint8_t *frame, unsigned proto, uint32_t src, uint32_t dst, uin
     frame[PF_O_PROTO] = (uint8_t)proto;
     wr32(frame + PF_O_SRC, src);
     wr32(frame + PF_O_DST, dst);
-    wr16(frame + PF_O_SUM, (uint16_t)~sum_fold(pf_sum(frame + PF_ETH, PF_IP, 0)));
+    pf_sum_ip(frame);
 }
 
 /* Checksum of a TCP, UDP or ICMP packet of the filter's own. */

@@ -115,6 +115,9 @@ enum pf_counter pf_peer_send(struct pf *pf, unsigned peer, uint8_t *frame, uint3
     const unsigned via = pf->peer[peer].state == PF_PEER_ROUTED ? (unsigned)PF_PEER_ROUTER : peer;
     const struct pf_peer *to = &pf->peer[via];
     mac_copy(frame + 6, pf->cfg.uplink_mac);
+    if (pf->in_first) {
+        pf->sent_to = (uint8_t)peer;
+    }
     if (!is_known(to)) {
         return to->addr == 0 ? PF_C_drop_no_neighbour : keep(pf, via, frame, len);
     }

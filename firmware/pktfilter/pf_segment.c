@@ -105,7 +105,7 @@ static enum pf_counter to_uplink(struct pf *pf, struct pf_pkt *p)
 static enum pf_counter ip(struct pf *pf, uint8_t *frame, size_t len)
 {
     struct pf_pkt p;
-    const enum pf_counter c = pf_parse(&p, frame, len);
+    const enum pf_counter c = pf_parse(pf, &p, frame, len);
     if (c != PF_C_none) {
         return c;
     }

@@ -106,7 +106,7 @@ static enum pf_counter ip(struct pf *pf, uint8_t *frame, size_t len)
 {
     struct pf_pkt p;
     const bool group = mac_is_group(frame);
-    const enum pf_counter c = pf_parse(&p, frame, len);
+    const enum pf_counter c = pf_parse(pf, &p, frame, len);
     if (c != PF_C_none) {
         return c;
     }

@@ -141,6 +141,10 @@ class Filter:
         _LIB.harness_out_clear(self._h)
         return frames
 
+    def out_count(self) -> int:
+        """How many frames out() would give."""
+        return int(_LIB.harness_out_count(self._h))
+
     def wait(self, ms: int, tick_ms: int = 100) -> None:
         """Lets time pass, with the ticks that the glue would make."""
         end = self.now + ms

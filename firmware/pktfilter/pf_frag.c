@@ -1,0 +1,334 @@
+/*
+ * Fragments (RFC 4787 REQ-14), without reassembly. The first fragment of a datagram holds the UDP or ICMP header: it goes
+ * through the rules like a whole packet, and what they made of it - addresses, port, verdict - is what happens to the others,
+ * which may come before it: then they wait. A bitmap of what has come lets nothing pass twice, so that filter and receiver
+ * see the same datagram (RFC 1858, 3128, 5722). Fragments of TCP do not pass: every TCP of today finds its path's MTU.
+ */
+#include "pf_core.h"
+
+enum { UNIT = 8, MORE = 0x2000, RESERVED = 0x8000, OFFSET = 0x1fff };
+
+/* struct pf_frag.state */
+enum { FREE, WAITING, PASSING, ENDED };
+
+/* struct pf_frag.rank: whose places may be taken for whom. */
+enum { STRANGER, KNOWN, PHONE };
+
+/* What is known of a fragment that came. */
+struct piece {
+    struct pf_frag_key key;
+    uint8_t *frame;
+    uint32_t len;   /* of the frame, padding cut off */
+    uint32_t start; /* in bytes after the IP header */
+    uint32_t end;
+    uint32_t total; /* of the datagram; 0: this fragment does not tell */
+};
+
+static bool same_source(const struct pf_frag_key *a, const struct pf_frag_key *b)
+{
+    return a->src == b->src && a->from == b->from && mac_eq(a->mac, b->mac);
+}
+
+/* The datagram is over for the filter; its fragments that wait are lost. */
+static void forget(struct pf *pf, struct pf_frag *e, unsigned state)
+{
+    e->state = (uint8_t)state;
+    for (unsigned i = 0; i < PF_HELD; i++) {
+        struct pf_held *h = &pf->held[i];
+        if (h->len != 0 && &pf->frag[h->frag] == e) {
+            h->len = 0;
+            pf_count(pf, PF_C_drop_fragment_late);
+        }
+    }
+}
+
+/* Forgets the datagrams whose first fragment came more than `age` ms ago. */
+void pf_frags_sweep(struct pf *pf, uint32_t age)
+{
+    for (unsigned i = 0; i < PF_FRAGS; i++) {
+        if (age == 0 || pf->now - pf->frag[i].time > age) {
+            forget(pf, &pf->frag[i], FREE);
+        }
+    }
+}
+
+static struct pf_frag *find(struct pf *pf, const struct pf_frag_key *key)
+{
+    for (unsigned i = 0; i < PF_FRAGS; i++) {
+        if (pf->frag[i].state != FREE && memcmp(&pf->frag[i].key, key, sizeof(*key)) == 0) {
+            return &pf->frag[i];
+        }
+    }
+    return NULL;
+}
+
+/* The place for one more datagram, its source's oldest when there is no other; NULL: none. */
+static struct pf_frag *choose(struct pf *pf, const struct pf_frag_key *key, unsigned rank)
+{
+    static const uint8_t share[] = {PF_FRAGS_STRANGERS, PF_FRAGS - PF_FRAGS_PHONES, PF_FRAGS};
+    struct pf_frag *own = NULL;
+    struct pf_frag *unused = NULL;
+    unsigned of_source = 0;
+    unsigned of_rank = 0; /* and below */
+    for (unsigned i = 0; i < PF_FRAGS; i++) {
+        struct pf_frag *e = &pf->frag[i];
+        if (e->state == FREE) {
+            unused = e;
+            continue;
+        }
+        of_rank += e->rank <= rank;
+        if (same_source(&e->key, key)) {
+            of_source++;
+            own = own == NULL || (int32_t)(own->time - e->time) > 0 ? e : own;
+        }
+    }
+    return of_source < PF_FRAGS_SOURCE && of_rank < share[rank] && unused != NULL ? unused : own;
+}
+
+/* Notes what a fragment covers. False: it contradicts one that came before. */
+static bool fits(struct pf_frag *e, const struct piece *p)
+{
+    if (e->total == 0) {
+        e->total = (uint16_t)p->total;
+    }
+    if (p->end > e->top) {
+        e->top = (uint16_t)p->end;
+    }
+    if ((p->total != 0 && p->total != e->total) || (e->total != 0 && e->top > e->total)) {
+        return false;
+    }
+    for (uint32_t unit = p->start / UNIT; unit < (p->end + UNIT - 1) / UNIT; unit++) {
+        uint32_t *word = &e->come[unit / 32];
+        const uint32_t bit = 1U << unit % 32;
+        if ((*word & bit) != 0) {
+            return false;
+        }
+        *word |= bit;
+        e->units++;
+    }
+    return true;
+}
+
+static void begin(struct pf *pf, struct pf_frag *e, const struct piece *p, unsigned rank)
+{
+    forget(pf, e, FREE);
+    memset(e, 0, sizeof(*e));
+    e->key = p->key;
+    e->time = pf->now;
+    e->rank = (uint8_t)rank;
+    e->state = WAITING;
+    (void)fits(e, p);
+}
+
+/* A datagram that has all come needs no place any more. */
+static void finish(struct pf_frag *e)
+{
+    if (e->total != 0 && e->units == (e->total + UNIT - 1U) / UNIT) {
+        e->state = FREE;
+    }
+}
+
+/* A fragment that is not the first goes where the first one went. */
+static enum pf_counter follow(struct pf *pf, const struct pf_frag *e, uint8_t *frame, uint32_t len)
+{
+    static const uint8_t port[] = {
+        [PF_C_pass_uplink_speaker] = PF_SEGMENT, [PF_C_pass_uplink_host] = PF_HOST_UPLINK,
+        [PF_C_pass_speaker_uplink] = PF_UPLINK,  [PF_C_pass_speaker_host] = PF_HOST_SEGMENT,
+        [PF_C_pass_host_uplink] = PF_UPLINK,     [PF_C_pass_host_speaker] = PF_SEGMENT,
+    };
+    const enum pf_counter passed = (enum pf_counter)e->verdict;
+    if (passed == PF_C_pass_uplink_speaker || passed == PF_C_pass_speaker_uplink) {
+        if (frame[PF_O_TTL] <= 1) {
+            return PF_C_drop_ttl;
+        }
+        frame[PF_O_TTL]--;
+    }
+    wr16(frame + PF_O_ID, e->to_id);
+    wr32(frame + PF_O_SRC, e->to_src);
+    wr32(frame + PF_O_DST, e->to_dst);
+    pf_sum_ip(frame);
+    if (e->peer != PF_NO_PEER) {
+        return pf_peer_send(pf, e->peer, frame, len, passed);
+    }
+    if (port[passed] == PF_SEGMENT) {
+        return pf_to_speaker(pf, frame, len, passed);
+    }
+    pf->out(pf->ctx, (enum pf_port)port[passed], frame, len);
+    return passed;
+}
+
+static bool has_flow(const struct pf *pf, uint32_t raddr)
+{
+    for (unsigned i = 0; i < PF_FLOWS; i++) {
+        const struct pf_flow *f = &pf->flow[i];
+        if (f->raddr == raddr && f->kind >> PF_KIND_CLASS_SHIFT != PF_CLASS_FREE && !pf_flow_expired(pf, f)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Who sends it? Before the first fragment nothing but the source tells. */
+static unsigned rank_of(struct pf *pf, const struct piece *p)
+{
+    if (p->key.from != PF_UPLINK) {
+        return KNOWN;
+    }
+    const unsigned lease = pf_lease_find(pf, p->key.src);
+    if (lease != PF_NO_PEER) {
+        return pf_lease_check(pf, lease, p->key.mac) == PF_C_none ? PHONE : STRANGER;
+    }
+    const bool known = p->start == 0 ? p->total != 0 || p->frame[PF_L4] == 0 : has_flow(pf, p->key.src);
+    return known ? KNOWN : STRANGER;
+}
+
+/* Keeps a fragment until the first one of its datagram comes. */
+static enum pf_counter hold(struct pf *pf, const struct pf_frag *e, const struct piece *p)
+{
+    struct pf_held *place = NULL;
+    unsigned of_source = 0;
+    unsigned of_rank = 0;
+    for (unsigned i = 0; i < PF_HELD; i++) {
+        struct pf_held *h = &pf->held[i];
+        const struct pf_frag *of = &pf->frag[h->frag];
+        if (h->len == 0) {
+            place = place == NULL ? h : place;
+            continue;
+        }
+        of_rank += of->rank <= e->rank;
+        of_source += same_source(&of->key, &p->key);
+    }
+    if (place == NULL || of_source >= PF_HELD_SOURCE || (e->rank < PHONE && of_rank >= PF_HELD - PF_HELD_PHONES)) {
+        return PF_C_drop_fragments_full;
+    }
+    place->len = (uint16_t)p->len;
+    place->frag = (uint16_t)(e - pf->frag);
+    memcpy(place->frame, p->frame, p->len);
+    return PF_C_fragments_held;
+}
+
+/* What waited for the first fragment. */
+static void release(struct pf *pf, const struct pf_frag *e)
+{
+    for (unsigned i = 0; i < PF_HELD; i++) {
+        struct pf_held *h = &pf->held[i];
+        if (h->len == 0 || &pf->frag[h->frag] != e) {
+            continue;
+        }
+        const uint32_t len = h->len;
+        h->len = 0;
+        const enum pf_counter c = follow(pf, e, h->frame, len);
+        if (c != e->verdict) {
+            pf_count(pf, c);
+        }
+    }
+}
+
+/* The first fragment: what the rules say of it holds for the others. `e`: of those that came before it, or NULL. */
+static enum pf_counter first(struct pf *pf, struct pf_frag *e, const struct piece *p)
+{
+    uint8_t *frame = p->frame;
+    const enum pf_port from = (enum pf_port)p->key.from;
+    const unsigned rank = rank_of(pf, p);
+    struct pf_frag *place = e != NULL ? e : choose(pf, &p->key, rank);
+    if (place == NULL) {
+        return PF_C_drop_fragments_full;
+    }
+    if (from == PF_SEGMENT || from == PF_HOST_UPLINK) { /* both send as X: their numbers must not meet (RFC 6864) */
+        put_be16(frame + PF_O_ID, pf->frag_id++);
+        pf_sum_ip(frame);
+    }
+    pf->in_first = true;
+    pf->sent_to = PF_NO_PEER;
+    const enum pf_counter c = pf_dispatch(pf, from, frame, p->len);
+    pf->in_first = false;
+    const bool pending = c == PF_C_frames_pending;
+    if (c > PF_C_pass_host_speaker && !pending) {
+        if (e != NULL) {
+            forget(pf, e, FREE);
+        }
+        return c;
+    }
+    if (e == NULL) {
+        begin(pf, place, p, rank);
+    } else if (e->state == FREE) {
+        return c; /* a lease ended meanwhile, and all that waited with it */
+    }
+    place->state = PASSING;
+    place->verdict = (uint8_t)(!pending ? c : from == PF_SEGMENT ? PF_C_pass_speaker_uplink : PF_C_pass_host_uplink);
+    place->peer = pf->sent_to;
+    place->to_id = rd16(frame + PF_O_ID);
+    place->to_src = rd32(frame + PF_O_SRC);
+    place->to_dst = rd32(frame + PF_O_DST);
+    release(pf, place);
+    finish(place);
+    return c;
+}
+
+/* Of UDP or an echo, to one machine, and of sound shape? DHCP, searches and errors are never in fragments. */
+static bool is_sound(struct piece *p)
+{
+    const uint8_t *l4 = p->frame + PF_L4;
+    const uint32_t flags = be16(p->frame + PF_O_FRAG);
+    const uint32_t data = p->len - PF_L4;
+    const bool more = (flags & MORE) != 0;
+    const bool udp = p->key.proto == PF_IPPROTO_UDP;
+    p->start = (flags & OFFSET) * UNIT;
+    p->end = p->start + data;
+    p->total = more ? 0 : p->end;
+    if ((flags & RESERVED) != 0 || (!udp && p->key.proto != PF_IPPROTO_ICMP) || data == 0 || p->end > PF_FRAG_MAX ||
+        (more && data % UNIT != 0) || mac_is_group(p->frame) || p->frame[PF_O_DST] >= 224) {
+        return false;
+    }
+    if (p->start != 0) {
+        return true;
+    }
+    if (udp) {
+        p->total = be16(l4 + PF_UDP_LEN);
+        return data >= PF_FRAG_FIRST && p->total > data && p->total <= PF_FRAG_MAX && be16(l4 + 2) - 67 > 1;
+    }
+    return data >= PF_FRAG_FIRST && (l4[0] == 8 || l4[0] == 0);
+}
+
+/* A fragment, of which pf_parse() found all else sound. */
+enum pf_counter pf_fragment(struct pf *pf, enum pf_port from, uint8_t *frame)
+{
+    struct piece p = {
+        .key = {.src = rd32(frame + PF_O_SRC),
+                .dst = rd32(frame + PF_O_DST),
+                .id = rd16(frame + PF_O_ID),
+                .proto = frame[PF_O_PROTO],
+                .from = (uint8_t)from},
+        .frame = frame,
+        .len = be16(frame + PF_O_TOTAL) + PF_ETH,
+    };
+    mac_copy(p.key.mac, frame + 6);
+    if (!is_sound(&p)) {
+        return PF_C_drop_fragment;
+    }
+    pf_frags_sweep(pf, PF_FRAG_TIME_MS);
+    struct pf_frag *e = find(pf, &p.key);
+    if (e != NULL && (e->state == ENDED || !fits(e, &p))) {
+        forget(pf, e, ENDED);
+        return PF_C_drop_fragment_overlap;
+    }
+    if (p.start == 0) {
+        return first(pf, e, &p);
+    }
+    if (e != NULL && e->state == PASSING) {
+        finish(e);
+        return follow(pf, e, frame, p.len);
+    }
+    if (e == NULL) {
+        const unsigned rank = rank_of(pf, &p);
+        if (rank == STRANGER) {
+            return PF_C_drop_fragment_unknown;
+        }
+        e = choose(pf, &p.key, rank);
+        if (e == NULL) {
+            return PF_C_drop_fragments_full;
+        }
+        begin(pf, e, &p, rank);
+    }
+    return hold(pf, e, &p);
+}
