@@ -65,24 +65,25 @@ static struct pf_frag *find(struct pf *pf, const struct pf_frag_key *key)
 /* The place for one more datagram, its source's oldest when there is no other; NULL: none. */
 static struct pf_frag *choose(struct pf *pf, const struct pf_frag_key *key, unsigned rank)
 {
-    static const uint8_t share[] = {PF_FRAGS_STRANGERS, PF_FRAGS - PF_FRAGS_PHONES, PF_FRAGS};
     struct pf_frag *own = NULL;
     struct pf_frag *unused = NULL;
-    unsigned of_source = 0;
-    unsigned of_rank = 0; /* and below */
+    unsigned left = rank == PHONE ? PF_FRAGS : PF_FRAGS - PF_FRAGS_PHONES;
+    unsigned left_to_strangers = rank == STRANGER ? PF_FRAGS_STRANGERS : PF_FRAGS;
+    unsigned left_to_source = PF_FRAGS_SOURCE;
     for (unsigned i = 0; i < PF_FRAGS; i++) {
         struct pf_frag *e = &pf->frag[i];
         if (e->state == FREE) {
             unused = e;
             continue;
         }
-        of_rank += e->rank <= rank;
+        left -= e->rank < PHONE;
+        left_to_strangers -= e->rank == STRANGER;
         if (same_source(&e->key, key)) {
-            of_source++;
+            left_to_source--;
             own = own == NULL || (int32_t)(own->time - e->time) > 0 ? e : own;
         }
     }
-    return of_source < PF_FRAGS_SOURCE && of_rank < share[rank] && unused != NULL ? unused : own;
+    return left != 0 && left_to_strangers != 0 && left_to_source != 0 && unused != NULL ? unused : own;
 }
 
 /* Notes what a fragment covers. False: it contradicts one that came before. */

@@ -727,6 +727,17 @@ def test_strangers_have_a_small_share(ready: Filter) -> None:
         assert one(ready, piece(datagram(ident=100 + i), 0, 200)) == "pass_uplink_speaker"
 
 
+def test_strangers_do_not_use_the_phones_places(ready: Filter) -> None:
+    for i in range(limit("PF_FRAGS") - limit("PF_FRAGS_PHONES")):
+        answer = frame("host_uplink", f"udp X:5 > server:9 data={text(500)} from=X ipid={i}")
+        if i >= limit("PF_FRAGS_SOURCE"):
+            answer = frame("segment", f"udp S:5 > server:9 data={text(500)} ipid={i}")
+        port = "segment" if i >= limit("PF_FRAGS_SOURCE") else "host_uplink"
+        assert one(ready, piece(answer, 0, 200), port).startswith("pass")
+    echo = frame("uplink", f"echo flatmate > X data={text(500)}")
+    assert one(ready, piece(echo, 0, 200)) == "drop_fragments_full"
+
+
 def test_a_refused_first_fragment_takes_no_place(ready: Filter) -> None:
     for i in range(2 * limit("PF_FRAGS")):
         assert one(ready, piece(datagram(who=f"10.66.2.{i + 1}", words="from=attacker"), 0, 200)) == "drop_no_lease"

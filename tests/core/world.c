@@ -278,6 +278,43 @@ static bool is_reset(const uint8_t *f, size_t len)
     return len == PF_L4 + 20 && f[23] == PF_IPPROTO_TCP && f[47] == PF_RST && be16(f + PF_O_ID) == 0;
 }
 
+static bool is_fragment(const uint8_t *f, size_t len)
+{
+    return is_ip(f, len) && f[23] != PF_IPPROTO_IGMP && (be16(f + PF_O_FRAG) & 0x3fff) != 0;
+}
+
+static bool is_later(const uint8_t *f, size_t len)
+{
+    return is_fragment(f, len) && (be16(f + PF_O_FRAG) & 0x1fff) != 0;
+}
+
+/* A fragment goes out when its first one has (which is judged as a whole packet is): where it went, between its addresses.
+ * To the uplink both may have waited for a neighbour, in any order. */
+static void judge_fragment(const uint8_t *f, enum pf_port port)
+{
+    struct key {
+        uint8_t addr[8], id[2];
+        uint16_t proto, port;
+    };
+    static struct key firsts[4096];
+    static unsigned next;
+    struct key k = {.proto = f[23], .port = (uint16_t)port};
+    memcpy(k.addr, f + PF_O_SRC, 8);
+    memcpy(k.id, f + PF_O_ID, 2);
+    promise(f[23] == PF_IPPROTO_UDP || f[23] == PF_IPPROTO_ICMP, "a fragment of neither UDP nor ICMP out");
+    if ((be16(f + PF_O_FRAG) & 0x1fff) == 0) {
+        promise(be16(f + PF_O_TOTAL) >= PF_IP + PF_FRAG_FIRST, "a tiny first fragment out");
+        firsts[next++ % 4096] = k;
+        return;
+    }
+    for (unsigned i = 0; i < 4096 && port != PF_UPLINK; i++) {
+        if (memcmp(&firsts[i], &k, sizeof(k)) == 0) {
+            return;
+        }
+    }
+    promise(port == PF_UPLINK, "a fragment out whose first one did not go there");
+}
+
 /* Nobody without a lease reaches the speaker, but in answer to what it began. */
 static void judge_to_segment(const uint8_t *in, const uint8_t *f, size_t len)
 {
@@ -285,7 +322,10 @@ static void judge_to_segment(const uint8_t *in, const uint8_t *f, size_t len)
     promise(memcmp(f + 6, machines[BRIDGE].mac, 6) == 0, "to the segment, from another MAC than ours");
     promise(is_ip(f, len) || judged.port == PF_SEGMENT, "to the segment, neither IP nor an answer to ARP");
     if (judged.port == PF_UPLINK) {
-        promise(is_whole(f, len), "to the speaker, not a whole packet");
+        if (is_later(f, len)) {
+            return;
+        }
+        promise(is_whole(f, len) || is_fragment(f, len), "to the speaker, not a whole packet");
         if (is_leased(f + 26, in + 6)) {
             promise(!world[0].cfg.guard || f[23] != PF_IPPROTO_TCP || be16(in + 36) != PF_GUARD_PORT,
                     "to the speaker's port 1400 past the guard");
@@ -299,10 +339,10 @@ static void judge_to_segment(const uint8_t *in, const uint8_t *f, size_t len)
 
 static void judge_to_host(const uint8_t *in, const uint8_t *f, size_t len)
 {
-    if (judged.port != PF_UPLINK || !is_ip(f, len)) {
+    if (judged.port != PF_UPLINK || !is_ip(f, len) || is_later(f, len)) {
         return;
     }
-    promise(is_whole(f, len), "to the host, not a whole packet");
+    promise(is_whole(f, len) || is_fragment(f, len), "to the host, not a whole packet");
     const bool dhcp = f[23] == PF_IPPROTO_UDP && be16(f + 34) == 67 && be16(f + 36) == 68;
     const bool echo = f[23] == PF_IPPROTO_ICMP && f[PF_L4] == 8;
     const bool search = judged.verdict == PF_C_relay_search;
@@ -369,6 +409,9 @@ static void judge_out(const uint8_t *in, bool in_good, const uint8_t *f, size_t 
     if (reset) { /* judge_counters() has their number */
         return;
     }
+    if (is_fragment(f, len)) {
+        judge_fragment(f, port);
+    }
     switch (port) {
     case PF_UPLINK:
         judge_to_uplink(f, len);
@@ -409,7 +452,11 @@ static void judge_counters(const uint32_t *before)
     for (unsigned c = 1; c < PF_C_reset_sent; c++) {
         const uint32_t raised = after[c] - before[c] - (c == judged.verdict ? 1 : 0);
         /* frames that waited may be given up beside the one that came in */
-        promise(raised == 0 || (c == PF_C_drop_no_neighbour && raised <= PF_PENDING), "not exactly one counter");
+        const bool pending = c == PF_C_drop_no_neighbour && raised <= PF_PENDING;
+        const bool held = c == PF_C_drop_fragment_late && raised <= PF_HELD;
+        const bool sent = raised <= PF_HELD_SOURCE && judged.bytes != NULL && is_fragment(judged.bytes, judged.len) &&
+                          (c == PF_C_frames_pending || c == PF_C_drop_pending_full || c == PF_C_drop_ttl);
+        promise(raised == 0 || pending || held || sent, "not exactly one counter");
     }
     unsigned resets = 0;
     for (size_t i = 0; i < outs[0].count; i++) {
