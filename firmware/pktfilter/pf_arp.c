@@ -108,7 +108,7 @@ enum pf_counter pf_arp_uplink(struct pf *pf, uint8_t *frame, size_t len)
         return c;
     }
     if (a.op == REQUEST) {
-        if (a.tpa != pf->cfg.addr || a.tpa == 0 || a.spa == a.tpa) {
+        if (a.tpa != pf->cfg.addr || a.tpa == 0) {
             return PF_C_drop_arp_other;
         }
         pf->out(pf->ctx, PF_HOST_UPLINK, frame, PF_ARP_LEN);

@@ -27,9 +27,7 @@ void pf_peers_configure(struct pf *pf)
         set_addr(pf, i, i < PF_PEER_HOST ? cfg->dns[i - PF_PEER_DNS] : cfg->hosts[i - PF_PEER_HOST]);
         struct pf_peer *peer = &pf->peer[i];
         if (peer->addr == cfg->router || !pf_on_link(pf, peer->addr)) {
-            peer->state = PF_PEER_ROUTED;
-        } else if (peer->state == PF_PEER_ROUTED) {
-            peer->state = PF_PEER_EMPTY;
+            peer->state = PF_PEER_ROUTED; /* until it or the uplink changes: both forget it */
         }
     }
 }

@@ -2,11 +2,13 @@
 
 import ctypes
 import ipaddress
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-_LIB = ctypes.CDLL(str(Path(__file__).resolve().parents[2] / "build" / "core" / "libpf.so"))
+_DEFAULT = Path(__file__).resolve().parents[2] / "build" / "core" / "libpf.so"
+_LIB = ctypes.CDLL(os.environ.get("SPEAKEASY_CORE_LIBRARY", str(_DEFAULT)))
 PORTS = ["uplink", "segment", "host_uplink", "host_segment"]
 KEY = bytes(range(16))
 
