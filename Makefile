@@ -19,7 +19,7 @@ SECONDS ?= 60
 # --- what there is ---------------------------------------------------------------------------------------------------
 .PHONY: help
 help:
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
 
 .PHONY: demo test test-core test-host test-firmware test-rv32 test-ble test-dorm lint bench fuzz dorm clean
 demo: ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)

@@ -285,6 +285,20 @@ static mp_obj_t mod_flows(void)
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(mod_flows_obj, mod_flows);
 
+/* As many as flows() has, without the tens of kilobytes that its list takes. */
+static mp_obj_t mod_flow_count(void)
+{
+    mp_int_t count = 0;
+    for (size_t i = 0; i < PF_FLOWS; i++) {
+        struct pf_flow_info f;
+        lock();
+        count += pf_flow_get(&filter, i, &f, glue_now_ms()) ? 1 : 0;
+        glue_unlock();
+    }
+    return MP_OBJ_NEW_SMALL_INT(count);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(mod_flow_count_obj, mod_flow_count);
+
 static mp_obj_t mod_flow_mac(size_t n_args, const mp_obj_t *args)
 {
     (void)n_args;
@@ -363,6 +377,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_services), MP_ROM_PTR(&mod_services_obj)},
     {MP_ROM_QSTR(MP_QSTR_counters), MP_ROM_PTR(&mod_counters_obj)},
     {MP_ROM_QSTR(MP_QSTR_flows), MP_ROM_PTR(&mod_flows_obj)},
+    {MP_ROM_QSTR(MP_QSTR_flow_count), MP_ROM_PTR(&mod_flow_count_obj)},
     {MP_ROM_QSTR(MP_QSTR_flow_mac), MP_ROM_PTR(&mod_flow_mac_obj)},
     {MP_ROM_QSTR(MP_QSTR_dhcp_recv), MP_ROM_PTR(&mod_dhcp_recv_obj)},
     {MP_ROM_QSTR(MP_QSTR_dhcp_send), MP_ROM_PTR(&mod_dhcp_send_obj)},

@@ -192,7 +192,7 @@ class Policy:
 
     def flows(self) -> int:
         """How many flows the filter tracks."""
-        return len(pktfilter.flows())
+        return pktfilter.flow_count()
 
     async def run(self) -> None:
         """Serve the filter for ever."""

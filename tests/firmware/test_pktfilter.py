@@ -61,7 +61,7 @@ def from_phone(port=1400, flags=SYN, mac=PHONE_MAC, source=PHONE, sport=40_000, 
 
 def test_the_whole_of_it():
     control = ["start", "configure", "speaker", "services", "deauth", "poll", "dhcp_recv", "dhcp_send"]
-    state = ["lease_add", "lease_end", "lease_renew", "leases", "flows", "flow_mac", "counters"]
+    state = ["lease_add", "lease_end", "lease_renew", "leases", "flows", "flow_count", "flow_mac", "counters"]
     equal(sorted(name for name in dir(pktfilter) if name[0] != "_"), sorted(control + state))
 
 
@@ -222,8 +222,9 @@ def test_the_end_of_a_lease_ends_its_flows():
     for sport in (40_000, 40_001):
         frames.inject(UPLINK, from_phone(sport=sport))
     frames.taken()
+    equal((pktfilter.flow_count(), len(pktfilter.flows())), (2, 2))
     equal(pktfilter.lease_end(PHONE), 2)
-    equal(pktfilter.flows(), [])
+    equal((pktfilter.flow_count(), pktfilter.flows()), (0, []))
     for port, frame in frames.taken():  # the speaker may be told
         equal((port, frame[:6], frame[47] & RST), (SEGMENT, SPEAKER_MAC, RST))
     counted("drop_no_lease", frames.inject, UPLINK, from_phone())

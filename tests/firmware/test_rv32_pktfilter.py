@@ -1,12 +1,17 @@
 # What needs a clock that can be moved on: leases take hours, and the milliseconds of the filter wrap in 32 bits, after
 # 49.7 days.
+import gc
+
 import frames
+import micropython
+import packets
 import pktfilter
 from check import equal
 from speakeasy.policy import LEASE_S
-from stage import SPEAKER_MAC
+from stage import SPEAKER_MAC, STATION_MAC, X
 from test_pktfilter import (
     EVENT_LEASE_ENDED,
+    HOST_UPLINK,
     PHONE,
     PHONE_MAC,
     SEGMENT,
@@ -20,6 +25,7 @@ from test_pktfilter import (
 
 HOUR_MS = 3_600_000
 WRAP_MS = 2**32
+ROUTER_MAC = b"\2\0\0\0\x42\1"
 
 
 def later(ms):
@@ -78,3 +84,21 @@ def test_a_queue_that_is_full_loses_frames_and_counts_them():
     for n in range(65):
         frames.inject(UPLINK, from_phone(sport=40_000 + n))
     equal((len(frames.taken()), pktfilter.counters()["glue_lost"]), (64, 1))
+
+
+def test_a_full_table_is_counted_without_a_heap():
+    # As a list it takes a third of the heap, and `status` is asked for when a bridge is busy.
+    start()
+    for n in range(600):
+        query = packets.udp(ROUTER_MAC, STATION_MAC, X, 20_000 + n, b"\x08\x08\x08\x08", 53, b"x")
+        frames.inject(HOST_UPLINK, query)
+        frames.taken()
+    expected = len(pktfilter.flows())
+    assert expected > 300, expected
+    gc.collect()
+    micropython.heap_lock()
+    try:
+        count = pktfilter.flow_count()
+    finally:
+        micropython.heap_unlock()
+    equal(count, expected)
