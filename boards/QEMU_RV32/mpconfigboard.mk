@@ -9,7 +9,7 @@ SRC_BOARD_O += shared/runtime/gchelper_native.o shared/runtime/gchelper_rv32i.o
 # The compiler knows its libraries by this name. The few files that touch control registers say more to the assembler.
 RV32_ARCH = rv32imc
 MPY_CROSS_FLAGS += -march=rv32imc
-WITH_CSR = -march=rv32imc$(if $(filter-out 10,$(firstword $(subst ., ,$(shell riscv64-unknown-elf-gcc -dumpversion)))),_zicsr)
+WITH_CSR = -march=rv32imc_zicsr
 $(BUILD)/mcu/rv32/%.o $(BUILD)/$(BOARD_DIR)/board.o: CFLAGS += $(WITH_CSR)
 $(BUILD)/mcu/rv32/%.o: AFLAGS += $(WITH_CSR)
 
