@@ -254,6 +254,9 @@ enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, uns
 {
     const unsigned side = (kind & PF_KIND_INBOUND) != 0 ? PF_FROM_REMOTE : PF_FROM_OWNER;
     const bool claim = pf_is_claim(kind, peer);
+    if ((kind & PF_KIND_SPEAKER) != 0 && p->frame[PF_O_TTL] <= 1) { /* what is dropped leaves no flow */
+        return PF_C_drop_ttl;
+    }
     if (claim) {
         take_claim(pf);
     }

@@ -118,9 +118,6 @@ static enum pf_counter ip(struct pf *pf, uint8_t *frame, size_t len)
     if (p.addr[PF_SRC] != pf->cfg.speaker_addr || p.addr[PF_SRC] == 0) {
         return PF_C_drop_source_address;
     }
-    if (!mac_is_group(frame) && !mac_eq(frame, pf->cfg.segment_mac)) {
-        return PF_C_drop_not_for_us;
-    }
     if (!mac_is_group(frame) && p.addr[PF_DST] == pf->cfg.host_addr) {
         return to_host(pf, &p);
     }
@@ -139,6 +136,9 @@ enum pf_counter pf_from_segment(struct pf *pf, uint8_t *frame, size_t len)
     if (mac_is_group(frame + 6) || (known && !mac_eq(frame + 6, pf->speaker_mac))) {
         pf->events |= PF_EVENT_SEGMENT_MAC;
         return PF_C_drop_source_mac;
+    }
+    if (!mac_is_group(frame) && !mac_eq(frame, pf->cfg.segment_mac)) {
+        return PF_C_drop_not_for_us;
     }
     switch (be16(frame + PF_O_TYPE)) {
     case 0x0800:

@@ -119,6 +119,21 @@ def test_rst_ends_a_flow_only_at_the_expected_number(opened: Filter) -> None:
     assert [f.state for f in opened.flows()] == [2]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "uplink: tcp phone:40000 > X:1400 S seq=999 ttl=1",
+        "segment: tcp S:30000 > server:80 S ttl=1",
+        "segment: udp S:30000 > phone:53 ttl=1",
+    ],
+)
+def test_a_frame_whose_time_is_over_begins_no_flow(pf: Filter, line: str) -> None:
+    start(pf)
+    run(pf, f"! lease phone\n{line} -> drop_ttl")
+    assert pf.flows() == []
+    assert pf.count("flows_made") == 0
+
+
 def test_handshake_in_the_wrong_order(pf: Filter) -> None:
     start(pf)
     run(
