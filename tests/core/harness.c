@@ -189,6 +189,46 @@ uint32_t harness_limit(const char *name)
     abort();
 }
 
+static uint8_t *put(uint8_t *at, const void *from, size_t len)
+{
+    memcpy(at, from, len);
+    return at + len;
+}
+
+/* All that can be seen of a filter, in one call: counters, events (taken), the number of flows, the flows, the leases with
+ * their places. `buf` has room for the largest table. */
+size_t harness_state(struct harness *h, uint8_t *buf, size_t room, uint32_t now)
+{
+    if (room < sizeof(h->pf.counters) + 8 + PF_FLOWS * sizeof(struct pf_flow_info) +
+                   PF_LEASES * (4 + sizeof(struct pf_lease_info))) {
+        abort();
+    }
+    uint8_t *at = put(buf, h->pf.counters, sizeof(h->pf.counters));
+    const uint32_t events = pf_take_events(&h->pf);
+    at = put(at, &events, sizeof(events));
+    uint8_t *count_at = at;
+    uint32_t count = 0;
+    at += sizeof(count);
+    for (size_t i = 0; i < PF_FLOWS; i++) {
+        struct pf_flow_info info;
+        memset(&info, 0, sizeof(info));
+        if (pf_flow_get(&h->pf, i, &info, now)) {
+            at = put(at, &info, sizeof(info));
+            count++;
+        }
+    }
+    memcpy(count_at, &count, sizeof(count));
+    for (size_t i = 0; i < PF_LEASES; i++) {
+        struct pf_lease_info info;
+        memset(&info, 0, sizeof(info));
+        if (pf_lease_get(&h->pf, i, &info, now)) {
+            const uint32_t place = (uint32_t)i;
+            at = put(put(at, &place, sizeof(place)), &info, sizeof(info));
+        }
+    }
+    return (size_t)(at - buf);
+}
+
 int harness_check(const struct harness *h)
 {
     return pf_check(&h->pf);

@@ -1,0 +1,241 @@
+"""Core and model side by side: each step goes to both, and then everything that can be seen must be the same."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from .config import Config, Limits
+from .core import Core, Library, State
+from .flows import Flow
+from .model import Model
+from .packet import TCP, ip_packet, link
+
+KEY = bytes(range(16))
+START = 1000
+Step = tuple[Any, ...]
+
+
+class Difference(AssertionError):
+    pass
+
+
+class Comparison:
+    def __init__(self, library: Library, key: bytes = KEY, start: int = START) -> None:
+        self.library, self.key, self.now = library, key, start
+        self.core = Core(library, key, start)
+        self.limits = limits_of(library)
+        self.model = Model(self.limits, self, start)
+        self.verdict: Any = None
+        self.state: State | None = None
+        self.seen: set[str] = set()  # verdicts
+
+    def close(self) -> None:
+        self.core.close()
+
+    # -- what the core decides by chance (flows.Choices) --
+    def port(self, flow: Flow) -> int | None:
+        assert self.state is not None
+        for proto, owner, _, raddr, rport, lport, eport, _ in self.state.flows:
+            if (owner, proto, raddr, rport, lport) == flow.out_key:
+                return eport
+        return None if self.verdict == "drop_ports_full" else -1
+
+    def chain_full(self, flow: Flow) -> bool:
+        return bool(self.verdict == "drop_chain_full") and len(self.model.table.flows) >= self.limits.CHAIN_MAX
+
+    def claim_group(self, mac: bytes | None, addr: int) -> object:
+        return claim_group(self.library, self.key, mac, addr)
+
+    # -- steps --
+    def do(self, step: Step) -> None:
+        name, *args = step
+        result = getattr(self, "_" + name)(*args)
+        core_says, model_says = result
+        self._compare(step, core_says, model_says)
+
+    def both(self, name: str, *args: Any) -> tuple[Any, Any]:
+        self.verdict = getattr(self.core, name)(*args)
+        self.state = self.core.state(self.now)
+        return self.verdict, getattr(self.model, name)(*args)
+
+    def _frame(self, port: str, frame: bytes) -> tuple[Any, Any]:
+        result = self.both("input", port, frame, self.now)
+        self.seen.add(result[0])
+        return result
+
+    def _jump(self, ms: int) -> tuple[Any, Any]:
+        """Time without a timer: frames come in between."""
+        self.now += ms
+        self.state = self.core.state(self.now)
+        return None, None
+
+    def _wait(self, ms: int) -> tuple[Any, Any]:
+        """Time, and then as many ticks as look at all flows."""
+        self.now += ms
+        for _ in range(-(-self.limits.FLOWS // self.limits.SWEEP)):
+            self.core.tick(self.now)
+        self.model.tick(self.now)
+        self.state = self.core.state(self.now)
+        return None, None
+
+    def _configure(self, changes: dict[str, Any]) -> tuple[Any, Any]:
+        return self.both("configure", replace(DEFAULT, **changes), self.now)
+
+    def _speaker(self, mac: bytes | None) -> tuple[Any, Any]:
+        return self.both("speaker", mac, self.now)
+
+    def _services(self, services: list[tuple[int, int]]) -> tuple[Any, Any]:
+        return self.both("set_services", services)
+
+    def _lease_add(self, addr: int, mac: bytes | None, ttl: int) -> tuple[Any, Any]:
+        return self.both("lease_add", addr, mac, ttl, self.now)
+
+    def _lease_renew(self, addr: int, ttl: int) -> tuple[Any, Any]:
+        return self.both("lease_renew", addr, ttl, self.now)
+
+    def _lease_end(self, addr: int) -> tuple[Any, Any]:
+        return self.both("lease_end", addr, self.now)
+
+    def _dhcp_take(self, room: int) -> tuple[Any, Any]:
+        return self.both("dhcp_take", room)
+
+    def _dhcp_send(self, payload: bytes, mac: bytes | None, addr: int) -> tuple[Any, Any]:
+        return self.both("dhcp_send", payload, mac, addr)
+
+    def _flow_mac(self, proto: int, raddr: int, rport: int, lport: int) -> tuple[Any, Any]:
+        return self.both("flow_mac", proto, raddr, rport, lport, self.now)
+
+    def _forget_flow(self) -> tuple[Any, Any]:
+        """Makes a difference, for the comparison's own test."""
+        for f in self.model.table.flows[:1]:
+            self.model.table.remove(f)
+        return None, None
+
+    # -- comparing --
+    def _compare(self, step: Step, core_says: Any, model_says: Any) -> None:
+        found = []
+
+        def same(what: str, core: object, model: object) -> None:
+            if core != model:
+                found.append(f"{what}:\n    core  {core}\n    model {model}")
+
+        same("result", core_says, model_says)
+        self._compare_out(same)
+        m, state = self.model, self.state
+        assert state is not None
+        events, m.events = m.events, 0
+        same("events", state.events, events)
+        counters = {k: v for k, v in m.count.items() if v}
+        if counters != state.counters:
+            keys = sorted(k for k in {*counters, *state.counters} if counters.get(k) != state.counters.get(k))
+            same("counters", {k: state.counters.get(k, 0) for k in keys}, {k: counters.get(k, 0) for k in keys})
+        flows = sorted(
+            (f.proto, f.owner, f.state, f.raddr, f.rport, f.lport, f.eport, (self.now - f.seen) // 1000)
+            for f in m.table.flows
+            if not m.table.over(f, self.now)
+        )
+        if flows != state.flows:
+            same("flows", sorted(set(state.flows) - set(flows)), sorted(set(flows) - set(state.flows)))
+        leases = [
+            (i, x.addr, x.mac, (x.ttl - (self.now - x.seen)) // 1000, (self.now - x.seen) // 1000)
+            for i, x in enumerate(m.leases.places)
+            if x is not None and not x.over(self.now)
+        ]
+        same("leases", state.leases, leases)
+        line = self.core.check()
+        same("the flow table's indexes (check.c)", line, 0)
+        if found:
+            raise Difference(f"{show(step)}\n  " + "\n  ".join(found))
+
+    def _compare_out(self, same: Any) -> None:
+        core, model, some_of = self.core.out(), self.model.out, self.model.some_of
+        self.model.out, self.model.some_of = [], []
+        if some_of:
+            count, resets = sum(n for n, _ in some_of), Counter(x for _, frames in some_of for x in frames)
+            extra = Counter(core) - Counter(model)
+            if extra.total() == count and extra <= resets:
+                core = list((Counter(core) - extra).elements())
+        if core == model:
+            return
+        # The order of RSTs, and of ARP questions of one moment, is nobody's business.
+        if sorted(core) != sorted(model) or not all(free_order(x) for x, y in zip(core, model, strict=True) if x != y):
+            same(
+                "out",
+                [(p, f.hex()) for p, f in core],
+                [(p, f.hex()) for p, f in model + [("some of", b"")] * len(some_of)],
+            )
+
+
+def free_order(out: tuple[str, bytes]) -> bool:
+    port, frame = out
+    is_reset = port in ("segment", "host_uplink") and len(frame) == 54 and frame[23] == TCP and bool(frame[47] & 4)
+    return is_reset or (port == "uplink" and frame[12:14] == b"\x08\x06")
+
+
+def show(step: Step) -> str:
+    return " ".join(x.hex() if isinstance(x, bytes) else str(x) for x in step)
+
+
+# ---- What every comparison begins from ----
+
+
+def ip4(text: str) -> int:
+    return int.from_bytes(bytes(int(x) for x in text.split(".")), "big")
+
+
+def hw(last: int) -> bytes:
+    return bytes([2, 0, 0, 0, 0x42, last])
+
+
+DEFAULT = Config(
+    uplink_mac=hw(0x10),
+    segment_mac=hw(0x11),
+    addr=ip4("10.66.0.77"),
+    mask=ip4("255.255.252.0"),
+    router=ip4("10.66.0.1"),
+    dns=(ip4("10.66.0.2"), ip4("9.9.9.9")),
+    speaker=ip4("10.66.0.77"),
+    host=ip4("192.168.77.1"),
+    alias=ip4("192.168.77.2"),
+    claim_port=7780,
+)
+
+_LIMITS: dict[Library, Limits] = {}
+_GROUPS: dict[tuple[Library, bytes], dict[tuple[bytes | None, int], tuple[bytes | None, int]]] = {}
+
+
+def limits_of(library: Library) -> Limits:
+    if library not in _LIMITS:
+        _LIMITS[library] = Limits(library.limit)
+    return _LIMITS[library]
+
+
+def claim_group(library: Library, key: bytes, mac: bytes | None, addr: int) -> object:
+    """The group of a claimant, named by the first one met in it.
+
+    Found by using up that one's rate in a filter of its own."""
+    groups = _GROUPS.setdefault((library, key), {})
+    who = (mac, 0 if mac else addr)
+    if who in groups:
+        return groups[who]
+    burst = library.limit("PF_BURST_CLAIM")
+    for other in sorted({*groups.values()}, key=str):
+        core = Core(library, key, START)
+        used = [claim(core, other, 1000 + i) for i in range(burst + 1)]
+        assert used == ["pass_uplink_host"] * burst + ["drop_rate_claim"], used
+        verdict = claim(core, who, 999)
+        core.close()
+        if verdict == "drop_rate_claim":
+            groups[who] = other
+            return other
+    groups[who] = who
+    return who
+
+
+def claim(core: Core, who: tuple[bytes | None, int], sport: int) -> str:
+    """A SYN to the claim port from a MAC on the link, or an address behind the router."""
+    mac, addr = who
+    core.configure(DEFAULT if mac else replace(DEFAULT, mask=0xFFFFFFFF), START)
+    source = addr or ip4("10.66.3.3")
+    l4 = sport.to_bytes(2, "big") + b"\x1e\x64" + bytes(8) + bytes([0x50, 2]) + bytes(6)
+    return core.input("uplink", link(hw(0x10), mac or hw(0x99), 0x800, ip_packet(source, DEFAULT.addr, TCP, l4)), START)
