@@ -28,7 +28,7 @@ static uint32_t hash_remote(const struct pf *pf, uint32_t raddr, uint32_t rport)
 
 static uint16_t *head_of(struct pf *pf, unsigned side, uint32_t remote, uint32_t port, unsigned kind)
 {
-    const uint32_t hash = (remote + pf->hash_key[4] * port) >> 16;
+    const uint32_t hash = pf_hash_mix(remote + pf->hash_key[4] * port);
     return &pf->flow_head[side][(hash ^ (kind & PF_KIND_SEEN_BY(side))) & (PF_BUCKETS - 1)];
 }
 

@@ -11,7 +11,7 @@ enum { RANDOM_TRIES = 64 };
 
 static uint16_t *head_of(struct pf *pf, unsigned side, unsigned key, uint32_t port)
 {
-    return &pf->map_head[side][pf_hash_pair(pf, port, key) >> 16 & (PF_MAP_BUCKETS - 1)];
+    return &pf->map_head[side][pf_hash_mix(pf_hash_pair(pf, port, key)) & (PF_MAP_BUCKETS - 1)];
 }
 
 void pf_maps_init(struct pf *pf)

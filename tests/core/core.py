@@ -18,6 +18,7 @@ _LIB.harness_out_count.restype = ctypes.c_size_t
 _LIB.harness_out.restype = ctypes.c_size_t
 _LIB.harness_counter.restype = ctypes.c_uint32
 _LIB.harness_counter_name.restype = ctypes.c_char_p
+_LIB.harness_longest_chain.restype = ctypes.c_uint32
 _LIB.harness_limit.restype = ctypes.c_uint32
 _LIB.harness_services.restype = ctypes.c_bool
 _LIB.pf_lease_renew.restype = ctypes.c_bool
@@ -235,6 +236,9 @@ class Filter:
 
     def counters(self) -> dict[str, int]:
         return {n: c for i, n in enumerate(COUNTERS) if (c := int(_LIB.harness_counter(self._h, i)))}
+
+    def longest_chain(self, index: int) -> int:
+        return int(_LIB.harness_longest_chain(self._h, index))
 
     def check(self) -> None:
         """The flow table's indexes agree with its flows."""

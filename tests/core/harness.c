@@ -120,6 +120,20 @@ bool harness_services(struct harness *h, const uint8_t *protos, const uint16_t *
     return pf_services(&h->pf, service, count);
 }
 
+/* The longest chain of one index of the flow table: 0 by what the uplink sees, 1 by what the owner sees. */
+uint32_t harness_longest_chain(const struct harness *h, int index)
+{
+    uint32_t longest = 0;
+    for (unsigned b = 0; b < PF_BUCKETS; b++) {
+        uint32_t n = 0;
+        for (unsigned i = h->pf.flow_head[index][b]; i != 0; i = h->pf.flow[i - 1].next[index]) {
+            n++;
+        }
+        longest = n > longest ? n : longest;
+    }
+    return longest;
+}
+
 /* The limits that the core was built with, by name. */
 uint32_t harness_limit(const char *name)
 {

@@ -10,6 +10,7 @@ from frames import checksum, frame, show
 from script import know, start
 
 MODES = {"passthrough": Config(), "private": Config(speaker="192.168.77.2")}
+GUARDED = Config(speaker="192.168.77.2", guard=True)
 
 
 def _named(text: str, name: str) -> str:
@@ -24,7 +25,7 @@ class Talk:
         self.pf = pf
         self.mode = mode
         self.speaker = "S" if mode == "passthrough" else "alias"
-        start(pf, MODES[mode])
+        start(pf, MODES.get(mode, GUARDED))
         if mode == "passthrough":
             know(pf, "server")
         else:

@@ -434,7 +434,8 @@ def _bucket(sport: int) -> int:
     addr, rport, lport = bytes([203, 0, 113, 10]), (53).to_bytes(2, "big"), sport.to_bytes(2, "big")
     pieces = (addr[:2], addr[2:], rport, lport)
     h = _KEYS[0] + sum(k * int.from_bytes(p, "little") for k, p in zip(_KEYS[1:], pieces, strict=True))
-    h = (h & 0xFFFFFFFF) >> 16
+    h &= 0xFFFFFFFF
+    h = (h * (h >> 16) & 0xFFFFFFFF) >> 16
     return (h ^ 5) & (FLOWS - 1)  # 5: UDP, the speaker's
 
 
