@@ -125,6 +125,7 @@ void pf_rates_init(struct pf *pf);
 /* pf_ip.c */
 enum pf_counter pf_parse(const struct pf *pf, struct pf_pkt *p, uint8_t *frame, size_t len);
 bool pf_source_is_sane(const struct pf *pf, uint32_t src);
+bool pf_on_segment(const struct pf *pf, uint32_t addr);
 void pf_rewrite(struct pf_pkt *p, unsigned end, uint32_t addr, uint16_t port);
 void pf_ttl_down(uint8_t *frame);
 void pf_sum_ip(uint8_t *frame);

@@ -113,6 +113,12 @@ enum pf_counter pf_parse(const struct pf *pf, struct pf_pkt *p, uint8_t *frame, 
     return parse_l4(p, !pf->in_first);
 }
 
+/* Of the segment's subnet, a /24. */
+bool pf_on_segment(const struct pf *pf, uint32_t addr)
+{
+    return pf_host32(addr) >> 8 == pf_host32(pf->cfg.host_addr) >> 8;
+}
+
 /* Sources that nobody on the uplink may have: ours, the segment's, and those that are no host's at all. */
 bool pf_source_is_sane(const struct pf *pf, uint32_t src)
 {
@@ -121,7 +127,7 @@ bool pf_source_is_sane(const struct pf *pf, uint32_t src)
     if (src == pf->cfg.addr || src == pf->cfg.host_addr || src == pf->cfg.alias) {
         return false;
     }
-    if ((a >> 8) == (pf_host32(pf->cfg.host_addr) >> 8)) { /* the segment is a /24 */
+    if (pf_on_segment(pf, src)) {
         return false;
     }
     if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000) {

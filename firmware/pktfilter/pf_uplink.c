@@ -113,10 +113,13 @@ static enum pf_counter ip(struct pf *pf, uint8_t *frame, size_t len)
     if (p.addr[PF_DST] == pf->cfg.addr && p.addr[PF_DST] != 0 && !group) {
         return ip_to_x(pf, &p);
     }
-    if (!pf_source_is_sane(pf, p.addr[PF_SRC])) {
+    const bool dhcp = pf_dhcp_is_answer(&p);
+    /* Before the host has an address, it cannot know that its segment's subnet is the uplink's, too: the server tells. */
+    const bool overlaps = dhcp && pf->cfg.addr == 0 && pf_on_segment(pf, p.addr[PF_SRC]);
+    if (!overlaps && !pf_source_is_sane(pf, p.addr[PF_SRC])) {
         return PF_C_drop_source_address;
     }
-    if (pf_dhcp_is_answer(&p)) { /* also to an address that the host is offered */
+    if (dhcp) { /* also to an address that the host is offered */
         return dhcp_to_host(pf, &p);
     }
     if (pf->cfg.addr == 0) {

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import inspect
+import ipaddress
 import json
 import logging
 import os
@@ -33,6 +34,7 @@ STARTUP_S = 60.0  # for everything but the bridge
 STOP_S = 20.0  # for each part, at the end
 SERIAL_S = 60.0  # for the bridge's first words
 POLL_S = 0.05
+PASSTHROUGH, PRIVATE = "passthrough", "private"
 LOCK = "speakeasy-dorm.lock"  # held while a dorm is up; also the file by which a run directory is known as one
 _IDENTITY = re.compile(r"^bridge id: ([0-9a-f]+)\s*$.*?^setup code: (\S+)\s*$", re.MULTILINE | re.DOTALL)
 
@@ -77,10 +79,11 @@ class Dorm:
 
     `run_dir` holds everything that it writes (see topology.run_dir for the default). `ble` is the bridge's Bluetooth:
     "bumble" or "nimble". Without `bridge` the bridge's place stays empty; without `provision` the bridge knows no Wi-Fi
-    network at its first boot. `board_options` go to dorm.board.Board.
+    network at its first boot. `mode` is the addressing that the bridge is provisioned with, `lan` the dorm's network.
+    `board_options` go to dorm.board.Board.
 
-    Attributes, once up: `namespaces` and `people` (both by name), `router`, `internet`, `speaker`, `board`, `air` (the
-    board's Wi-Fi), `bluetooth`.
+    Attributes: `mode` (who switches the addressing later says so here), `lan`; once up: `namespaces` and `people` (both
+    by name), `router`, `internet`, `speaker`, `board`, `air` (the board's Wi-Fi), `bluetooth`.
     """
 
     def __init__(
@@ -90,6 +93,8 @@ class Dorm:
         ble: str = "bumble",
         bridge: bool = True,
         provision: bool = True,
+        mode: str = PASSTHROUGH,
+        lan: t.Lan = t.DORM_LAN,
         **board_options: Any,
     ) -> None:
         # Absolute: programs get it whose working directory is another one.
@@ -102,6 +107,8 @@ class Dorm:
         self.board: Any = None
         self.air: Any = None
         self.bluetooth: Any = None
+        self.mode = mode
+        self.lan = lan
         self.began = time.monotonic()
         self._ble = ble
         self._with_bridge = bridge
@@ -205,7 +212,7 @@ class Dorm:
             self.namespaces[name] = await Namespace.create(name)
         await self._lay_cables()
         ns, run = self.namespaces, self.run_dir
-        self.router = Router(ns[t.ROUTER], run / "router", run / "log" / "router.log")
+        self.router = Router(ns[t.ROUTER], run / "router", run / "log" / "router.log", self.lan)
         self.internet = Internet(ns[t.INTERNET], run)
         await self._begin("router", self.router)
         await self._begin("internet", self.internet)
@@ -218,7 +225,7 @@ class Dorm:
             self.speaker = SpeakerMachine(ns[t.SPEAKER], run)
             await self._begin("speaker", self.speaker)
             if self._provision:
-                self.board.provision()
+                self.board.provision(mode=self.mode)
             await self.board.power_on()
         self._write_description()
         await self.until(self._everyone_is_there, STARTUP_S, "everybody in the dorm to have an address")
@@ -257,7 +264,7 @@ class Dorm:
         await _ip(
             ns[t.ROUTER],
             [
-                f"addr add {t.ROUTER_LAN_ADDR}/{t.LAN_PREFIX} brd + dev {t.ROUTER_LAN}",
+                f"addr add {self.lan.router}/{self.lan.prefix} brd + dev {t.ROUTER_LAN}",
                 f"link set {t.ROUTER_LAN} up",
                 f"link add {t.ROUTER_WAN} type veth peer name {t.INTERNET_IF} address {t.MAC[t.INTERNET]} "
                 f"netns {ns[t.INTERNET].path}",
@@ -374,6 +381,19 @@ class Dorm:
         new = await self.router.change_address(t.MAC[t.HOST_UPLINK], address)
         self.renew_dhcp(t.BRIDGE)
         return new
+
+    def segment_address(self) -> str:
+        """The bridge's own address on the segment. Raises DormError when there is none yet."""
+        address = str(self.air.ap.addr)
+        if address == "0.0.0.0":
+            raise DormError("The bridge's access point is not up.")
+        return address
+
+    def speaker_address(self) -> str | None:
+        """What the speaker ought to have: X, or with private addressing the one beside the bridge's on the segment."""
+        if self.mode == PASSTHROUGH:
+            return self.bridge_address()
+        return str(ipaddress.ip_address(self.segment_address()) + 1)
 
     def bridge_address(self) -> str | None:
         """X: the address of the bridge's uplink, as the DHCP server knows it."""

@@ -1,7 +1,7 @@
 """The internet, as far as a speaker cares: a radio station on the web, and an echo service for tests.
 
-Run as `python -m dorm.internet SOCKET` in the internet's namespace. SOCKET is a Unix socket for control: a line of JSON
-`{"op": "served"}` is answered by a line of JSON.
+Run as `python -m dorm.internet SOCKET [ADDRESS]` in the internet's namespace, or in that of any machine that is to
+serve music, with its ADDRESS. SOCKET is a Unix socket for control: a line of JSON `{"op": "served"}` gets one, too.
 """
 
 import asyncio
@@ -132,7 +132,8 @@ async def serve(control: Path, address: str = RADIO_ADDR) -> None:
 
 def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    asyncio.run(serve(Path(sys.argv[1])))
+    control, *address = sys.argv[1:]
+    asyncio.run(serve(Path(control), *address))
 
 
 if __name__ == "__main__":

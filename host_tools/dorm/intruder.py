@@ -26,6 +26,7 @@ ETH_P_ALL = 0x0003
 ETH_P_ARP = 0x0806
 ETH_P_IP = 0x0800
 MAX_PACKETS = 100_000  # of any flood
+AGENT = "intruder"  # how the speaker may tell our requests from others' that come by way of the bridge
 
 SEARCH = 'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\nST: {target}\r\n\r\n'
 SOAP = (
@@ -133,7 +134,7 @@ def _request(
 ) -> Result:
     connection = http.client.HTTPConnection(ip, SPEAKER_PORT, timeout=timeout_s)
     try:
-        connection.request(method, path, body.encode() or None, headers or {})
+        connection.request(method, path, body.encode() or None, {"User-Agent": AGENT, **(headers or {})})
         answer = connection.getresponse()
         return {"reached": True, "status": answer.status, "bytes": len(answer.read())}
     except (OSError, http.client.HTTPException) as error:

@@ -12,21 +12,19 @@ from dorm.topology import (
     DHCP_LEASE_S,
     DHCP_SHORT_LEASE_S,
     DOMAIN,
-    LAN_NETWORK,
-    POOL_FIRST,
-    POOL_LAST,
     RADIO_ADDR,
     RADIO_NAME,
     ROUTER_LAN,
-    ROUTER_LAN_ADDR,
+    Lan,
 )
 
 
 class Router:
     """dnsmasq in the router's namespace. `directory` holds its files (leases, fixed addresses)."""
 
-    def __init__(self, namespace: Namespace, directory: Path, log: Path) -> None:
+    def __init__(self, namespace: Namespace, directory: Path, log: Path, lan: Lan) -> None:
         self.namespace = namespace
+        self.lan = lan
         self.log = log
         self.lease_s = DHCP_LEASE_S
         self._dhcp = True
@@ -43,9 +41,9 @@ class Router:
 
     async def _start(self) -> None:
         dhcp = (
-            f"--dhcp-range={POOL_FIRST},{POOL_LAST},{ipaddress.ip_network(LAN_NETWORK).netmask},{self.lease_s}",
-            f"--dhcp-option=option:router,{ROUTER_LAN_ADDR}",
-            f"--dhcp-option=option:dns-server,{ROUTER_LAN_ADDR}",
+            f"--dhcp-range={self.lan.pool_first},{self.lan.pool_last},{self.lan.netmask},{self.lease_s}",
+            f"--dhcp-option=option:router,{self.lan.router}",
+            f"--dhcp-option=option:dns-server,{self.lan.router}",
             f"--dhcp-leasefile={self._leases}",
             f"--dhcp-hostsfile={self._hosts}",
             "--dhcp-authoritative",
@@ -59,14 +57,14 @@ class Router:
             *("--no-hosts", "--no-resolv", "--no-poll", "--bind-interfaces", f"--interface={ROUTER_LAN}"),
             *("--except-interface=lo", "--log-facility=-", "--log-queries"),
             *(f"--domain={DOMAIN}", f"--local=/{DOMAIN}/"),
-            *(f"--host-record=router.{DOMAIN},{ROUTER_LAN_ADDR}", f"--host-record={RADIO_NAME},{RADIO_ADDR}"),
+            *(f"--host-record=router.{DOMAIN},{self.lan.router}", f"--host-record={RADIO_NAME},{RADIO_ADDR}"),
             *(dhcp if self._dhcp else ()),
         )
         await self._program.start(self._answers)
 
     async def _answers(self) -> bool:
         # Once it answers one question, its sockets (that of DHCP among them) are bound, and its files read.
-        return bool(await dns.ask(self.namespace, ROUTER_LAN_ADDR, RADIO_NAME, dns.AGAIN_S))
+        return bool(await dns.ask(self.namespace, self.lan.router, RADIO_NAME, dns.AGAIN_S))
 
     async def stop(self) -> None:
         if self._program is not None:
@@ -104,7 +102,7 @@ class Router:
     def free_address(self) -> str:
         """An address of the pool that nobody has, from its end."""
         taken = {*self.leases().values(), *self._fixed.values()}
-        address = ipaddress.ip_address(POOL_LAST)
+        address = ipaddress.ip_address(self.lan.pool_last)
         while str(address) in taken:
             address -= 1
         return str(address)

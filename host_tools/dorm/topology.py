@@ -31,6 +31,7 @@ is in the namespace on the other side, and association with the access point is 
 
 import os
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 # --- where things are -------------------------------------------------------------------------------------------
@@ -81,16 +82,33 @@ MAC = {
     ATTACKER: "02:00:00:00:42:50",
 }
 
+
 # --- addresses ----------------------------------------------------------------------------------------------------
-LAN_PREFIX = 22
-LAN_NETWORK = f"10.66.0.0/{LAN_PREFIX}"
-ROUTER_LAN_ADDR = "10.66.0.1"
-POOL_FIRST = "10.66.0.100"
-POOL_LAST = "10.66.3.200"
+@dataclass(frozen=True)
+class Lan:
+    """The dorm's own network: `network` with its prefix, the router's address, and the pool of its DHCP server."""
+
+    network: str
+    router: str
+    pool_first: str
+    pool_last: str
+
+    @property
+    def prefix(self) -> int:
+        return ip_network(self.network).prefixlen
+
+    @property
+    def netmask(self) -> str:
+        return str(ip_network(self.network).netmask)
+
+
+DORM_LAN = Lan("10.66.0.0/22", "10.66.0.1", "10.66.0.100", "10.66.3.200")
+# A network that has what the bridge's segment would choose first.
+OVERLAPPING_LAN = Lan("192.168.77.0/24", "192.168.77.1", "192.168.77.100", "192.168.77.200")
 WAN_PREFIX = 24
 ROUTER_WAN_ADDR = "203.0.113.1"
 RADIO_ADDR = "203.0.113.10"
-SEGMENT_ROUTER_ADDR = "192.168.77.1"
+SEGMENT_ROUTER_ADDR = "192.168.77.1"  # unless the segment had to step aside
 SPEAKER_ALIAS_ADDR = "192.168.77.2"
 
 # --- names --------------------------------------------------------------------------------------------------------

@@ -156,8 +156,8 @@ async def bridge_moves_in(demo: Demo) -> None:
     say.must(
         f'the bridge boots, and joins the Wi-Fi "{t.DORM_WIFI.ssid}"',
         f"it is {demo.address} now, by DHCP, as bridge {demo.bridge_id}",
-        IPv4Address(demo.address) in IPv4Network(t.LAN_NETWORK),
-        f"an address of the dorm, {t.LAN_NETWORK}",
+        IPv4Address(demo.address) in IPv4Network(t.DORM_LAN.network),
+        f"an address of the dorm, {t.DORM_LAN.network}",
     )
 
     async def settled() -> bool:

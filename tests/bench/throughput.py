@@ -133,11 +133,11 @@ async def linux_nat(dorm: Dorm) -> AsyncIterator[tuple[Namespace, list[tuple[Nam
         await ip(
             nat,
             f"link add segment type veth peer name wlan0 netns {inside.path}",
-            f"addr add {dorm.router.free_address()}/{t.LAN_PREFIX} dev uplink",
+            f"addr add {dorm.router.free_address()}/{dorm.lan.prefix} dev uplink",
             f"addr add {NAT_ADDR}/24 dev segment",
             "link set uplink up",
             "link set segment up",
-            f"route add default via {t.ROUTER_LAN_ADDR}",
+            f"route add default via {dorm.lan.router}",
         )
         await ip(
             inside, f"addr add {INSIDE_ADDR}/24 dev wlan0", "link set wlan0 up", f"route add default via {NAT_ADDR}"

@@ -731,6 +731,23 @@ uplink:      udp router:67 > X:68 data=offer               -> drop_dhcp_unasked
     )
 
 
+def test_a_dhcp_server_may_have_the_segments_subnet(pf: Filter) -> None:
+    """Before the host has an address it cannot know that its segment's subnet is the uplink's, too (RFC 4787, REQ-7)."""
+    run(
+        pf,
+        """
+! no-uplink
+uplink:      udp bridge:67 > all:68 data=offer             -> drop_dhcp_unasked
+host_uplink: udp nobody:68 > all:67 data=discover          -> pass_host_uplink -> uplink: ~
+uplink:      udp bridge:67 > all:68 data=offer             -> pass_uplink_host -> host_uplink: ~
+uplink:      udp alias:67 > X:68 data=ack                  -> pass_uplink_host -> host_uplink: ~
+uplink:      udp bridge:67 > all:69 data=offer             -> drop_source_address
+uplink:      udp bridge:53 > X:68 data=offer               -> drop_source_address
+uplink:      tcp bridge:67 > X:68 S                        -> drop_source_address
+""",
+    )
+
+
 @pytest.mark.parametrize(
     ("seconds", "line"),
     [

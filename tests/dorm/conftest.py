@@ -8,26 +8,28 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from dorm import topology as t
-from dorm.dorm import Dorm
+from dorm.dorm import PASSTHROUGH, Dorm
 from dorm.people import Controller
 from dorm.speaker.machine import SpeakerMachine
 from dorm_life import LIMIT_S, claim, find, own, settled
 
 
 @pytest.fixture(scope="module")
-def run_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A run directory. Its logs are kept in build/log/<module> for whoever looks into a failure."""
+def run_dirs(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Where run directories go. Their logs are kept in build/log/<module> for whoever looks into a failure."""
     kept = t.REPOSITORY / "build" / "log" / request.path.stem
     # Short: a Unix socket's path has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="dorm-") as name:
-        yield Path(name) / "run"
+        yield Path(name)
         shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(Path(name) / "run" / "log", kept)
+        for log in Path(name).glob("*/log"):
+            shutil.copytree(log, kept / log.parent.name)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def open_dorm(run_dir: Path) -> AsyncIterator[Dorm]:
+async def open_dorm(run_dirs: Path) -> AsyncIterator[Dorm]:
     """A dorm without a bridge: the speaker hangs on the switch by a plain cable, as it would without us."""
+    run_dir = run_dirs / "open"
     async with Dorm(run_dir, bridge=False) as dorm:
         switch, speaker = dorm.namespaces[t.SWITCH], dorm.namespaces[t.SPEAKER]
         commands = (
@@ -45,10 +47,19 @@ async def open_dorm(run_dir: Path) -> AsyncIterator[Dorm]:
             await dorm.speaker.stop()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def dorm(run_dir: Path) -> AsyncIterator[Dorm]:
-    """The whole dorm, with the bridge and its real firmware, new from the factory; the speaker has its address."""
-    async with Dorm(run_dir) as dorm:
+@pytest.fixture(scope="module")
+def lan() -> t.Lan:
+    """The dorm's network; a module may have another one."""
+    return t.DORM_LAN
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[PASSTHROUGH])
+async def dorm(run_dirs: Path, lan: t.Lan, request: pytest.FixtureRequest) -> AsyncIterator[Dorm]:
+    """The whole dorm, with the bridge and its real firmware, new from the factory; the speaker has its address.
+
+    One for each addressing mode: all that is tested on it is tested in both.
+    """
+    async with Dorm(run_dirs / request.param, mode=request.param, lan=lan) as dorm:
         await settled(dorm)
         yield dorm
 

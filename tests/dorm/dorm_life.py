@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 from dorm import topology as t
-from dorm.dorm import Dorm
+from dorm.dorm import PASSTHROUGH, Dorm
 from dorm.people import Controller
 
 # Bounds for machines that are slow and busy: what a quiet one needs is a fraction.
@@ -16,16 +16,23 @@ PAIR_S = 90.0
 
 
 async def settled(dorm: Dorm) -> str:
-    """Waits until the speaker has the bridge's address X and knows it, and the bridge takes claims; returns X."""
+    """Waits until the bridge has its address X and takes claims, and the speaker has the one that fits; returns X."""
 
     async def has_it() -> str | None:
         x = dorm.air.address.addr  # what the bridge has now; the DHCP server remembers what it had
-        if x != dorm.bridge_address() or not dorm.speaker.lease or (await dorm.speaker.state())["address"] != x:
+        if x != dorm.bridge_address() or not dorm.speaker.lease:
+            return None
+        if (await dorm.speaker.state())["address"] != dorm.speaker_address():
             return None
         return str(x) if await answers(dorm, t.LAPTOP, x, t.CLAIM_PORT) else None
 
-    address: str = await dorm.until(has_it, LIMIT_S, "the speaker to have the bridge's address")
+    address: str = await dorm.until(has_it, LIMIT_S, "bridge and speaker to have their addresses")
     return address
+
+
+def seen_from(dorm: Dorm, who: str) -> str:
+    """Whose address the speaker sees when somebody who was let in talks to it: private addressing has a guard."""
+    return dorm.person(who).address if dorm.mode == PASSTHROUGH else dorm.segment_address()
 
 
 async def answers(dorm: Dorm, who: str, ip: str, port: int, timeout_s: float = 2.0) -> bool:

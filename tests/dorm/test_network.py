@@ -63,7 +63,7 @@ print(urllib.request.urlopen("http://{t.RADIO_ADDR}/hello", timeout={LIMIT_S}).r
 
 
 async def test_dns_knows_the_radio(open_dorm: Dorm) -> None:
-    answer = await dns.ask(open_dorm.person(t.PHONE).namespace, t.ROUTER_LAN_ADDR, t.RADIO_NAME)
+    answer = await dns.ask(open_dorm.person(t.PHONE).namespace, t.DORM_LAN.router, t.RADIO_NAME)
     assert answer.endswith(socket.inet_aton(t.RADIO_ADDR))
 
 

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from dorm import intruder
 from dorm import topology as t
-from dorm.dorm import Dorm
+from dorm.dorm import PASSTHROUGH, PRIVATE, Dorm
 from dorm.people import Controller
-from dorm_life import LIMIT_S, claim, counters, hear, player, settled
+from dorm_life import LIMIT_S, claim, counters, hear, player, seen_from, settled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,25 +21,32 @@ UDP_PORTS = "53,67,68,69,123,137,161,319,1400,1443,1900,1901,5353,6969,7780,1012
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def unheard(dorm: Dorm) -> AsyncIterator[None]:
-    """The speaker must not have noticed anything of what the test does from the flatmate's and attacker's machines."""
+    """The speaker must not have noticed anything of what the test does from the flatmate's and attacker's machines.
+
+    With private addressing, what reaches it comes from the bridge: there the program tells whose it is.
+    """
     await settled(dorm)
     boots, searches = dorm.speaker.boots, (await dorm.speaker.state())["searches"]
     await dorm.speaker.forget_requests()
     yield
     strangers = {dorm.person(t.FLATMATE).address, dorm.person(t.ATTACKER).address}
-    assert [r for r in await dorm.speaker.requests() if r["peer"] in strangers] == []
+    assert [r for r in await dorm.speaker.requests() if r["peer"] in strangers or r["agent"] == intruder.AGENT] == []
     assert dorm.speaker.boots == boots
     if not (await player(dorm))["uri"]:
         assert (await dorm.speaker.state())["searches"] == searches
 
 
 # --- nobody is paired yet -------------------------------------------------------------------------------------------
-async def test_bridge_and_speaker_share_one_address(dorm: Dorm) -> None:
+async def test_the_speaker_has_the_bridges_address_or_one_of_its_own(dorm: Dorm) -> None:
     x = await settled(dorm)
     lease = dorm.speaker.lease
     assert lease is not None
-    assert (lease.address, lease.netmask, lease.router) == (x, "255.255.252.0", t.ROUTER_LAN_ADDR)
-    assert lease.dns == (t.ROUTER_LAN_ADDR,)
+    expected = {
+        PASSTHROUGH: (x, dorm.lan.netmask, dorm.lan.router),
+        PRIVATE: (t.SPEAKER_ALIAS_ADDR, "255.255.255.0", t.SEGMENT_ROUTER_ADDR),
+    }
+    assert (lease.address, lease.netmask, lease.router) == expected[dorm.mode]
+    assert lease.dns == (dorm.lan.router,)
 
 
 async def test_the_headless_setup_is_used_up_and_no_secret_is_on_the_console(dorm: Dorm) -> None:
@@ -101,6 +109,10 @@ async def test_the_phone_is_let_in_and_the_flatmate_is_not(soco: Controller, own
     assert (await flatmate.intrude("scan", x, "1390-1450", "--timeout", "0.7"))["open"] == []
     assert not (await flatmate.intrude("push", x, "http://radio.test/radio/64.mp3"))["reached"]
     assert (await player(owned))["uri"].endswith("/128.mp3")
+    # The phone's own requests are known by what `unheard` looks at.
+    own = [r for r in await owned.speaker.requests() if r["action"] == "SetAVTransportURI"]
+    assert [(r["peer"], "intruder" in r["agent"]) for r in own] == [(seen_from(owned, t.PHONE), False)]
+    assert own[0]["agent"]
 
 
 async def test_a_copied_address_is_not_enough(soco: Controller, owned: Dorm, unheard: None) -> None:
@@ -123,7 +135,7 @@ async def test_arp_lies_about_phone_and_router_change_nothing(soco: Controller, 
     drops = (await player(owned))["dropouts"]
     x, attacker, phone = await settled(owned), owned.person(t.ATTACKER), owned.person(t.PHONE).address
     to = t.MAC[t.HOST_UPLINK]
-    lies = [attacker.intrude("arp-spoof", claimed, to, x, "--count", "60") for claimed in (phone, t.ROUTER_LAN_ADDR)]
+    lies = [attacker.intrude("arp-spoof", claimed, to, x, "--count", "60") for claimed in (phone, t.DORM_LAN.router)]
     lying = asyncio.gather(*lies)
     while not lying.done():
         assert (await soco.must("volume", set=22))["volume"] == 22

@@ -18,6 +18,7 @@ from dorm.board import Board
 from dorm.namespaces import Namespace
 from dorm.programs import Program
 
+LAN = topology.DORM_LAN
 FRAME = 2048
 LIMIT_S = 60.0  # only a bound: the machine may be slow and busy
 
@@ -35,7 +36,7 @@ class Bench:
         switch = self.namespaces[topology.SWITCH]
         await switch.run("ip", "link", "add", topology.SWITCH_BRIDGE, "type", "bridge")
         await switch.run("ip", "link", "set", "dev", topology.SWITCH_BRIDGE, "up")
-        address = f"{topology.ROUTER_LAN_ADDR}/{topology.LAN_PREFIX}"
+        address = f"{LAN.router}/{LAN.prefix}"
         await switch.run("ip", "address", "add", address, "dev", topology.SWITCH_BRIDGE)
         self.board = Board(self.namespaces, self.run_dir, arguments=("-m", "_boot", "probe"))
         self.air = self.board.air
@@ -45,10 +46,10 @@ class Bench:
             self.run_dir / "log" / "dnsmasq.log",
             *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--log-dhcp"),
             *("--log-facility=-", f"--dhcp-leasefile={self.run_dir}/leases", "--bind-interfaces", "--user=root"),
-            *(f"--interface={topology.SWITCH_BRIDGE}", f"--dhcp-range={topology.POOL_FIRST},{topology.POOL_LAST},120"),
+            *(f"--interface={topology.SWITCH_BRIDGE}", f"--dhcp-range={LAN.pool_first},{LAN.pool_last},120"),
             *("--address=/radio.test/203.0.113.10", "--dhcp-authoritative", "--no-ping", "--pid-file="),
         )
-        await self.dhcp.start(lambda: dns.ask(switch, topology.ROUTER_LAN_ADDR, topology.RADIO_NAME, dns.AGAIN_S))
+        await self.dhcp.start(lambda: dns.ask(switch, LAN.router, topology.RADIO_NAME, dns.AGAIN_S))
         self.wires(True)
 
     def wires(self, plugged: bool) -> None:

@@ -108,6 +108,7 @@ class Device:
             "peer": request.remote,
             "method": request.method,
             "path": request.path,
+            "agent": request.headers.get("User-Agent", ""),
             "action": request.headers.get("SOAPACTION", "").strip('"').rpartition("#")[2],
             "status": 0,
         }

@@ -104,7 +104,7 @@ class SpeakerMachine:
         return await ask_json(self._control, {"op": "state"})
 
     async def requests(self) -> list[dict[str, Any]]:
-        """HTTP requests that reached the player since its boot, with the peers' addresses."""
+        """HTTP requests that reached the player since its boot, with the peers' addresses and programs."""
         found: list[dict[str, Any]] = (await ask_json(self._control, {"op": "requests"}))["requests"]
         return found
 

@@ -118,9 +118,11 @@ def ip(m: Model, p: Packet) -> str:
         f = m.reopened(m.table.incoming(p.proto, p.src, p.sport, p.dport, m.now), 0, p)
         if f:
             return of_flow(m, f, p)
-    if addresses.no_ones_source(c, p.src):
+    dhcp = p.proto == UDP and (p.sport, p.dport) == (67, 68)
+    overlaps = dhcp and not c.addr and addresses.on_the_segment(c, p.src)
+    if addresses.no_ones_source(c, p.src) and not overlaps:
         raise Drop("drop_source_address")
-    if p.proto == UDP and (p.sport, p.dport) == (67, 68):
+    if dhcp:
         return dhcp_answer(m, p)
     if not c.addr:
         raise Drop("drop_no_uplink")

@@ -1,0 +1,117 @@
+"""Both addressing modes and the change between them, in a dorm whose network is what the segment would choose."""
+
+import sys
+from collections.abc import AsyncIterator
+from ipaddress import ip_address, ip_network
+
+import pytest
+import pytest_asyncio
+from dorm import topology as t
+from dorm.dorm import PASSTHROUGH, Dorm
+from dorm.jsonlines import ask_json
+from dorm.people import Controller
+from dorm.programs import Program
+from dorm_life import LIMIT_S, counters, find, hear, player, settled, speakeasy
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ADDRESS_LIMIT_S = 10.0  # from the other mode to the speaker's other address
+STEPPED_ASIDE = "172.31.77.0/24"
+
+
+@pytest.fixture(scope="module")
+def lan() -> t.Lan:
+    return t.OVERLAPPING_LAN
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def nas(owned: Dorm) -> AsyncIterator[str]:
+    """Music in the dorm's own network: the flatmate's machine serves it. Its address."""
+    flatmate = owned.person(t.FLATMATE)
+    control = owned.run_dir / "nas.sock"
+    program = Program(
+        flatmate.namespace,
+        owned.run_dir / "log" / "nas.log",
+        *(sys.executable, "-m", "dorm.internet", str(control), flatmate.address),
+    )
+
+    async def served() -> bool:
+        await ask_json(control, {"op": "served"})
+        return True
+
+    await program.start(served)
+    yield flatmate.address
+    await program.stop()
+
+
+async def test_the_segment_steps_aside_from_the_dorms_network(owned: Dorm) -> None:
+    x = await settled(owned)
+    assert ip_address(x) in ip_network(t.OVERLAPPING_LAN.network)
+    assert ip_address(owned.segment_address()) in ip_network(STEPPED_ASIDE)
+    lease = owned.speaker.lease
+    assert lease is not None
+    own = x if owned.mode == PASSTHROUGH else str(ip_network(STEPPED_ASIDE)[2])
+    assert (lease.address, lease.dns) == (own, (t.OVERLAPPING_LAN.router,))
+
+
+async def judged_by_soco(dorm: Dorm, soco: Controller) -> None:
+    """Everything that a controller needs, and every address in it is X, which the phone can reach."""
+    x = await settled(dorm)
+    await find(dorm, soco)
+    assert (await soco.must("topology"))["groups"] == [{"coordinator": x, "members": [x]}]
+    assert (await soco.must("info"))["zone_name"] == t.SPEAKER_NAME
+    await soco.must("subscribe", service="renderingControl")
+    await soco.must("subscribe", service="avTransport")
+    await soco.must("subscribe", service="zoneGroupTopology")
+    topology = await soco.must("event", service="zoneGroupTopology")
+    assert f"http://{x}:{t.SPEAKER_PORT}/" in topology["variables"]["zone_group_state"]
+    now = (await soco.must("volume"))["volume"]
+    for volume in (now + 1, now + 2):
+        assert (await soco.must("volume", set=volume))["volume"] == volume
+        await soco.must("event", service="renderingControl", wants={"volume": {"Master": str(volume)}})
+    await soco.must("play", uri=t.RADIO_URL)
+    await soco.must("event", service="avTransport", wants={"transport_state": "PLAYING"})
+    report = await hear(dorm, 1)
+    assert (report["dropouts"], report["errors"]) == (0, 0)
+    renewed = await soco.must("renew", service="renderingControl")
+    assert renewed["timeout"] == 600
+    for service in ("renderingControl", "avTransport", "zoneGroupTopology"):
+        await soco.must("unsubscribe", service=service)
+    await soco.must("stop")
+
+
+async def test_soco_has_all_that_it_needs(owned: Dorm, soco: Controller) -> None:
+    await judged_by_soco(owned, soco)
+
+
+async def test_a_local_host_is_out_of_reach_until_an_owner_names_it(owned: Dorm, soco: Controller, nas: str) -> None:
+    """Beside that, a named host has no way in."""
+    music = f"http://{nas}/radio/{t.RADIO_KBPS}.mp3"
+
+    async def served() -> dict[str, int]:
+        counted: dict[str, int] = (await ask_json(owned.run_dir / "nas.sock", {"op": "served"}))["served"]
+        return counted
+
+    async def silent() -> bool:
+        return (await player(owned))["state"] != "PLAYING"
+
+    assert (await speakeasy(owned, t.PHONE, "hosts"))["hosts"] == []
+    await soco.must("play", uri=music)
+    before = (await counters(owned)).get("drop_egress_local", 0)
+
+    async def refused() -> bool:
+        return (await counters(owned)).get("drop_egress_local", 0) > before
+
+    await owned.until(refused, LIMIT_S, "the speaker to be refused the local host")
+    assert await served() == {}
+    assert (await player(owned))["bytes"] == 0
+
+    assert (await speakeasy(owned, t.PHONE, "hosts", nas))["hosts"] == [nas]
+    await soco.must("play", uri=music)
+    await hear(owned, 2)
+    assert (await served())[await settled(owned)] > 0
+    assert not (await owned.person(t.FLATMATE).intrude("get", await settled(owned), "/status"))["reached"]
+
+    assert (await speakeasy(owned, t.PHONE, "hosts", "--none"))["hosts"] == []
+    await owned.until(silent, LIMIT_S, "the music of a host that is no longer named to end")
+    await soco.must("stop")
