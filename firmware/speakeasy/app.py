@@ -8,9 +8,11 @@ import network
 
 from . import VERSION, identity
 from .claims import Claims
+from .discovery import Discovery
 from .eventlog import log
 from .files import Files
 from .health import Health
+from .http_guard import Guard
 from .lockout import Lockout
 from .operations import Operations
 from .pairing import Pairing
@@ -46,6 +48,8 @@ async def main() -> None:
     operations = Operations(me, settings, phones, policy, uplink, status)
     pairing = Pairing(me, phones, lockout, operations, health.beat("pairing"))
     claims = Claims(me, phones, policy, operations.tokens, health.beat("claims"))
+    guard = Guard(policy, health.beat("guard"))
+    discovery = Discovery(policy, health.beat("discovery"))
     for name, part in (
         ("policy", policy),
         ("uplink", uplink),
@@ -53,6 +57,8 @@ async def main() -> None:
         ("status", status),
         ("pairing", pairing),
         ("claims", claims),
+        ("guard", guard),
+        ("discovery", discovery),
     ):
         asyncio.create_task(health.supervise(name, part.run))
     await health.run()

@@ -33,8 +33,8 @@ _INFO = b"speakeasy claim 1"
 _PROOF_BYTES = const(32)
 _CLOSE_MS = const(200)
 _DRAIN_BYTES = const(256)
-# Connections over the limit that are told so at one time; further ones are just closed. Of the ten sockets that lwIP
-# has on an ESP32, the server takes nine at most: its own, MAX_CONNECTIONS, these, and MAX_DELAYED.
+# Connections over the limit that are told so at one time; further ones are just closed. Of the board's
+# sockets the server takes nine at most: its own, MAX_CONNECTIONS, these, and MAX_DELAYED.
 _MAX_REFUSED = const(2)
 _MAX_DRAINS = const(16)
 

@@ -70,6 +70,9 @@ class Rv32:
         "test_claims::test_many_wrong_claims_do_not_keep_a_good_one_out": "socket",
         "test_claims::test_no_secret_in_the_log": "socket",
         "test_claims::test_it_can_be_started_again": "socket",
+        "test_http_guard": "socket",
+        "test_gena": "socket",
+        "test_discovery::test_on_real_sockets_and_only_while_addressing_is_private": "socket",
     }
     _rom = Path()
 
