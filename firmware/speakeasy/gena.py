@@ -11,8 +11,8 @@ from micropython import const
 
 from . import clock, inet
 from .connections import Budget, Connections, connect
-from .http_message import Bad, Body, Inlet, Request, Response, head_of
-from .rewrite import replaced
+from .http_message import Bad, Body, Held, Inlet, Request, Response, head_of
+from .rewrite import Rewriter, replaced
 
 EVENTS_PORT = 3400  # on the segment
 MAX_SUBSCRIPTIONS = 32
@@ -170,7 +170,8 @@ class Events:
         sid = fields.get(b"sid")
         if subscription is None or sid is None or fields.get(b"nt") != b"upnp:event":
             raise Bad(412)
-        body = b""
+        body = Held()
+        rewriter = Rewriter(self.text_alias, self.text_x)
         held = 0
         try:
             whole = Body(inlet, request.length or 0, request.chunked)
@@ -179,24 +180,25 @@ class Events:
             while True:
                 piece = await whole.piece()
                 if not piece:
+                    body.add(rewriter.end())
                     break
                 if held + len(piece) > EVENT_MAX_BYTES:
                     raise Bad(413)
                 if not self._budget.take(len(piece)):
                     raise Bad(503)
                 held += len(piece)
-                body += piece
+                body.add(rewriter.feed(piece))
             await subscription.answered.wait()
             if subscription.sid != sid:
                 raise Bad(412)
             if not self._policy.leased(subscription.addr):
                 self.subscriptions.drop(subscription)
                 raise Bad(412)
-            return await self._forward(subscription, request, replaced(body, self.text_alias, self.text_x))
+            return await self._forward(subscription, request, body)
         finally:
             self._budget.give_back(held)
 
-    async def _forward(self, subscription: Subscription, request: Request, body: bytes) -> int:
+    async def _forward(self, subscription: Subscription, request: Request, body: Held) -> int:
         while self._forwarding >= MAX_FORWARDED:
             self._freed.clear()
             await self._freed.wait()
@@ -208,9 +210,10 @@ class Events:
             fields = [(b"HOST", b"%s:%d" % (addr.encode(), subscription.port))]
             for name, value in request.fields.passed_on(b"host"):
                 fields.append((name, replaced(value, self.text_alias, self.text_x)))
-            fields += [(b"Content-Length", b"%d" % len(body)), (b"Connection", b"close")]
-            stream.write(head_of(b"NOTIFY %s HTTP/1.1" % subscription.path, fields) + body)
+            fields += [(b"Content-Length", b"%d" % body.size), (b"Connection", b"close")]
+            stream.write(head_of(b"NOTIFY %s HTTP/1.1" % subscription.path, fields))
             await stream.drain()
+            await body.send(stream)
             try:
                 return Response(await Inlet(stream).head()).status
             except Bad:

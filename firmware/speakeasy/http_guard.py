@@ -15,7 +15,7 @@ from . import clock, inet
 from .connections import Budget, Connection, Connections, connect
 from .eventlog import log
 from .gena import EVENTS_PORT, MAX_EVENTS, Events
-from .http_message import PIECE_BYTES, Bad, Body, Inlet, Request, Response, head_of
+from .http_message import PIECE_BYTES, Bad, Body, Held, Inlet, Request, Response, head_of
 from .rewrite import Rewriter, replaced
 
 PORT = 1400
@@ -164,9 +164,9 @@ class Guard:
         """A text of a phone's, for the speaker."""
         return replaced(text, self._x, self._alias)
 
-    def rewriter(self) -> Rewriter:
-        """For a text of the speaker's that comes in pieces."""
-        return Rewriter(self._alias, self._x)
+    def rewriter(self, inward: bool = False) -> Rewriter:
+        """For a text that comes in pieces: a phone's, for the speaker (`inward`), or the other way."""
+        return Rewriter(self._x, self._alias) if inward else Rewriter(self._alias, self._x)
 
     def is_us(self, host: bytes | None) -> bool:
         """Whether a Host field names the speaker as phones know it. A page that had its own name point to X, to have
@@ -238,23 +238,26 @@ class _Exchange:
                     guard.subscriptions.drop(subscription)
                 subscription.answered.set()
 
-    async def _body(self, request: Request, size: int) -> bytes:
+    async def _body(self, request: Request, size: int) -> Held:
+        # Rewritten where it is text.
         expected = request.fields.get(b"expect")
         if expected is not None:
             if expected.lower() != b"100-continue":
                 raise Bad(417)
             self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             await self._writer.drain()
-        body = bytearray(size)
-        at = 0
-        while at < size:
-            piece = await self._inlet.some(size - at)
-            if not piece:
-                raise EOFError
-            body[at : at + len(piece)] = piece
-            at += len(piece)
         kind = (request.fields.get(b"content-type") or b"").split(b";")[0].strip().lower()
-        return self._guard.inward(bytes(body)) if kind in _TEXT else bytes(body)
+        rewriter = self._guard.rewriter(inward=True) if kind in _TEXT else None
+        body = Body(self._inlet, size, False)
+        held = Held()
+        while True:
+            piece = await body.piece()
+            if rewriter is None:
+                held.add(piece)
+            else:
+                held.add(rewriter.feed(piece) if piece else rewriter.end())
+            if not piece:
+                return held
 
     def _subscribe(self, request: Request) -> None:
         # UPnP Device Architecture 1.1, 4.1: with a CALLBACK it is a new one, with a SID one that is known.
@@ -289,14 +292,12 @@ class _Exchange:
         fields.append((b"Connection", b"close"))
         return head_of(b"%s %s HTTP/1.1" % (request.method, guard.inward(request.target)), fields)
 
-    async def _pass_on(self, request: Request, body: bytes) -> bool:
+    async def _pass_on(self, request: Request, body: Held) -> bool:
         stream = await self._guard.speaker()
         try:
-            stream.write(self._request_head(request, len(body)))
-            for at in range(0, len(body), PIECE_BYTES):
-                stream.write(body[at : at + PIECE_BYTES])
-                await stream.drain()
+            stream.write(self._request_head(request, body.size))
             await stream.drain()
+            await body.send(stream)
             inlet = Inlet(stream)
             response = await _final(inlet)
             self._heard(request, response)

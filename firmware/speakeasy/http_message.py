@@ -256,6 +256,31 @@ class Body:
         return False
 
 
+class Held:
+    """A body in memory: in `pieces` of some PIECE_BYTES, however it came, since a small heap has no place for much in
+    one, nor for many bits. `size` is their sum."""
+
+    def __init__(self) -> None:
+        self.pieces: list = []
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        """Put `data` at the end."""
+        if not data:
+            return
+        if self.pieces and len(self.pieces[-1]) < PIECE_BYTES:
+            self.pieces[-1].extend(data)
+        else:
+            self.pieces.append(bytearray(data))
+        self.size += len(data)
+
+    async def send(self, writer) -> None:
+        """Write all of it, piece by piece."""
+        for piece in self.pieces:
+            writer.write(piece)
+            await writer.drain()
+
+
 def head_of(first: bytes, fields: list) -> bytes:
     """A head as it goes out: its first line and (name, value) pairs, with the empty line."""
     return b"\r\n".join([first] + [name + b": " + value for name, value in fields]) + b"\r\n\r\n"

@@ -224,6 +224,29 @@ async def test_chunks_that_are_none():
             await all_of(Body(Inlet(Reader(stream)), None, True))
 
 
+async def test_a_body_in_memory_is_in_few_pieces_however_it_came():
+    text = bytes([n % 251 for n in range(16 * 1024)])
+    for size in (1, 7, 1023, 1024, 3000):
+        held = http.Held()
+        for at in range(0, len(text), size):
+            held.add(text[at : at + size])
+            held.add(b"")
+        equal((held.size, b"".join(held.pieces)), (len(text), text))
+        assert len(held.pieces) <= 17 and max([len(piece) for piece in held.pieces]) <= 1024 + size, size
+    sent = []
+
+    class Writer:
+        def write(self, data):
+            sent.append(bytes(data))
+
+        async def drain(self):
+            sent.append(None)
+
+    await held.send(Writer())
+    equal(b"".join(sent[::2]), text)
+    equal(set(sent[1::2]), {None})
+
+
 def test_heads_are_written_as_they_are_read():
     text = http.head_of(b"GET / HTTP/1.1", [(b"Host", b"a"), (b"X", b"")])
     equal(text, b"GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n")
