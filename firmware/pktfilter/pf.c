@@ -77,7 +77,7 @@ void pf_tick(struct pf *pf, uint32_t now_ms)
     pf->now = now_ms;
     pf_leases_sweep(pf);
     pf_flows_sweep(pf);
-    pf_frags_sweep(pf, PF_FRAG_TIME_MS);
+    pf_frags_sweep(pf, PF_FRAG_TIME_MS + 1);
     pf_peers_tick(pf);
 }
 

@@ -105,30 +105,24 @@
 #define PF_PENDING 4
 #endif
 
-/* Datagrams whose fragments are on their way: of all; of one source; that only leased phones may use; of strangers (echo
- * requests to the host). */
-#ifndef PF_FRAGS
-#define PF_FRAGS 8
-#endif
-#ifndef PF_FRAGS_SOURCE
-#define PF_FRAGS_SOURCE 3
-#endif
+/* Datagrams whose fragments are on their way: of leased phones; of others that a flow is with, the speaker and the host
+ * among them; of strangers (echo requests to the host). */
 #ifndef PF_FRAGS_PHONES
 #define PF_FRAGS_PHONES 3
+#endif
+#ifndef PF_FRAGS_KNOWN
+#define PF_FRAGS_KNOWN 3
 #endif
 #ifndef PF_FRAGS_STRANGERS
 #define PF_FRAGS_STRANGERS 2
 #endif
 
-/* Fragments that wait for their first one: of all; of one source; that only leased phones may use. */
-#ifndef PF_HELD
-#define PF_HELD 4
-#endif
-#ifndef PF_HELD_SOURCE
-#define PF_HELD_SOURCE 2
-#endif
+/* Fragments that wait for their first one: of leased phones; of the others that may. */
 #ifndef PF_HELD_PHONES
 #define PF_HELD_PHONES 2
+#endif
+#ifndef PF_HELD_KNOWN
+#define PF_HELD_KNOWN 2
 #endif
 
 /* Longest fragmented datagram, in bytes after the IP header; a multiple of 256. */
@@ -499,6 +493,7 @@ enum {
     PF_PEER_LEASE = PF_PEER_HOST + PF_NAMED_HOSTS,
     PF_PEERS = PF_PEER_LEASE + PF_LEASES
 };
+enum { PF_FRAGS = PF_FRAGS_STRANGERS + PF_FRAGS_KNOWN + PF_FRAGS_PHONES, PF_HELD = PF_HELD_KNOWN + PF_HELD_PHONES };
 enum { PF_LEASE_BUCKETS = 32, PF_BUCKETS = PF_FLOWS, PF_MAP_BUCKETS = PF_FLOWS / 2 };
 
 /* Flows by what they may be evicted for. */

@@ -24,11 +24,6 @@ struct piece {
     uint32_t total; /* of the datagram; 0: this fragment does not tell */
 };
 
-static bool same_source(const struct pf_frag_key *a, const struct pf_frag_key *b)
-{
-    return a->src == b->src && a->from == b->from && mac_eq(a->mac, b->mac);
-}
-
 /* The datagram is over for the filter; its fragments that wait are lost. */
 static void forget(struct pf *pf, struct pf_frag *e, unsigned state)
 {
@@ -42,11 +37,11 @@ static void forget(struct pf *pf, struct pf_frag *e, unsigned state)
     }
 }
 
-/* Forgets the datagrams whose first fragment came more than `age` ms ago. */
+/* Forgets the datagrams whose first fragment came at least `age` ms ago. */
 void pf_frags_sweep(struct pf *pf, uint32_t age)
 {
     for (unsigned i = 0; i < PF_FRAGS; i++) {
-        if (age == 0 || pf->now - pf->frag[i].time > age) {
+        if (pf->now - pf->frag[i].time >= age) {
             forget(pf, &pf->frag[i], FREE);
         }
     }
@@ -62,28 +57,23 @@ static struct pf_frag *find(struct pf *pf, const struct pf_frag_key *key)
     return NULL;
 }
 
-/* The place for one more datagram, its source's oldest when there is no other; NULL: none. */
-static struct pf_frag *choose(struct pf *pf, const struct pf_frag_key *key, unsigned rank)
+/* A place for one more datagram: each rank has its own ones, where the oldest gives way. */
+static struct pf_frag *begin(struct pf *pf, const struct pf_frag_key *key, unsigned rank)
 {
-    struct pf_frag *own = NULL;
-    struct pf_frag *unused = NULL;
-    unsigned left = rank == PHONE ? PF_FRAGS : PF_FRAGS - PF_FRAGS_PHONES;
-    unsigned left_to_strangers = rank == STRANGER ? PF_FRAGS_STRANGERS : PF_FRAGS;
-    unsigned left_to_source = PF_FRAGS_SOURCE;
-    for (unsigned i = 0; i < PF_FRAGS; i++) {
-        struct pf_frag *e = &pf->frag[i];
-        if (e->state == FREE) {
-            unused = e;
-            continue;
-        }
-        left -= e->rank < PHONE;
-        left_to_strangers -= e->rank == STRANGER;
-        if (same_source(&e->key, key)) {
-            left_to_source--;
-            own = own == NULL || (int32_t)(own->time - e->time) > 0 ? e : own;
+    static const uint8_t begins[] = {0, PF_FRAGS_STRANGERS, PF_FRAGS_STRANGERS + PF_FRAGS_KNOWN, PF_FRAGS};
+    struct pf_frag *best = &pf->frag[begins[rank]];
+    for (struct pf_frag *e = best; e != &pf->frag[begins[rank + 1]] && best->state != FREE; e++) {
+        if (e->state == FREE || pf->now - e->time > pf->now - best->time) {
+            best = e;
         }
     }
-    return left != 0 && left_to_strangers != 0 && left_to_source != 0 && unused != NULL ? unused : own;
+    forget(pf, best, FREE);
+    memset(best, 0, sizeof(*best));
+    best->key = *key;
+    best->time = pf->now;
+    best->rank = (uint8_t)rank;
+    best->state = WAITING;
+    return best;
 }
 
 /* Notes what a fragment covers. False: it contradicts one that came before. */
@@ -108,17 +98,6 @@ static bool fits(struct pf_frag *e, const struct piece *p)
         e->units++;
     }
     return true;
-}
-
-static void begin(struct pf *pf, struct pf_frag *e, const struct piece *p, unsigned rank)
-{
-    forget(pf, e, FREE);
-    memset(e, 0, sizeof(*e));
-    e->key = p->key;
-    e->time = pf->now;
-    e->rank = (uint8_t)rank;
-    e->state = WAITING;
-    (void)fits(e, p);
 }
 
 /* A datagram that has all come needs no place any more. */
@@ -169,42 +148,32 @@ static bool has_flow(const struct pf *pf, uint32_t raddr)
     return false;
 }
 
-/* Who sends it? Before the first fragment nothing but the source tells. */
-static unsigned rank_of(struct pf *pf, const struct piece *p)
+/* Who sends it? Only the source tells: later fragments have no ports. */
+static unsigned rank_of(struct pf *pf, const struct pf_frag_key *key)
 {
-    if (p->key.from != PF_UPLINK) {
+    if (key->from != PF_UPLINK) {
         return KNOWN;
     }
-    const unsigned lease = pf_lease_find(pf, p->key.src);
+    const unsigned lease = pf_lease_find(pf, key->src);
     if (lease != PF_NO_PEER) {
-        return pf_lease_check(pf, lease, p->key.mac) == PF_C_none ? PHONE : STRANGER;
+        return pf_lease_check(pf, lease, key->mac) == PF_C_none ? PHONE : STRANGER;
     }
-    const bool known = p->start == 0 ? p->total != 0 || p->frame[PF_L4] == 0 : has_flow(pf, p->key.src);
-    return known ? KNOWN : STRANGER;
+    return has_flow(pf, key->src) ? KNOWN : STRANGER;
 }
 
 /* Keeps a fragment until the first one of its datagram comes. */
 static enum pf_counter hold(struct pf *pf, const struct pf_frag *e, const struct piece *p)
 {
-    struct pf_held *place = NULL;
-    unsigned of_source = 0;
-    unsigned of_rank = 0;
-    for (unsigned i = 0; i < PF_HELD; i++) {
-        struct pf_held *h = &pf->held[i];
-        const struct pf_frag *of = &pf->frag[h->frag];
-        if (h->len == 0) {
-            place = place == NULL ? h : place;
-            continue;
+    struct pf_held *h = &pf->held[e->rank == PHONE ? PF_HELD_KNOWN : 0];
+    const struct pf_held *end = &pf->held[e->rank == PHONE ? PF_HELD : PF_HELD_KNOWN];
+    while (h->len != 0) {
+        if (++h == end) {
+            return PF_C_drop_fragments_full;
         }
-        of_rank += of->rank <= e->rank;
-        of_source += same_source(&of->key, &p->key);
     }
-    if (place == NULL || of_source >= PF_HELD_SOURCE || (e->rank < PHONE && of_rank >= PF_HELD - PF_HELD_PHONES)) {
-        return PF_C_drop_fragments_full;
-    }
-    place->len = (uint16_t)p->len;
-    place->frag = (uint16_t)(e - pf->frag);
-    memcpy(place->frame, p->frame, p->len);
+    h->len = (uint16_t)p->len;
+    h->frag = (uint16_t)(e - pf->frag);
+    memcpy(h->frame, p->frame, p->len);
     return PF_C_fragments_held;
 }
 
@@ -225,16 +194,11 @@ static void release(struct pf *pf, const struct pf_frag *e)
     }
 }
 
-/* The first fragment: what the rules say of it holds for the others. `e`: of those that came before it, or NULL. */
+/* The first fragment: what the rules say of it holds for the others. */
 static enum pf_counter first(struct pf *pf, struct pf_frag *e, const struct piece *p)
 {
     uint8_t *frame = p->frame;
     const enum pf_port from = (enum pf_port)p->key.from;
-    const unsigned rank = rank_of(pf, p);
-    struct pf_frag *place = e != NULL ? e : choose(pf, &p->key, rank);
-    if (place == NULL) {
-        return PF_C_drop_fragments_full;
-    }
     if (from == PF_SEGMENT || from == PF_HOST_UPLINK) { /* both send as X: their numbers must not meet (RFC 6864) */
         put_be16(frame + PF_O_ID, pf->frag_id++);
         pf_sum_ip(frame);
@@ -243,26 +207,21 @@ static enum pf_counter first(struct pf *pf, struct pf_frag *e, const struct piec
     pf->sent_to = PF_NO_PEER;
     const enum pf_counter c = pf_dispatch(pf, from, frame, p->len);
     pf->in_first = false;
-    const bool pending = c == PF_C_frames_pending;
-    if (c > PF_C_pass_host_speaker && !pending) {
-        if (e != NULL) {
-            forget(pf, e, FREE);
-        }
+    e->verdict = (uint8_t)c;
+    if (c == PF_C_frames_pending) {
+        e->verdict = from == PF_SEGMENT ? PF_C_pass_speaker_uplink : PF_C_pass_host_uplink;
+    }
+    if (e->verdict > PF_C_pass_host_speaker || e->state == FREE) { /* refused, or a lease ended meanwhile */
+        forget(pf, e, FREE);
         return c;
     }
-    if (e == NULL) {
-        begin(pf, place, p, rank);
-    } else if (e->state == FREE) {
-        return c; /* a lease ended meanwhile, and all that waited with it */
-    }
-    place->state = PASSING;
-    place->verdict = (uint8_t)(!pending ? c : from == PF_SEGMENT ? PF_C_pass_speaker_uplink : PF_C_pass_host_uplink);
-    place->peer = pf->sent_to;
-    place->to_id = rd16(frame + PF_O_ID);
-    place->to_src = rd32(frame + PF_O_SRC);
-    place->to_dst = rd32(frame + PF_O_DST);
-    release(pf, place);
-    finish(place);
+    e->state = PASSING;
+    e->peer = pf->sent_to;
+    e->to_id = rd16(frame + PF_O_ID);
+    e->to_src = rd32(frame + PF_O_SRC);
+    e->to_dst = rd32(frame + PF_O_DST);
+    release(pf, e);
+    finish(e);
     return c;
 }
 
@@ -307,29 +266,25 @@ enum pf_counter pf_fragment(struct pf *pf, enum pf_port from, uint8_t *frame)
     if (!is_sound(&p)) {
         return PF_C_drop_fragment;
     }
-    pf_frags_sweep(pf, PF_FRAG_TIME_MS);
+    pf_frags_sweep(pf, PF_FRAG_TIME_MS + 1);
     struct pf_frag *e = find(pf, &p.key);
-    if (e != NULL && (e->state == ENDED || !fits(e, &p))) {
+    if (e == NULL) {
+        const unsigned rank = rank_of(pf, &p.key);
+        if (rank == STRANGER && p.start != 0) {
+            return PF_C_drop_fragment_unknown;
+        }
+        e = begin(pf, &p.key, rank);
+    }
+    if (e->state == ENDED || !fits(e, &p)) {
         forget(pf, e, ENDED);
         return PF_C_drop_fragment_overlap;
     }
     if (p.start == 0) {
         return first(pf, e, &p);
     }
-    if (e != NULL && e->state == PASSING) {
-        finish(e);
-        return follow(pf, e, frame, p.len);
+    if (e->state == WAITING) {
+        return hold(pf, e, &p);
     }
-    if (e == NULL) {
-        const unsigned rank = rank_of(pf, &p);
-        if (rank == STRANGER) {
-            return PF_C_drop_fragment_unknown;
-        }
-        e = choose(pf, &p.key, rank);
-        if (e == NULL) {
-            return PF_C_drop_fragments_full;
-        }
-        begin(pf, e, &p, rank);
-    }
-    return hold(pf, e, &p);
+    finish(e);
+    return follow(pf, e, frame, p.len);
 }

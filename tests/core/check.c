@@ -159,51 +159,30 @@ static int check_leases(const struct pf *pf)
     return 0;
 }
 
-static bool same_source(const struct pf_frag_key *a, const struct pf_frag_key *b)
-{
-    return a->src == b->src && a->from == b->from && memcmp(a->mac, b->mac, 6) == 0;
-}
-
-/* Places of fragments are within their shares, and what waits waits for a datagram that is known. */
+/* Each datagram of fragments has one place, among its rank's, and what waits waits for one that is known. */
 static int check_frags(const struct pf *pf)
 {
-    unsigned of_rank[3] = {0};
     for (unsigned i = 0; i < PF_FRAGS; i++) {
         const struct pf_frag *e = &pf->frag[i];
-        unsigned of_source = 0;
-        for (unsigned k = 0; k < PF_FRAGS; k++) {
-            const struct pf_frag *o = &pf->frag[k];
-            of_source += e->state != 0 && o->state != 0 && same_source(&e->key, &o->key);
-            if (k != i && e->state != 0 && o->state != 0 && memcmp(&e->key, &o->key, sizeof(e->key)) == 0) {
+        const unsigned rank = i < PF_FRAGS_STRANGERS ? 0 : i < PF_FRAGS_STRANGERS + PF_FRAGS_KNOWN ? 1 : 2;
+        if (e->state != 0 && e->rank != rank) {
+            return __LINE__;
+        }
+        for (unsigned k = 0; k < i; k++) {
+            if (e->state != 0 && pf->frag[k].state != 0 && memcmp(&e->key, &pf->frag[k].key, sizeof(e->key)) == 0) {
                 return __LINE__;
             }
         }
-        if (of_source > PF_FRAGS_SOURCE || e->rank > 2) {
-            return __LINE__;
-        }
-        of_rank[e->rank] += e->state != 0;
     }
-    if (of_rank[0] > PF_FRAGS_STRANGERS || of_rank[0] + of_rank[1] > PF_FRAGS - PF_FRAGS_PHONES) {
-        return __LINE__;
-    }
-    unsigned others = 0;
     for (unsigned i = 0; i < PF_HELD; i++) {
         const struct pf_held *h = &pf->held[i];
-        if (h->len == 0) {
-            continue;
-        }
         const struct pf_frag *e = &pf->frag[h->frag % PF_FRAGS];
-        unsigned of_source = 0;
-        for (unsigned k = 0; k < PF_HELD; k++) {
-            of_source += pf->held[k].len != 0 && same_source(&e->key, &pf->frag[pf->held[k].frag % PF_FRAGS].key);
-        }
-        others += e->rank < 2;
-        if (h->frag >= PF_FRAGS || h->len > PF_FRAME_MAX || e->state == 0 || e->rank == 0 ||
-            of_source > PF_HELD_SOURCE || memcmp(h->frame + 26, &e->key.src, 4) != 0) {
+        if (h->len != 0 && (h->frag >= PF_FRAGS || h->len > PF_FRAME_MAX || e->state == 0 ||
+                            e->rank != (i < PF_HELD_KNOWN ? 1 : 2) || memcmp(h->frame + 26, &e->key.src, 4) != 0)) {
             return __LINE__;
         }
     }
-    return others > PF_HELD - PF_HELD_PHONES ? __LINE__ : 0;
+    return 0;
 }
 
 int pf_check(const struct pf *pf)

@@ -314,7 +314,7 @@ def sizes(total: int, rng: random.Random) -> list[int]:
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda w: w.name)
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(size=st.integers(FIRST + 1, MAX), seed=st.integers(0, 1 << 30), early=st.integers(0, limit("PF_HELD_SOURCE")))
+@given(size=st.integers(FIRST + 1, MAX), seed=st.integers(0, 1 << 30), early=st.integers(0, limit("PF_HELD_PHONES")))
 def test_any_cut_in_any_order_is_the_same_datagram(way: Way, size: int, seed: int, early: int) -> None:
     rng = random.Random(seed)
     with Filter() as pf:
@@ -680,73 +680,68 @@ def from_phone(address: str, ident: int, start: int, end: int) -> bytes:
     return piece(datagram(who=address, ident=ident, words=f"from=02:00:00:00:44:{i:02x}"), start, end)
 
 
-def test_one_source_has_its_share_of_datagrams(ready: Filter) -> None:
-    """Its oldest gives way to its next."""
-    n = limit("PF_FRAGS_SOURCE")
+def answer_of(pf: Filter, server: str, ident: int = 1) -> bytes:
+    """An answer of a server that the speaker has asked."""
+    asked = frame("segment", f"udp S:5 > {server}:9")
+    assert pf.input("segment", asked) == "pass_speaker_uplink"
+    pf.out()
+    return frame("uplink", f"udp {server}:9 > X:5 data={text(500)} ipid={ident}")
+
+
+def test_the_oldest_of_the_same_rank_gives_way(ready: Filter) -> None:
+    n = limit("PF_FRAGS_PHONES")
     for i in range(n + 1):
         ready.jump(1)
         assert one(ready, piece(datagram(ident=i), 0, 200)) == "pass_uplink_speaker"
-    ready.out()
     for i in range(1, n + 1):
         assert one(ready, piece(datagram(ident=i), 200, 400)) == "pass_uplink_speaker"
-    ready.out()
     assert one(ready, piece(datagram(ident=0), 200, 400)) == "fragments_held"
 
 
-def test_phones_have_places_that_others_have_not(ready: Filter) -> None:
-    """Servers, each a source, up to their share; a phone still gets in; at the end nobody does."""
-    share = limit("PF_FRAGS") - limit("PF_FRAGS_PHONES")
-    for i in range(share + 1):
-        ready.jump(1000)
-        ready.out()
-        server = f"198.51.100.{i + 1}"
-        run(ready, f"segment: udp S:5 > {server}:9 -> pass_speaker_uplink -> uplink: ~")
-        answer = frame("uplink", f"udp {server}:9 > X:5 data={text(500)}")
-        verdict = "pass_uplink_speaker" if i < share else "drop_fragments_full"
-        assert one(ready, piece(answer, 0, 200)) == verdict
-    for i, address in enumerate(phones(ready, limit("PF_FRAGS_PHONES") + 1)):
-        verdict = "pass_uplink_speaker" if i < limit("PF_FRAGS_PHONES") else "drop_fragments_full"
-        assert one(ready, from_phone(address, 1, 0, 200)) == verdict
-    ready.out()
-    assert one(ready, from_phone("10.66.1.1", 1, 200, 400)) == "pass_uplink_speaker"
-
-
-def test_strangers_have_a_small_share(ready: Filter) -> None:
-    """Echo requests from made-up addresses: two places; and no way to push out anybody."""
-    rates = limit("PF_BURST_ECHO")
-    assert one(ready, piece(datagram(), 0, 200)) == "pass_uplink_speaker"
-    verdicts = [
-        one(ready, piece(frame("uplink", f"echo 10.66.2.{i + 1} > X data={text(500)} from=attacker"), 0, 200))
-        for i in range(rates)
-    ]
-    share = limit("PF_FRAGS_STRANGERS")
-    assert verdicts == ["pass_uplink_host"] * share + ["drop_fragments_full"] * (rates - share)
-    ready.out()
-    assert one(ready, piece(datagram(), 200, 400)) == "pass_uplink_speaker"
-    for i in range(limit("PF_FRAGS_SOURCE")):
-        assert one(ready, piece(datagram(ident=100 + i), 0, 200)) == "pass_uplink_speaker"
-
-
-def test_strangers_do_not_use_the_phones_places(ready: Filter) -> None:
-    for i in range(limit("PF_FRAGS") - limit("PF_FRAGS_PHONES")):
-        answer = frame("host_uplink", f"udp X:5 > server:9 data={text(500)} from=X ipid={i}")
-        if i >= limit("PF_FRAGS_SOURCE"):
-            answer = frame("segment", f"udp S:5 > server:9 data={text(500)} ipid={i}")
-        port = "segment" if i >= limit("PF_FRAGS_SOURCE") else "host_uplink"
-        assert one(ready, piece(answer, 0, 200), port).startswith("pass")
-    echo = frame("uplink", f"echo flatmate > X data={text(500)}")
-    assert one(ready, piece(echo, 0, 200)) == "drop_fragments_full"
-
-
-def test_a_refused_first_fragment_takes_no_place(ready: Filter) -> None:
-    for i in range(2 * limit("PF_FRAGS")):
-        assert one(ready, piece(datagram(who=f"10.66.2.{i + 1}", words="from=attacker"), 0, 200)) == "drop_no_lease"
-    for i in range(limit("PF_FRAGS_SOURCE")):
+def test_known_senders_and_phones_have_places_of_their_own(ready: Filter) -> None:
+    """Servers, the speaker, the host share theirs; whatever they send, a phone's datagram goes on; and the other way round."""
+    n = limit("PF_FRAGS_KNOWN")
+    phone = datagram(ident=99)
+    assert one(ready, piece(phone, 0, 200)) == "pass_uplink_speaker"
+    answers = [answer_of(ready, f"198.51.100.{i + 1}") for i in range(n + 1)]
+    for answer in answers:
+        ready.jump(1)
+        assert one(ready, piece(answer, 0, 200)) == "pass_uplink_speaker"
+    assert one(ready, piece(phone, 200, 400)) == "pass_uplink_speaker"
+    for i in range(2 * limit("PF_FRAGS_PHONES")):
         assert one(ready, piece(datagram(ident=i), 0, 200)) == "pass_uplink_speaker"
+    for answer in answers[1:]:
+        assert one(ready, piece(answer, 200, 400)) == "pass_uplink_speaker"
+    assert one(ready, piece(answers[0], 200, 400)) == "fragments_held"
+
+
+def test_strangers_have_places_of_their_own(ready: Filter) -> None:
+    """Echo requests from made-up addresses, and first fragments that the rules refuse: they push out but each other."""
+    server = answer_of(ready, "198.51.100.1")
+    assert one(ready, piece(datagram(), 0, 200)) == "pass_uplink_speaker"
+    assert one(ready, piece(server, 0, 200)) == "pass_uplink_speaker"
+    made_up = [
+        frame("uplink", f"echo 10.66.2.{i + 1} > X data={text(500)} from=attacker")
+        for i in range(limit("PF_FRAGS_STRANGERS") + 1)
+    ]
+    for echo in made_up:
+        ready.jump(1)
+        assert one(ready, piece(echo, 0, 200)) == "pass_uplink_host"
+    for i in range(2 * limit("PF_FRAGS_PHONES")):
+        ready.jump(1)
+        who = f"10.66.3.{i + 1}"
+        assert one(ready, piece(datagram(who=who, words="from=attacker"), 0, 200)) == "drop_no_lease"
+        assert one(ready, piece(datagram(words="from=attacker", ident=i), 0, 200)) == "drop_lease_mac"
+    assert one(ready, piece(made_up[0], 200, 400)) == "drop_fragment_unknown"
+    assert one(ready, piece(datagram(), 200, 400)) == "pass_uplink_speaker"
+    assert one(ready, piece(server, 200, 400)) == "pass_uplink_speaker"
+    again = frame("uplink", f"echo flatmate > X data={text(500)}")
+    for f in cut(again, 200, 400):
+        assert one(ready, f) == "pass_uplink_host"
 
 
 def test_as_many_fragments_wait_as_there_are_places(ready: Filter) -> None:
-    n = limit("PF_HELD_SOURCE")
+    n = limit("PF_HELD_PHONES")
     for i in range(n + 1):
         verdict = "fragments_held" if i < n else "drop_fragments_full"
         assert one(ready, piece(datagram(2000), 200 + 200 * i, 400 + 200 * i)) == verdict
@@ -754,13 +749,13 @@ def test_as_many_fragments_wait_as_there_are_places(ready: Filter) -> None:
     assert [f[20:22] for _, f in ready.out()] == [struct.pack(">H", 0x2000 | s // 8) for s in (0, 200, 400)[: n + 1]]
 
 
-def test_places_to_wait_are_shared_out(ready: Filter) -> None:
-    """The speaker takes no more than the others' share; phones have the rest, each no more than its own."""
-    free = limit("PF_HELD") - limit("PF_HELD_PHONES")
-    for i in range(free + 1):
-        verdict = "fragments_held" if i < free else "drop_fragments_full"
-        f = frame("host_uplink" if i else "segment", f"udp X:5 > server:9 data={text(500)} ipid={i}")
-        assert one(ready, piece(f, 200, 400), "host_uplink" if i else "segment") == verdict
+def test_phones_have_places_to_wait_of_their_own(ready: Filter) -> None:
+    """Speaker, host and servers take no more than theirs, nor do phones; and they are free again when the first one has come."""
+    known = limit("PF_HELD_KNOWN")
+    for i in range(known + 1):
+        port = "host_uplink" if i else "segment"
+        f = frame(port, f"udp X:5 > server:9 data={text(500)} ipid={i}")
+        assert one(ready, piece(f, 200, 400), port) == ("fragments_held" if i < known else "drop_fragments_full")
     addresses = phones(ready, limit("PF_HELD_PHONES") + 1)
     for i, address in enumerate(addresses):
         verdict = "fragments_held" if i < limit("PF_HELD_PHONES") else "drop_fragments_full"

@@ -454,7 +454,7 @@ static void judge_counters(const uint32_t *before)
         /* frames that waited may be given up beside the one that came in */
         const bool pending = c == PF_C_drop_no_neighbour && raised <= PF_PENDING;
         const bool held = c == PF_C_drop_fragment_late && raised <= PF_HELD;
-        const bool sent = raised <= PF_HELD_SOURCE && judged.bytes != NULL && is_fragment(judged.bytes, judged.len) &&
+        const bool sent = raised <= PF_HELD && judged.bytes != NULL && is_fragment(judged.bytes, judged.len) &&
                           (c == PF_C_frames_pending || c == PF_C_drop_pending_full || c == PF_C_drop_ttl);
         promise(raised == 0 || pending || held || sent, "not exactly one counter");
     }
