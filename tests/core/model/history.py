@@ -39,6 +39,7 @@ PHONES = {ip4(f"10.66.0.{100 + i}"): hw(0x30 + i) for i in range(5)}
 FAR_PHONES = [ip4("172.20.5.6"), ip4("198.51.100.7")]
 SERVERS = [ip4("203.0.113.10"), ip4("203.0.113.11"), ip4("9.9.9.9")]
 STRANGERS = {ip4("10.66.1.50"): hw(0x40), ip4("10.66.1.51"): hw(0x41), ip4("10.66.0.103"): ATTACKER_MAC}
+MAIL_AND_TELNET = [23, 25, 465, 587, 2323, 2525]
 ODD = [ip4(a) for a in (
     "0.0.0.0", "0.1.1.1", "127.0.0.1", "224.0.0.1", "239.1.2.3", "250.1.1.1", "255.255.255.255", "10.66.3.255",
     "10.66.0.0", "10.66.0.77", "10.66.0.78", "192.168.77.1", "192.168.77.2", "192.168.77.9", "192.168.1.1", "10.1.2.3",
@@ -195,9 +196,8 @@ class Writer:
         steps = []
         if not k.syn[1 - o]:
             isn, options = self.rng.randrange(2**32), self.options()
-            steps.append(
-                self.of_flow(f, 1 - o, lambda *a: tcp(*a, SYN | ACK, isn, k.end[o], options=options)),
-            )
+            less = self.pick(1514, 1515, 1, -1) if self.chance(10) else 0
+            steps.append(self.of_flow(f, 1 - o, lambda *a: tcp(*a, SYN | ACK, isn, k.end[o] - less, options=options)))
             ack = isn + 1
         else:
             ack = k.end[1 - o]
@@ -245,7 +245,7 @@ class Writer:
         if self.chance(50):
             dst = self.pick(*SERVERS)
         sport = self.pick(*PORTS) if self.chance(40) else self.rng.randrange(30000, 30000 + self.pick(2, 2000))
-        dport = self.pick(53, 80, 3400, *PORTS, 23, 465)
+        dport = self.pick(*PORTS, 3400, 80, *MAIL_AND_TELNET) if self.chance(50) else 80
         speaker = kind == "speaker"
         if speaker and self.chance(5):
             dst = self.pick(self.model.config.host, self.model.config.alias)
@@ -343,6 +343,8 @@ class Writer:
             SEARCH, SEARCH, NOTIFY, NOTIFY, QUERY, ANSWER, SEARCH[:18], NOTIFY[:16], QUERY[:11], QUERY[:12], b""
         )
         group, port = (MDNS_GROUP, 5353) if payload in (QUERY, ANSWER) else (SSDP_GROUP, 1900)
+        if port == 5353 and self.chance(20):  # another opcode or flag
+            payload = payload[:2] + bytes([payload[2] ^ 1 << self.rng.randrange(8)]) + payload[3:]
         if self.chance(15):
             group, port = self.pick((MDNS_GROUP, 5353), (BROADCAST, 1900), (SSDP_GROUP, 1901), (MDNS_GROUP, 1900))
         to = self.pick(bytes.fromhex("01005e7ffffa"), bytes.fromhex("01005e0000fb"), BROADCAST_MAC)
@@ -362,7 +364,7 @@ class Writer:
             data = bytes([1, 1, 6, 0]) + bytes(24) + mac + bytes(202) + bytes([99, 130, 83, 99]) + b"\x35\x01\x01\xff"
             message = bytearray(data.ljust(size, b"\0")[:size])
             if self.chance(10):
-                message[self.pick(0, 1, 2, 28, 33, 236)] ^= 1
+                message[self.pick(0, 1, 2, 28, 33, 236)] ^= self.pick(1, 2, 128)
             src, dst = self.pick(
                 (0, BROADCAST),
                 (c.speaker, c.host),
@@ -541,7 +543,27 @@ class Writer:
         return bytes(f)
 
     # -- time, and the firmware --
+    def edge(self) -> list[Step]:
+        """To the last moment of something, or the one after it."""
+        m, limits, more = self.model, self.model.limits, self.pick(-1, 0, 0, 1, 1)
+        ends = [(f.seen, m.table.lifetime(f)) for f in m.table.flows] + [(x.seen, x.ttl) for x in m.leases.all()]
+        arp = [
+            (x.time, limits.ARP_RETRY_MS if x.tries else limits.ARP_FRESH_MS) for x in m.peers.all() if x.tries or x.mac
+        ]
+        asked = [(t, limits.ARP_ASKED_MS) for _, t in m.asked.open] + [(m.dhcp_asked or 0, limits.DHCP_ASKED_MS)]
+        begun, ms = self.rng.choice(self.pick(ends or arp or asked, arp or asked, asked))
+        left = begun + ms - self.c.now + more
+        steps: list[Step] = [(self.pick("jump", "wait"), left)] if left > 0 else []
+        c = m.config
+        for a, _ in m.asked.open[-1:]:
+            answer = arp_message(2, self.mac_of(a), a, c.uplink_mac, c.addr)
+            steps.append(("frame", "uplink", link(c.uplink_mac, self.mac_of(a), 0x806, answer)))
+        offer = ip(ROUTER, c.addr, UDP, udp(ROUTER, 67, c.addr, 68, b"offer"))
+        return [*steps, ("frame", "uplink", link(c.uplink_mac, ROUTER_MAC, 0x800, offer)), *self.talk()]
+
     def time(self) -> list[Step]:
+        if self.chance(30):
+            return self.edge()
         if self.chance(40):
             return [("jump", self.pick(1, 10, 99, 500, 1000)), *self.answer_arp()]
         ms = self.pick(100, 1000, 1000, 3000, 5000, 10_000, 29_000, 30_000, 60_000, 60_001, 240_001, 300_001, 3_600_000)

@@ -294,10 +294,9 @@ class Model:
     def reserved(self, f: Flow, port: int) -> bool:
         """Is a port at X the other owner's, whoever comes first?"""
         c = self.config
-        guarded = c.guard and (f.proto, port) in ((TCP, 1400), (UDP, 1900))
-        if f.owner == SPEAKER:
-            return guarded or (f.proto, port) in ((TCP, c.claim_port or -1), (UDP, 67), (UDP, 68))
-        return not guarded and (f.proto, port) in self.services
+        hosts = [(TCP, c.claim_port), (UDP, 67), (UDP, 68)] + [(TCP, 1400), (UDP, 1900)] * c.guard
+        is_hosts = port != 0 and (f.proto, port) in hosts
+        return is_hosts if f.owner == SPEAKER else not is_hosts and (f.proto, port) in self.services
 
     def track(self, f: Flow, side: int, p: Packet) -> None:
         """A frame of a flow: may it pass? And does it keep the flow, and the lease, alive?"""
