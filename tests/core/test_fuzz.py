@@ -10,7 +10,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 CLEAN = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS")}
 TARGETS = {"frames": 1000, "pressure": 4000, "packet": 5000, "tcp": 5000, "icmp": 5000, "arp": 5000, "dhcp": 5000}
-TARGETS |= {"relay": 5000}
+TARGETS |= {"relay": 5000, "fragments": 2000}
 
 
 def make(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@ import asyncio
 import errno
 import json
 import os
+import random
 import struct
 
 import pktfilter
@@ -387,6 +388,66 @@ async def test_bad_requests():
             answer = await say(raw)
             equal((raw, status_of(answer)), (raw, status))
         equal(b.claims._active, 0)
+
+
+class Pieces:
+    """A reader of what a stranger sends, in pieces of any size."""
+
+    def __init__(self, data):
+        self.data = data
+
+    async def readinto(self, view):
+        n = min(len(self.data), len(view), random.randrange(1, 400))
+        view[:n] = self.data[:n]
+        self.data = self.data[n:]
+        return n
+
+
+def bend(original):
+    bent = bytearray(original)
+    for _ in range(random.randrange(1, 4)):
+        kind = random.randrange(5)
+        at = random.randrange(len(bent) + 1)
+        if kind == 0 and at < len(bent):
+            bent[at] ^= 1 << random.randrange(8)
+        elif kind == 1:
+            bent = bent[:at]
+        elif kind == 2:
+            bent += bytes(random.getrandbits(8) for _ in range(random.randrange(1, 40)))
+        elif kind == 3:
+            bent[at:] = random.choice((b"\r\n", b"\0", b"[[[[[[[[", b'"', b"{", b"9999999999", b"\r\n\r\n")) + bent[at:]
+        else:
+            bent[at:] = bent[at + random.randrange(1, 60) :]
+    return bytes(bent)
+
+
+async def test_bent_requests_are_refused_or_answered():
+    # Whatever a stranger sends: refused by a word, cut off, or answered; no lease, and nothing else goes wrong.
+    random.seed(22)
+    bridge = Bridge()
+    good = bridge.body(proof="00" * 32)
+    requests = [
+        b"POST /claim HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(good), good),
+        b'POST /token HTTP/1.1\r\ncontent-length: 42\r\n\r\n{"token": "00112233445566778899aabbccddeeff"}',
+        b"GET /challenge HTTP/1.0\r\nAccept: */*\r\n\r\n",
+    ]
+    ends = {"answered": 0, "refused": 0, "wrong": 0, "cut": 0}
+    for _ in range(600):
+        try:
+            method, path, body = await claims._request(Pieces(bend(random.choice(requests))))
+            assert len(body) <= claims.BODY_MAX_BYTES, len(body)
+            status = bridge.claims.respond(method, path, body, FAR, 5000)[0]
+            equal((status, path), (200, path if path in ("/challenge", "/t") else "none other is answered"))
+            ends["answered"] += 1
+        except Wrong:
+            ends["wrong"] += 1
+        except Refused as e:
+            assert e.status in (400, 404, 405, 413), e.status
+            ends["refused"] += 1
+        except EOFError:
+            ends["cut"] += 1
+    equal(pktfilter.leases(), [])
+    assert min(ends.values()) > 3, ends
 
 
 async def test_head_limit_below_at_above():

@@ -1,0 +1,341 @@
+#!/usr/bin/env python3
+"""Would the tests notice? Changes one line of the core at a time, and runs tests/core and the differential test on it.
+
+    mutants.py                 all of them
+    mutants.py 3 17            these
+    mutants.py --quick         without the slow tests: not all that survive this survive
+    mutants.py --list
+
+Each mutant names its file, a whole line and what stands there instead. A line that is not there exactly once ends the
+run: it has changed, and the list has to follow. Exit status 1 when a mutant survives. Not part of `make test`: it takes
+long.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CORE = HERE.parents[1] / "firmware" / "pktfilter"
+WORK = HERE.parents[1] / "build" / "mutants"
+FLAGS = ["-std=c99", "-g", "-O1", "-fPIC", "-w"]
+FIRST = ["verdicts", "flows", "edges", "modes", "fragments", "limits"]  # the quickest to kill
+LIMIT_S = 900
+
+
+@dataclass(frozen=True)
+class Mutant:
+    file: str
+    function: str
+    before: str
+    after: str
+
+
+MUTANTS = [
+    Mutant(
+        "pf.c",
+        "pf_configure",
+        "const bool moved = old->addr != cfg->addr || old->mask != cfg->mask || old->router != cfg->router;",
+        "const bool moved = old->addr != cfg->addr || old->mask != cfg->mask;",
+    ),
+    Mutant(
+        "pf_ip.c",
+        "pf_parse",
+        "if (total < PF_IP || total > len - PF_ETH) {",
+        "if (total < PF_IP || total > len) {",
+    ),
+    Mutant(
+        "pf_ip.c",
+        "pf_source_is_sane",
+        "if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000) {",
+        "if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xf0000000) {",
+    ),
+    Mutant(
+        "pf_tcp.c",
+        "pf_tcp_track",
+        "if (end - sent + window > 2 * window) {",
+        "if (end - sent + window >= 2 * window) {",
+    ),
+    Mutant(
+        "pf_tcp.c",
+        "pf_tcp_track",
+        "if (f->u.end[other] - be32(p->l4 + PF_TCP_ACK) > 2 * window_of(f, from)) {",
+        "if (f->u.end[other] - be32(p->l4 + PF_TCP_ACK) > 2 * window_of(f, other)) {",
+    ),
+    Mutant("pf_tcp.c", "track_rst", "} else if (seq != f->u.end[from]) {", "} else if (seq - f->u.end[from] > 1) {"),
+    Mutant("pf_tcp.c", "track_syn", "f->scale = 0; /* both or none (RFC 7323, 2.2) */", "f->scale &= 0xff;"),
+    Mutant(
+        "pf_tcp.c",
+        "pf_tcp_opens_anew",
+        "return is_over(f) && from == opener && pf_tcp_is_syn(flags);",
+        "return is_over(f) && (from == opener || from != opener) && pf_tcp_is_syn(flags);",
+    ),
+    Mutant(
+        "pf_forward.c",
+        "check",
+        "} else if (in && pf_is_claim(f->kind, f->peer) && !mac_eq(p->frame + 6, f->u.mac)) {",
+        "} else if (!in && pf_is_claim(f->kind, f->peer) && !mac_eq(p->frame + 6, f->u.mac)) {",
+    ),
+    Mutant(
+        "pf_forward.c",
+        "check",
+        "if (c == PF_C_none && (f->kind & PF_KIND_SPEAKER) != 0 && p->frame[PF_O_TTL] <= 1) {",
+        "if (c == PF_C_none && (f->kind & PF_KIND_SPEAKER) != 0 && p->frame[PF_O_TTL] < 1) {",
+    ),
+    Mutant(
+        "pf_forward.c",
+        "renews",
+        "return side == PF_FROM_OWNER || pf_is_lease(f->peer);",
+        "return side == PF_FROM_OWNER || pf_is_lease(f->peer) || p->proto == PF_UDP;",
+    ),
+    Mutant("pf_forward.c", "pf_forward", "if (in && leased) {", "if (leased) {"),
+    Mutant(
+        "pf_flow.c",
+        "pf_flow_expired",
+        "return pf->now - f->seen > limit * 1000;",
+        "return pf->now - f->seen >= limit * 1000;",
+    ),
+    Mutant(
+        "pf_flow.c",
+        "take",
+        "if (pf->class_count[PF_CLASS_FREE] > 0 && (phone || others < PF_FLOWS - PF_PHONE_SHARE)) {",
+        "if (pf->class_count[PF_CLASS_FREE] > 0 && (phone || others <= PF_FLOWS - PF_PHONE_SHARE)) {",
+    ),
+    Mutant(
+        "pf_flow.c",
+        "take",
+        "unsigned order = others < PF_OTHER_SHARE ? FROM_PHONES : phone ? FROM_OTHERS : OWN;",
+        "unsigned order = others <= PF_OTHER_SHARE ? FROM_PHONES : phone ? FROM_OTHERS : OWN;",
+    ),
+    Mutant(
+        "pf_flow.c",
+        "victim_of",
+        "if (best == NULL || idle > best_idle) {",
+        "if (best == NULL || idle < best_idle) {",
+    ),
+    Mutant(
+        "pf_flow.c",
+        "take_claim",
+        "if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] >= PF_CLAIM_FLOWS) {",
+        "if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] > PF_CLAIM_FLOWS) {",
+    ),
+    Mutant("pf_flow.c", "is_long", "return n >= PF_CHAIN_MAX;", "return n > PF_CHAIN_MAX;"),
+    Mutant(
+        "pf_flow.c",
+        "pf_flow_classify",
+        "to = settled && room ? PF_CLASS_PHONE_PROTECTED : PF_CLASS_PHONE_LOOSE;",
+        "to = settled ? PF_CLASS_PHONE_PROTECTED : PF_CLASS_PHONE_LOOSE;",
+    ),
+    Mutant(
+        "pf_map.c",
+        "another",
+        "return pf_wire16((uint16_t)((port & ~1U) | (wanted & 1)));",
+        "return pf_wire16((uint16_t)port);",
+    ),
+    Mutant("pf_map.c", "pf_map_put", "if (--m->flows > 0) {", "if (--m->flows > 1) {"),
+    Mutant(
+        "pf_map.c",
+        "pf_map_get",
+        "if (inbound && m->port[PF_FROM_REMOTE] != lport) {",
+        "if (inbound && m->port[PF_FROM_OWNER] != lport) {",
+    ),
+    Mutant("pf_arp.c", "contradicts", "return PF_C_drop_arp_spoof;", "return PF_C_none;"),
+    Mutant(
+        "pf_core.h",
+        "pf_lease_over",
+        "return pf->now - peer->seen >= peer->ttl_ms;",
+        "return pf->now - peer->seen > peer->ttl_ms;",
+    ),
+    Mutant(
+        "pf_lease.c",
+        "pf_lease_check",
+        "if (peer->state == PF_PEER_PINNED && !mac_eq(peer->mac, mac)) {",
+        "if (peer->state == PF_PEER_PINNED && !mac_eq(peer->mac, mac) && lease > PF_PEER_LEASE) {",
+    ),
+    Mutant(
+        "pf_peer.c",
+        "pf_peers_tick",
+        "if (peer->tries < PF_ARP_TRIES) {",
+        "if (peer->tries <= PF_ARP_TRIES) {",
+    ),
+    Mutant(
+        "pf_relay.c",
+        "pf_relay_notify",
+        "if (group == MDNS && pf->peer[peer].state == PF_PEER_ROUTED) {",
+        "if (group == SSDP && pf->peer[peer].state == PF_PEER_ROUTED) {",
+    ),
+    Mutant(
+        "pf_relay.c",
+        "is_dns",
+        "return (flags & 0x78) == 0 && ((flags & 0x80) != 0) == answer;",
+        "return (flags & 0x70) == 0 && ((flags & 0x80) != 0) == answer;",
+    ),
+    Mutant(
+        "pf_segment.c",
+        "is_local",
+        "return in_net(a, 0x0a000000, 8) || in_net(a, 0xac100000, 12) || in_net(a, 0xc0a80000, 16) ||",
+        "return in_net(a, 0x0a000000, 8) || in_net(a, 0xac100000, 16) || in_net(a, 0xc0a80000, 16) ||",
+    ),
+    Mutant(
+        "pf_icmp.c",
+        "inner_is_plausible",
+        "return begun && f->u.end[from] - be32(in->l4 + PF_TCP_SEQ) <= window;",
+        "return begun || f->u.end[from] - be32(in->l4 + PF_TCP_SEQ) <= window;",
+    ),
+    Mutant(
+        "pf_dhcp.c",
+        "pf_dhcp_queue",
+        "memcmp(bootp + CHADDR, p->frame + 6, 6) != 0) {",
+        "memcmp(bootp + CHADDR, p->frame + 6, 5) != 0) {",
+    ),
+    Mutant(
+        "pf_rate.c",
+        "pf_rate",
+        "if (bucket->level > burst * THOUSANDTHS) {",
+        "if (bucket->level > 2 * burst * THOUSANDTHS) {",
+    ),
+    Mutant(
+        "pf_uplink.c",
+        "dhcp_to_host",
+        "if (!pf->dhcp_asked || pf->now - pf->dhcp_asked_time > PF_DHCP_ASKED_MS) {",
+        "if (!pf->dhcp_asked || pf->now - pf->dhcp_asked_time >= PF_DHCP_ASKED_MS) {",
+    ),
+    Mutant("pf_host.c", "ip_to_uplink", "if (p.addr[PF_SRC] != pf->cfg.addr) {", "if (p.addr[PF_SRC] == 0) {"),
+    Mutant("pf_frag.c", "fits", "if ((*word & bit) != 0) {", "if ((*word & bit) != 0 && e->state == PASSING) {"),
+    Mutant("pf_frag.c", "choose", "left -= e->rank < PHONE;", "left -= e->rank <= PHONE;"),
+    Mutant(
+        "pf_fast.c",
+        "tcp_passes",
+        "if (grown + window > 2 * window || f->u.end[from ^ 1U] - be32(frame + PF_L4 + PF_TCP_ACK) > 2 * other) {",
+        "if (grown + window > 3 * window || f->u.end[from ^ 1U] - be32(frame + PF_L4 + PF_TCP_ACK) > 2 * other) {",
+    ),
+    Mutant("pf_fast.c", "less", "return (uint16_t)(sum - (sum >> 31));", "return (uint16_t)sum;"),
+    Mutant(
+        "pf_fast.c",
+        "hit_in",
+        "if (frame[PF_O_TTL] <= 1 || pf->now - peer->seen >= peer->ttl_ms ||",
+        "if (frame[PF_O_TTL] <= 1 ||",
+    ),
+]
+
+
+class Failed(Exception):
+    """What is wrong with the list, or the build."""
+
+
+def changed(mutant: Mutant) -> str:
+    lines = (CORE / mutant.file).read_text().splitlines()
+    found = [i for i, line in enumerate(lines) if line.strip() == mutant.before]
+    if len(found) != 1:
+        raise Failed(f"{mutant.file}, {mutant.function}: this line is there {len(found)} times:\n  {mutant.before}")
+    lines[found[0]] = mutant.after
+    return "\n".join(lines) + "\n"
+
+
+def run(argv: list[str | Path], **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(a) for a in argv],
+        cwd=HERE,
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+def build(core: Path, out: Path, only: str | None = None) -> None:
+    """Objects of a copy of the core, of one file where the others are there; the library and the differential test."""
+    out.mkdir(parents=True, exist_ok=True)
+    for source in sorted(core.glob("pf*.c")):
+        if only in (None, source.name):
+            done = run(["gcc", *FLAGS, f"-I{core}", "-c", source, "-o", out / f"{source.stem}.o"])
+            if done.returncode != 0:
+                raise Failed(f"{source.name} does not build:\n{done.stderr}")
+    objects = sorted(out.glob("pf*.o"))
+    for argv in (
+        ["-shared", "-o", out / "libpf.so", "harness.c"],
+        ["-o", out / "diff_fast", "diff_fast.c", "world.c"],
+    ):
+        done = run(["gcc", *FLAGS, f"-I{core}", *argv, "check.c", *objects])
+        if done.returncode != 0:
+            raise Failed(done.stderr)
+
+
+def test_files(quick: bool) -> list[Path]:
+    first = [HERE / f"test_{name}.py" for name in FIRST]
+    others = sorted(
+        p for p in HERE.glob("test_*.py") if p not in first and p.name not in ("test_fuzz.py", "test_spec.py")
+    )
+    return first if quick else first + others
+
+
+def killed_by(folder: Path, quick: bool) -> str:
+    """The test that noticed, "" for none."""
+    pytest = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
+    try:
+        done = run([*pytest, *test_files(quick)], SPEAKEASY_CORE_LIBRARY=str(folder / "libpf.so"))
+        if done.returncode != 0:
+            failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+            return failed[0].split(" - ")[0].removeprefix("FAILED ") if failed else f"status {done.returncode}"
+        done = run([folder / "diff_fast", "1", "300"])
+        return f"diff_fast: {done.stderr.splitlines()[0]}" if done.returncode != 0 else ""
+    except subprocess.TimeoutExpired:
+        return f"no end within {LIMIT_S} s"
+
+
+def judge(number: int, quick: bool) -> bool:
+    mutant = MUTANTS[number - 1]
+    with tempfile.TemporaryDirectory(dir=WORK) as name:
+        folder = Path(name)
+        core = folder / "core"
+        shutil.copytree(CORE, core)
+        (core / mutant.file).write_text(changed(mutant))
+        header = mutant.file.endswith(".h")
+        if not header:
+            shutil.copytree(WORK / "base", folder / "out")
+        build(core, folder / "out", None if header else mutant.file)
+        why = killed_by(folder / "out", quick)
+    print(f"{number:>3} {'killed  ' if why else 'SURVIVED'} {mutant.file:<13}{mutant.function:<20}{why}", flush=True)
+    if not why:
+        print(f"      - {mutant.before}\n      + {mutant.after}", flush=True)
+    return bool(why)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Would the tests notice a changed line of the core?")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="without the slow tests")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("numbers", type=int, nargs="*", help="from 1 on; all without")
+    args = parser.parse_args()
+    try:
+        for mutant in MUTANTS:
+            changed(mutant)
+        if args.list:
+            for i, m in enumerate(MUTANTS, 1):
+                print(f"{i:>3} {m.file} {m.function}\n      - {m.before}\n      + {m.after}")
+            return 0
+        WORK.mkdir(parents=True, exist_ok=True)
+        build(CORE, WORK / "base")
+        why = killed_by(WORK / "base", args.quick)
+        if why:
+            raise Failed(f"The core as it is does not pass: {why}")
+        numbers = args.numbers or list(range(1, len(MUTANTS) + 1))
+        with ThreadPoolExecutor(args.jobs) as pool:
+            killed = sum(pool.map(lambda number: judge(number, args.quick), numbers))
+    except Failed as e:
+        print(f"mutants: {e}", file=sys.stderr)
+        return 2
+    print(f"{killed} of {len(numbers)} killed")
+    return 0 if killed == len(numbers) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
