@@ -182,12 +182,12 @@ def opens(m: Model, p: Packet) -> str:
     c = m.config
     if addresses.special(p.dst) or p.dst == c.addr:
         raise Drop("drop_egress_address")
+    peer = m.peers.of(p.dst)  # a lease whose time is over ends here
     local = addresses.private(p.dst) or c.in_subnet(p.dst)
-    if local and not m.peers.named(p.dst):
+    if local and not (peer and peer.addr == p.dst):
         raise Drop("drop_egress_local")
     if p.proto == TCP and p.dport in MAIL_AND_TELNET:
         raise Drop("drop_egress_port")
-    peer = m.peers.of(p.dst)
     rate = "callback" if isinstance(peer, Lease) else "egress"
     if not m.rate[rate.upper()].take(m.now):
         raise Drop(f"drop_rate_{rate}")
