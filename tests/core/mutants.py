@@ -280,12 +280,14 @@ def killed_by(folder: Path, quick: bool) -> str:
     """The test that noticed, "" for none."""
     pytest = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
     try:
-        done = run([*pytest, *test_files(quick)], SPEAKEASY_CORE_LIBRARY=str(folder / "libpf.so"))
-        if done.returncode != 0:
-            failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-            return failed[0].split(" - ")[0].removeprefix("FAILED ") if failed else f"status {done.returncode}"
         done = run([folder / "diff_fast", "1", "300"])
-        return f"diff_fast: {done.stderr.splitlines()[0]}" if done.returncode != 0 else ""
+        if done.returncode != 0:
+            return f"diff_fast: {done.stderr.splitlines()[0]}"
+        done = run([*pytest, *test_files(quick)], SPEAKEASY_CORE_LIBRARY=str(folder / "libpf.so"))
+        failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        if failed:
+            return failed[0].split(" - ")[0].removeprefix("FAILED ")
+        return f"status {done.returncode}" if done.returncode != 0 else ""
     except subprocess.TimeoutExpired:
         return f"no end within {LIMIT_S} s"
 

@@ -217,6 +217,27 @@ def test_options_that_fill_the_header(pf: Filter) -> None:
     assert verdict(pf, "uplink", "tcp server:80 > X:5 A seq=524291 ack=10") == "drop_tcp_window"
 
 
+def test_old_acknowledgements_by_the_window_of_who_sends_them(pf: Filter) -> None:
+    """The server can be sent 65536 << 7, the speaker 65536: each may be behind by twice that."""
+    known(pf)
+    run(pf, "segment: tcp S:5 > server:80 S seq=999999999 ws=0 -> pass_speaker_uplink -> uplink: ~")
+    run(pf, "uplink: tcp server:80 > X:5 SA seq=1999999999 ack=1000000000 ws=7 -> pass_uplink_speaker -> segment: ~")
+    behind = 2 * 65536
+    for late, expected in ((behind, "pass_speaker_uplink"), (behind + 1, "drop_tcp_window")):
+        assert verdict(pf, "segment", f"tcp S:5 > server:80 A seq=1000000000 ack={2000000000 - late}") == expected
+    behind = 2 * (65536 << 7)
+    for late, expected in ((behind, "pass_uplink_speaker"), (behind + 1, "drop_tcp_window")):
+        assert verdict(pf, "uplink", f"tcp server:80 > X:5 A seq=2000000000 ack={1000000000 - late}") == expected
+
+
+def test_only_its_opener_opens_an_ended_connection_again(pf: Filter) -> None:
+    known(pf)
+    run(pf, "segment: tcp S:5 > server:80 S seq=999 -> pass_speaker_uplink -> uplink: ~")
+    run(pf, "uplink: tcp server:80 > X:5 RA seq=0 ack=1000 -> pass_uplink_speaker -> segment: ~")
+    assert verdict(pf, "uplink", "tcp server:80 > X:5 S seq=9") == "drop_tcp_state"
+    run(pf, "segment: tcp S:5 > server:80 S seq=77 -> pass_speaker_uplink -> uplink: ~")
+
+
 def test_no_reset_to_a_speaker_that_is_not_there(pf: Filter) -> None:
     start(pf)
     run(
