@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from dorm import topology as t
-from dorm.dorm import PASSTHROUGH, Dorm
+from dorm.dorm import PASSTHROUGH, PRIVATE, Dorm
 from dorm.people import Controller
 from dorm.speaker.machine import SpeakerMachine
 from dorm_life import LIMIT_S, claim, find, own, settled
@@ -53,7 +53,7 @@ def lan() -> t.Lan:
     return t.DORM_LAN
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[PASSTHROUGH])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[PASSTHROUGH, PRIVATE])
 async def dorm(run_dirs: Path, lan: t.Lan, request: pytest.FixtureRequest) -> AsyncIterator[Dorm]:
     """The whole dorm, with the bridge and its real firmware, new from the factory; the speaker has its address.
 

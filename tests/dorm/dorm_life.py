@@ -20,7 +20,9 @@ async def settled(dorm: Dorm) -> str:
 
     async def has_it() -> str | None:
         x = dorm.air.address.addr  # what the bridge has now; the DHCP server remembers what it had
-        if x != dorm.bridge_address() or not dorm.speaker.lease:
+        lease = dorm.speaker.lease
+        # Name servers come with the uplink; a private address is there before.
+        if x != dorm.bridge_address() or lease is None or not lease.dns:
             return None
         if (await dorm.speaker.state())["address"] != dorm.speaker_address():
             return None

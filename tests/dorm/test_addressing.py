@@ -1,13 +1,15 @@
 """Both addressing modes and the change between them, in a dorm whose network is what the segment would choose."""
 
+import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from ipaddress import ip_address, ip_network
 
 import pytest
 import pytest_asyncio
 from dorm import topology as t
-from dorm.dorm import PASSTHROUGH, Dorm
+from dorm.dorm import PASSTHROUGH, PRIVATE, Dorm
 from dorm.jsonlines import ask_json
 from dorm.people import Controller
 from dorm.programs import Program
@@ -114,4 +116,38 @@ async def test_a_local_host_is_out_of_reach_until_an_owner_names_it(owned: Dorm,
 
     assert (await speakeasy(owned, t.PHONE, "hosts", "--none"))["hosts"] == []
     await owned.until(silent, LIMIT_S, "the music of a host that is no longer named to end")
+    await soco.must("stop")
+
+
+async def test_the_modes_change_at_run_time_and_back(owned: Dorm, soco: Controller) -> None:
+    x, boots = await settled(owned), owned.board.boots
+    await soco.must("play", uri=t.RADIO_URL)
+    await hear(owned, 1)
+    other = {PASSTHROUGH: PRIVATE, PRIVATE: PASSTHROUGH}
+    for mode in (other[owned.mode], owned.mode):
+        leases = (await speakeasy(owned, t.PHONE, "status"))["leases"]
+        assert [lease["addr"] for lease in leases] == [owned.person(t.PHONE).address]
+        assert (await speakeasy(owned, t.PHONE, "mode", mode))["mode"] == mode
+        owned.mode = mode
+        began = time.monotonic()
+
+        async def moved() -> bool:
+            return bool((await owned.speaker.state())["address"] == owned.speaker_address())
+
+        await owned.until(moved, ADDRESS_LIMIT_S, f"the speaker's address in mode {mode}")
+        assert time.monotonic() - began < ADDRESS_LIMIT_S
+        await hear(owned, 2)  # nobody has touched anything: the music has come back by itself
+        assert await settled(owned) == x
+        status = await speakeasy(owned, t.PHONE, "status")
+        assert [lease["addr"] for lease in status["leases"]] == [owned.person(t.PHONE).address]
+        assert status["mode"] == mode
+        assert (await soco.must("volume", set=11))["volume"] == 11  # the phone has not claimed again
+        await judged_by_soco(owned, soco)
+        await soco.must("play", uri=t.RADIO_URL)
+        await hear(owned, 1)
+        strangers = await asyncio.gather(
+            *(owned.person(who).intrude("get", x, "/status", "--timeout", "1") for who in (t.FLATMATE, t.ATTACKER))
+        )
+        assert [stranger["reached"] for stranger in strangers] == [False, False]
+    assert owned.board.boots == boots
     await soco.must("stop")
