@@ -208,7 +208,6 @@ MUTANTS = [
     ),
     Mutant("pf_host.c", "ip_to_uplink", "if (p.addr[PF_SRC] != pf->cfg.addr) {", "if (p.addr[PF_SRC] == 0) {"),
     Mutant("pf_frag.c", "fits", "if ((*word & bit) != 0) {", "if ((*word & bit) != 0 && e->state == PASSING) {"),
-    Mutant("pf_frag.c", "choose", "left -= e->rank < PHONE;", "left -= e->rank <= PHONE;"),
     Mutant(
         "pf_fast.c",
         "tcp_passes",
