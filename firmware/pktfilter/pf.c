@@ -52,20 +52,28 @@ enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_
     return pf_count(pf, c);
 }
 
-/* The fast path reads words: it takes frames whose IP header is aligned to four bytes. */
+/* Not inlined: so that pf_input() needs no stack. */
+static __attribute__((noinline)) enum pf_counter move(struct pf *pf, enum pf_port from, const uint8_t *frame,
+                                                      size_t len)
+{
+    uint8_t *moved = (uint8_t *)pf->moved + 2;
+    memcpy(moved, frame, len);
+    return pf_input(pf, from, moved, len, pf->now);
+}
+
 enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms)
 {
     pf->now = now_ms;
+    if (((uintptr_t)frame & 3) != 2 && len <= PF_FRAME_MAX) {
+        return move(pf, from, frame, len);
+    }
 #if PF_FAST
-    if (len - PF_FAST_MIN <= PF_FRAME_MAX - PF_FAST_MIN && ((uintptr_t)frame & 3) == 2) {
+    if (len - PF_FAST_MIN <= PF_FRAME_MAX - PF_FAST_MIN) {
         if (from == PF_UPLINK) {
             return pf_fast_uplink(pf, from, frame, len);
         }
-        if (from == PF_SEGMENT) {
-            return pf_fast_segment(pf, from, frame, len);
-        }
-        if (from == PF_HOST_UPLINK) {
-            return pf_fast_host(pf, from, frame, len);
+        if (from != PF_HOST_SEGMENT) {
+            return pf_fast_out(pf, from, frame, len);
         }
     }
 #endif

@@ -517,8 +517,7 @@ struct pf {
     uint32_t hash_key[5];  /* multilinear hash: see pf_core.h */
     struct pf_link uplink; /* to and from the bridge's MAC */
     struct pf_link from_speaker, to_speaker;
-    uint16_t delta_in; /* what the IP header's checksum falls by from the uplink to the speaker: address and TTL */
-    uint16_t delta_out;
+    uint16_t delta[2];   /* what the IP header's checksum falls by to and from the speaker: address and TTL */
     uint16_t delta_addr; /* the part of the addresses in the flows' delta */
     uint32_t events;
     struct pf_config cfg;
@@ -562,8 +561,10 @@ struct pf {
     struct pf_pending pending[PF_PENDING];
     struct pf_frag frag[PF_FRAGS];
     struct pf_held held[PF_HELD];
-    uint16_t frag_id;              /* of the next fragmented datagram that leaves */
-    uint8_t scratch[PF_FRAME_MAX]; /* frames that the filter makes itself; after 16-bit members: at an even address */
+    uint16_t frag_id;     /* of the next fragmented datagram that leaves */
+    uint16_t scratch[32]; /* ARP messages and RSTs of the filter's own */
+    uint32_t
+        moved[(PF_FRAME_MAX + 2 + 3) / 4]; /* DHCP for the segment; frames that did not come in where they should */
 };
 
 struct pf_flow_info {
@@ -588,8 +589,8 @@ struct pf_lease_info {
 void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uint32_t now_ms);
 
 /* One frame, without its checksum, that came in at a port. It is changed in place, at an even address, and must not be
- * used after the call. Two bytes after a multiple of four, where drivers put frames to have the IP header aligned, it takes
- * the fast path; elsewhere the verdict is the same. `now_ms` never goes back, and wraps. Returns the one counter that it raised: the verdict. */
+ * used after the call. It should be two bytes after a multiple of four, where drivers put frames to have the IP header aligned:
+ * from elsewhere it is copied first. `now_ms` never goes back, and wraps. Returns the one counter that it raised: the verdict. */
 enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms);
 
 /* Timers. To be called at least once a second, better ten times. */

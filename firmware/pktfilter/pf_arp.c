@@ -42,7 +42,7 @@ void pf_arp_ask(struct pf *pf, const struct pf_peer *peer, bool broadcast)
 {
     static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     static const uint8_t unknown[6] = {0};
-    uint8_t *frame = pf->scratch;
+    uint8_t *frame = (uint8_t *)pf->scratch;
     build(frame, REQUEST, pf->cfg.uplink_mac, pf->cfg.addr, broadcast ? all : peer->mac, peer->addr);
     memcpy(frame + PF_ARP_THA, unknown, 6);
     pf->out(pf->ctx, PF_UPLINK, frame, PF_ARP_LEN);
@@ -50,7 +50,7 @@ void pf_arp_ask(struct pf *pf, const struct pf_peer *peer, bool broadcast)
 
 static enum pf_counter answer(struct pf *pf, enum pf_port port, const struct arp *a, const uint8_t *mac)
 {
-    uint8_t *frame = pf->scratch;
+    uint8_t *frame = (uint8_t *)pf->scratch;
     build(frame, REPLY, mac, a->tpa, a->sha, a->spa);
     pf->out(pf->ctx, port, frame, PF_ARP_LEN);
     return PF_C_arp_answered;

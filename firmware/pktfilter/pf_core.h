@@ -193,6 +193,7 @@ PF_INLINE bool pf_lease_over(const struct pf *pf, unsigned lease)
 void pf_peers_configure(struct pf *pf);
 unsigned pf_peer_of(struct pf *pf, uint32_t dst);
 enum pf_counter pf_peer_send(struct pf *pf, unsigned peer, uint8_t *frame, uint32_t len, enum pf_counter passed);
+enum pf_counter pf_peer_keep(struct pf *pf, struct pf_peer *peer, const uint8_t *frame, uint32_t len);
 void pf_peer_answer(struct pf *pf, unsigned i, const uint8_t *mac);
 unsigned pf_peer_find(struct pf *pf, uint32_t addr);
 void pf_peer_forget(struct pf *pf, unsigned peer);
@@ -238,8 +239,7 @@ void pf_fast_configure(struct pf *pf);
 enum pf_counter pf_dispatch(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
-enum pf_counter pf_fast_segment(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
-enum pf_counter pf_fast_host(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
+enum pf_counter pf_fast_out(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 
 /* pf_frag.c */
 enum pf_counter pf_fragment(struct pf *pf, enum pf_port from, uint8_t *frame);
@@ -247,6 +247,8 @@ void pf_frags_sweep(struct pf *pf, uint32_t age);
 
 /* pf_forward.c: a frame of a flow */
 enum pf_counter pf_forward(struct pf *pf, struct pf_pkt *p, struct pf_flow *f, unsigned side);
+enum pf_counter pf_hit_in(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, bool checked);
+enum pf_counter pf_hit_out(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, bool checked);
 enum pf_counter pf_to_speaker(struct pf *pf, uint8_t *frame, uint32_t len, enum pf_counter passed);
 
 #endif

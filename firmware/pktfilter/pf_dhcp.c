@@ -53,7 +53,7 @@ size_t pf_dhcp_take(struct pf *pf, uint8_t *buf, size_t max)
 bool pf_dhcp_send(struct pf *pf, const uint8_t *payload, size_t len, const uint8_t *mac, uint32_t addr)
 {
     static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    uint8_t *frame = pf->scratch;
+    uint8_t *frame = (uint8_t *)pf->moved + 2;
     uint8_t *udp = frame + PF_L4;
     if (len > PF_FRAME_MAX - PF_L4 - UDP_HEADER) {
         return false;

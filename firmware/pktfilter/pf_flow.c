@@ -242,7 +242,7 @@ static void take_claim(struct pf *pf)
 static uint16_t delta_of(const struct pf *pf, const struct pf_flow *f)
 {
     uint32_t change = sum_change16(f->port[PF_FROM_OWNER], f->port[PF_FROM_REMOTE]);
-    if ((f->kind & PF_KIND_SPEAKER) != 0) {
+    if ((f->kind & PF_KIND_SPEAKER) != 0 && (f->kind & PF_KIND_PROTO) != PF_ICMP) { /* which has no pseudo header */
         change += pf->delta_addr;
     }
     const uint16_t delta = sum_fold(change);

@@ -93,10 +93,7 @@ enum pf_counter pf_parse(const struct pf *pf, struct pf_pkt *p, uint8_t *frame, 
     if (total < PF_IP || total > len - PF_ETH) {
         return PF_C_drop_ip_length;
     }
-    const uint8_t *h = frame + PF_ETH; /* unrolled: a loop is three times as long, and every frame takes it */
-    const uint32_t sum = (uint32_t)rd16(h) + rd16(h + 2) + rd16(h + 4) + rd16(h + 6) + rd16(h + 8) + rd16(h + 10) +
-                         rd16(h + 12) + rd16(h + 14) + rd16(h + 16) + rd16(h + 18);
-    if (sum_fold(sum) != 0xffff) {
+    if (!pf_header_sum_ok(frame)) {
         return PF_C_drop_ip_checksum;
     }
     if (!pf->in_first &&
@@ -107,8 +104,8 @@ enum pf_counter pf_parse(const struct pf *pf, struct pf_pkt *p, uint8_t *frame, 
     p->l4 = frame + PF_L4;
     p->len = total + PF_ETH;
     p->l4_len = total - PF_IP;
-    p->addr[PF_SRC] = rd32(frame + PF_O_SRC);
-    p->addr[PF_DST] = rd32(frame + PF_O_DST);
+    p->addr[PF_SRC] = rdw(frame + PF_O_SRC);
+    p->addr[PF_DST] = rdw(frame + PF_O_DST);
     p->flags = 0;
     return parse_l4(p, !pf->in_first);
 }
@@ -155,7 +152,7 @@ void pf_rewrite(struct pf_pkt *p, unsigned end, uint32_t addr, uint16_t port)
 {
     const uint32_t addr_change = sum_change32(p->addr[end], addr);
     uint32_t change = p->proto == PF_ICMP ? 0xffff : addr_change; /* it has no pseudo header */
-    wr32(p->frame + PF_O_SRC + 4 * end, addr);
+    wrw(p->frame + PF_O_SRC + 4 * end, addr);
     sum_adjust(p->frame + PF_O_SUM, addr_change);
     if (p->port[end] != port) {
         wr16(p->l4 + (p->proto == PF_ICMP ? PF_ICMP_ID : 2 * end), port);

@@ -4,11 +4,6 @@
  */
 #include "pf_core.h"
 
-static bool is_known(const struct pf_peer *peer)
-{
-    return peer->state == PF_PEER_KNOWN || peer->state == PF_PEER_PINNED;
-}
-
 static void set_addr(struct pf *pf, unsigned i, uint32_t addr)
 {
     struct pf_peer *peer = &pf->peer[i];
@@ -83,11 +78,15 @@ static void ask(struct pf *pf, struct pf_peer *peer)
     pf_arp_ask(pf, peer, peer->state != PF_PEER_KNOWN);
 }
 
-static enum pf_counter keep(struct pf *pf, unsigned via, const uint8_t *frame, uint32_t len)
+/* A frame, ready but for the peer's MAC, waits for that. */
+enum pf_counter pf_peer_keep(struct pf *pf, struct pf_peer *peer, const uint8_t *frame, uint32_t len)
 {
-    struct pf_peer *peer = &pf->peer[via];
+    const unsigned via = (unsigned)(peer - pf->peer);
     struct pf_pending *place = NULL;
     unsigned own = 0;
+    if (peer->addr == 0) {
+        return PF_C_drop_no_neighbour;
+    }
     for (unsigned i = 0; i < PF_PENDING; i++) {
         if (pf->pending[i].len == 0) {
             place = place == NULL ? &pf->pending[i] : place;
@@ -108,18 +107,17 @@ static enum pf_counter keep(struct pf *pf, unsigned via, const uint8_t *frame, u
 }
 
 /* Sends a frame to a peer by the uplink, or keeps it until the peer's MAC is known. */
-enum pf_counter pf_peer_send(struct pf *pf, unsigned peer, uint8_t *frame, uint32_t len, enum pf_counter passed)
+enum pf_counter pf_peer_send(struct pf *pf, unsigned i, uint8_t *frame, uint32_t len, enum pf_counter passed)
 {
-    const unsigned via = pf->peer[peer].state == PF_PEER_ROUTED ? (unsigned)PF_PEER_ROUTER : peer;
-    const struct pf_peer *to = &pf->peer[via];
+    struct pf_peer *peer = &pf->peer[pf->peer[i].state == PF_PEER_ROUTED ? (unsigned)PF_PEER_ROUTER : i];
     mac_copy(frame + 6, pf->cfg.uplink_mac);
     if (pf->in_first) {
-        pf->sent_to = (uint8_t)peer;
+        pf->sent_to = (uint8_t)i;
     }
-    if (!is_known(to)) {
-        return to->addr == 0 ? PF_C_drop_no_neighbour : keep(pf, via, frame, len);
+    mac_copy(frame, peer->mac);
+    if (peer->state == PF_PEER_EMPTY) {
+        return pf_peer_keep(pf, peer, frame, len);
     }
-    mac_copy(frame, to->mac);
     pf->out(pf->ctx, PF_UPLINK, frame, len);
     return passed;
 }

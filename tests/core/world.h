@@ -1,8 +1,7 @@
 /*
  * The network that fuzz targets and diff_fast.c play in: machines, a configured filter, frames, and a judge.
  *
- * The filter is there twice. One gets its frames where the fast path takes them (two bytes after a multiple of four), the
- * other elsewhere, where only the rules look at them: verdicts, frames out and every byte of the state must be the same. What
+ * The filter is there twice. One gets its frames by pf_input(), the other by pf_rules(), past the fast path: verdicts, frames out and every byte of the state must be the same. What
  * is promised of every frame, whatever came before it, is looked at after each (judge() in world.c). A broken promise is said
  * on stderr, and ends the program by abort().
  */
