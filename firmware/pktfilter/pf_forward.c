@@ -133,6 +133,7 @@ PF_INLINE void lower_ttl(const struct pf *pf, uint8_t *frame, unsigned side)
 enum pf_counter pf_hit_in(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, bool checked)
 {
     struct pf_peer *peer = &pf->peer[f->peer];
+    PF_KEEP(peer);
     if (!checked && ((peer->state == PF_PEER_PINNED &&
                       (rd16(peer->mac) != rd16(frame + 6) || rd16(peer->mac + 2) != rd16(frame + 8) ||
                        rd16(peer->mac + 4) != rd16(frame + 10))) ||
@@ -157,6 +158,7 @@ enum pf_counter pf_hit_out(struct pf *pf, struct pf_flow *f, uint8_t *frame, siz
 {
     const bool speaker = (f->kind & PF_KIND_SPEAKER) != 0;
     struct pf_peer *peer = &pf->peer[f->peer];
+    PF_KEEP(peer);
     if (!checked && !passes(pf, f, peer, frame, &len, PF_FROM_OWNER)) {
         return pf_rules(pf, speaker ? PF_SEGMENT : PF_HOST_UPLINK, frame, len);
     }
@@ -176,7 +178,8 @@ enum pf_counter pf_hit_out(struct pf *pf, struct pf_flow *f, uint8_t *frame, siz
     } else if ((f->kind & PF_KIND_INBOUND) != 0) {
         mac_copy(frame, f->u.mac); /* the claim port's: back to where it came from, whatever ARP told the host */
     }
-    return send(pf, PF_UPLINK, frame, len, speaker ? PF_C_pass_speaker_uplink : PF_C_pass_host_uplink);
+    return speaker ? send(pf, PF_UPLINK, frame, len, PF_C_pass_speaker_uplink)
+                   : send(pf, PF_UPLINK, frame, len, PF_C_pass_host_uplink);
 }
 
 /* ---- All others ---- */

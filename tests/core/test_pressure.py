@@ -284,7 +284,7 @@ def buckets(keys: list[int], chosen: list[tuple[int, int, int]]) -> list[int]:
         words = (swap(addr >> 16), swap(addr & 0xFFFF), swap(rport), swap(lport))
         h = keys[0] + sum(k * w for k, w in zip(keys[1:], words, strict=True))
         h &= 0xFFFFFFFF
-        found[(h * (h >> 16) >> 16) % FLOWS] += 1
+        found[(h * h >> 32) % FLOWS] += 1
     return found
 
 
