@@ -244,6 +244,11 @@
 #define PF_RATE_RESET 20
 #define PF_BURST_RESET 40
 #endif
+/* Datagrams in fragments from addresses without a lease: how often all flows are looked through for one of that address. */
+#ifndef PF_RATE_FRAGMENT
+#define PF_RATE_FRAGMENT 20
+#define PF_BURST_FRAGMENT 40
+#endif
 
 /* ---- Counters --------------------------------------------------------------------------------------------------- */
 
@@ -466,7 +471,7 @@ struct pf_frag {
     uint16_t to_id;
     uint16_t total; /* of the datagram, in bytes after the IP header; 0: not known yet */
     uint16_t top;   /* the largest end of a fragment */
-    uint16_t units; /* of 8 bytes, that have come */
+    uint16_t units; /* of 8 bytes, that have come; the uppermost bit: not all of them passed */
     uint8_t state;
     uint8_t rank;
     uint8_t verdict; /* enum pf_counter: the first fragment's */
@@ -541,7 +546,7 @@ struct pf {
     uint32_t random_key[4];
     uint32_t random_count;
     uint32_t random[4], random_left;
-    struct pf_bucket egress, callback, echo, icmp_error[2], notify, reset;
+    struct pf_bucket egress, callback, echo, icmp_error[2], notify, reset, fragment;
     struct pf_bucket claim[PF_CLAIM_BUCKETS];
     struct {
         uint32_t addr;

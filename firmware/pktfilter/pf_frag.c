@@ -6,7 +6,7 @@
  */
 #include "pf_core.h"
 
-enum { UNIT = 8, MORE = 0x2000, RESERVED = 0x8000, OFFSET = 0x1fff };
+enum { LOST = 0x8000, UNIT = 8, MORE = 0x2000, RESERVED = 0x8000, OFFSET = 0x1fff };
 
 /* struct pf_frag.state */
 enum { FREE, WAITING, PASSING, ENDED };
@@ -158,7 +158,9 @@ static unsigned rank_of(struct pf *pf, const struct pf_frag_key *key)
     if (lease != PF_NO_PEER) {
         return pf_lease_check(pf, lease, key->mac) == PF_C_none ? PHONE : STRANGER;
     }
-    return has_flow(pf, key->src) ? KNOWN : STRANGER;
+    /* The one search through all flows: strangers must not have many of them for nothing. */
+    return pf_rate(&pf->fragment, PF_RATE_FRAGMENT, PF_BURST_FRAGMENT, pf->now) && has_flow(pf, key->src) ? KNOWN
+                                                                                                          : STRANGER;
 }
 
 /* Keeps a fragment until the first one of its datagram comes. */
@@ -177,8 +179,16 @@ static enum pf_counter hold(struct pf *pf, const struct pf_frag *e, const struct
     return PF_C_fragments_held;
 }
 
+/* A datagram of which a fragment was lost is never whole: its place must not become free for the same ones once more. */
+static void note(struct pf_frag *e, enum pf_counter c)
+{
+    if (c != e->verdict && c != PF_C_frames_pending && c != PF_C_fragments_held) {
+        e->units |= LOST;
+    }
+}
+
 /* What waited for the first fragment. */
-static void release(struct pf *pf, const struct pf_frag *e)
+static void release(struct pf *pf, struct pf_frag *e)
 {
     for (unsigned i = 0; i < PF_HELD; i++) {
         struct pf_held *h = &pf->held[i];
@@ -188,6 +198,7 @@ static void release(struct pf *pf, const struct pf_frag *e)
         const uint32_t len = h->len;
         h->len = 0;
         const enum pf_counter c = follow(pf, e, h->frame, len);
+        note(e, c);
         if (c != e->verdict) {
             pf_count(pf, c);
         }
@@ -282,9 +293,11 @@ enum pf_counter pf_fragment(struct pf *pf, enum pf_port from, uint8_t *frame)
     if (p.start == 0) {
         return first(pf, e, &p);
     }
-    if (e->state == WAITING) {
-        return hold(pf, e, &p);
+    const bool waits = e->state == WAITING;
+    const enum pf_counter c = waits ? hold(pf, e, &p) : follow(pf, e, frame, p.len);
+    note(e, c);
+    if (!waits) {
+        finish(e);
     }
-    finish(e);
-    return follow(pf, e, frame, p.len);
+    return c;
 }

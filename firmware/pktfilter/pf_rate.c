@@ -36,6 +36,7 @@ void pf_rates_init(struct pf *pf)
     fill(pf, &pf->icmp_error[1], PF_BURST_ICMP_ERROR);
     fill(pf, &pf->notify, PF_BURST_NOTIFY);
     fill(pf, &pf->reset, PF_BURST_RESET);
+    fill(pf, &pf->fragment, PF_BURST_FRAGMENT);
     for (unsigned i = 0; i < PF_CLAIM_BUCKETS; i++) {
         fill(pf, &pf->claim[i], PF_BURST_CLAIM);
     }

@@ -193,6 +193,8 @@ uint32_t harness_limit(const char *name)
     LIMIT(PF_RATE_SEARCH)
     LIMIT(PF_RATE_NOTIFY)
     LIMIT(PF_RATE_RESET)
+    LIMIT(PF_RATE_FRAGMENT)
+    LIMIT(PF_BURST_FRAGMENT)
 #undef LIMIT
     if (strcmp(name, "sizeof(struct pf_flow)") == 0) {
         return sizeof(struct pf_flow);

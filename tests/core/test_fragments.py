@@ -663,6 +663,26 @@ def test_a_whole_datagram_needs_no_place(ready: Filter) -> None:
     assert ready.count("drop_fragment_late") == 0
 
 
+def test_a_datagram_that_lost_a_fragment_is_never_whole(ready: Filter) -> None:
+    """Else its place would be free when the others have come, and the same fragments would pass once more."""
+    n = limit("PF_HELD_PHONES")
+    early = [piece(datagram(2000), 200 + 200 * i, 400 + 200 * i) for i in range(n + 1)]
+    assert [one(ready, f) for f in early] == ["fragments_held"] * n + ["drop_fragments_full"]
+    first, last = piece(datagram(2000), 0, 200), piece(datagram(2000), 400 + 200 * n, 2000)
+    assert [one(ready, f) for f in (first, last)] == ["pass_uplink_speaker"] * 2
+    assert [one(ready, f) for f in (first, last, *early)] == ["drop_fragment_overlap"] * (n + 3)
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_datagram_with_a_fragment_at_its_last_hop_is_never_whole(ready: Filter, early: bool) -> None:
+    first, last = piece(datagram(), 0, 200), piece(datagram(), 400, 1000)
+    dead = piece(frame("uplink", f"udp phone:40000 > X:5000 data={text(992)} ipid=1 ttl=1"), 200, 400)
+    for f in (dead, first, last) if early else (first, dead, last):
+        ready.input("uplink", f)
+    assert ready.count("drop_ttl") == 1
+    assert one(ready, first) == "drop_fragment_overlap"
+
+
 # ---- Limits, and who may use them ----
 
 
@@ -788,6 +808,18 @@ def test_a_remote_of_a_flow_may_be_early(ready: Filter) -> None:
     assert one(ready, piece(answer, 200, 400)) == "fragments_held"
     ready.jump(limit("PF_TIME_UDP") * 1000 + 1)
     assert one(ready, piece(answer, 400, 508)) == "drop_fragment_unknown"
+
+
+def test_flows_are_looked_through_within_a_rate(ready: Filter) -> None:
+    """A server's early fragments wait; in a flood of strangers' they do not, and do again when it has gone by."""
+    answer = answer_of(ready, "198.51.100.9")
+    ready.jump(60_000)
+    for i in range(limit("PF_BURST_FRAGMENT")):
+        assert one(ready, piece(datagram(who=f"10.66.2.{i + 1}", ident=i), 200, 400)) == "drop_fragment_unknown"
+    assert one(ready, piece(answer, 200, 400)) == "drop_fragment_unknown"
+    assert one(ready, piece(datagram(ident=7), 200, 400)) == "fragments_held"
+    ready.jump(1000 // limit("PF_RATE_FRAGMENT"))
+    assert one(ready, piece(answer, 200, 400)) == "fragments_held"
 
 
 def test_another_mac_is_another_datagram(ready: Filter) -> None:

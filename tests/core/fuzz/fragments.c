@@ -31,8 +31,6 @@ static struct receiver {
     bool come[LONGEST / UNIT];
 } receivers[KNOWN_OUT];
 static unsigned receiver_count;
-static bool lost[SENDERS]
-                [DATAGRAMS]; /* a fragment of it was dropped: what it is to its receiver is not looked at any more */
 
 static uint32_t length_of(unsigned datagram)
 {
@@ -123,7 +121,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const enum world_mode mode = (enum world_mode)(take(&b) % MODE_NO_UPLINK);
     world_ready(mode);
     receiver_count = 0;
-    memset(lost, 0, sizeof(lost));
     while (b.left >= 6) {
         const uint8_t what = take(&b);
         const unsigned sender = (what & 3) % SENDERS;
@@ -148,9 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             change(frame + PF_O_FRAG, 2, &changes);
         }
         world_seal(frame, PF_L4 + len, false);
-        const enum pf_counter c = world_input(senders[sender].port, frame, PF_L4 + len, now);
-        lost[sender][datagram] |= c != PF_C_fragments_held && c > PF_C_pass_host_speaker;
-        for (size_t i = 0; i < world_outs() && !lost[sender][datagram]; i++) {
+        (void)world_input(senders[sender].port, frame, PF_L4 + len, now);
+        for (size_t i = 0; i < world_outs(); i++) {
             enum pf_port port = PF_UPLINK;
             size_t out_len = 0;
             const uint8_t *out = world_out(i, &port, &out_len);
