@@ -128,12 +128,21 @@ PF_INLINE void lower_ttl(const struct pf *pf, uint8_t *frame, unsigned side)
     wr16(frame + PF_O_SUM, less(rd16(frame + PF_O_SUM), pf->delta[side]));
 }
 
+/* Kept in a register: -Os would work it out again at each use. */
+PF_INLINE struct pf_peer *peer_of(struct pf *pf, const struct pf_flow *f)
+{
+    struct pf_peer *peer = &pf->peer[f->peer];
+#if defined(__GNUC__)
+    __asm__("" : "+r"(peer)); /* NOLINT(portability-no-assembler): there is none in it */
+#endif
+    return peer;
+}
+
 /* A frame of a flow, from the remote. `checked`: the rules have let it pass. Else this decides about plain ones; what is
  * unusual goes to the rules as it is, and nothing has been changed until then. */
 enum pf_counter pf_hit_in(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, bool checked)
 {
-    struct pf_peer *peer = &pf->peer[f->peer];
-    PF_KEEP(peer);
+    struct pf_peer *peer = peer_of(pf, f);
     if (!checked && ((peer->state == PF_PEER_PINNED &&
                       (rd16(peer->mac) != rd16(frame + 6) || rd16(peer->mac + 2) != rd16(frame + 8) ||
                        rd16(peer->mac + 4) != rd16(frame + 10))) ||
@@ -157,8 +166,7 @@ enum pf_counter pf_hit_in(struct pf *pf, struct pf_flow *f, uint8_t *frame, size
 enum pf_counter pf_hit_out(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, bool checked)
 {
     const bool speaker = (f->kind & PF_KIND_SPEAKER) != 0;
-    struct pf_peer *peer = &pf->peer[f->peer];
-    PF_KEEP(peer);
+    struct pf_peer *peer = peer_of(pf, f);
     if (!checked && !passes(pf, f, peer, frame, &len, PF_FROM_OWNER)) {
         return pf_rules(pf, speaker ? PF_SEGMENT : PF_HOST_UPLINK, frame, len);
     }

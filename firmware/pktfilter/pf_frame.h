@@ -58,13 +58,6 @@ enum {
     PF_ACK = 16,
 };
 
-/* Keeps a pointer in its register: -Os would work it out again at each use. */
-#if defined(__GNUC__)
-#define PF_KEEP(pointer) __asm__("" : "+r"(pointer))
-#else
-#define PF_KEEP(pointer) ((void)0)
-#endif
-
 #if defined(__GNUC__)
 typedef uint16_t __attribute__((may_alias)) pf_half;
 typedef uint32_t __attribute__((may_alias)) pf_word;

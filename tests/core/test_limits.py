@@ -435,7 +435,7 @@ def _bucket(sport: int) -> int:
     pieces = (addr[:2], addr[2:], rport, lport)
     h = _KEYS[0] + sum(k * int.from_bytes(p, "little") for k, p in zip(_KEYS[1:], pieces, strict=True))
     h &= 0xFFFFFFFF
-    h = (h * (h >> 16) & 0xFFFFFFFF) >> 16
+    h = h * h >> 32
     return (h ^ 5) & (FLOWS - 1)  # 5: UDP, the speaker's
 
 
