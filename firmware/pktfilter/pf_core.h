@@ -192,7 +192,7 @@ PF_INLINE bool pf_lease_over(const struct pf *pf, unsigned lease)
 /* pf_peer.c */
 void pf_peers_configure(struct pf *pf);
 unsigned pf_peer_of(struct pf *pf, uint32_t dst);
-enum pf_counter pf_peer_send(struct pf *pf, unsigned peer, uint8_t *frame, uint32_t len, enum pf_counter passed);
+enum pf_counter pf_peer_send(struct pf *pf, unsigned i, uint8_t *frame, uint32_t len, enum pf_counter passed);
 enum pf_counter pf_peer_keep(struct pf *pf, struct pf_peer *peer, const uint8_t *frame, uint32_t len);
 void pf_peer_answer(struct pf *pf, unsigned i, const uint8_t *mac);
 unsigned pf_peer_find(struct pf *pf, uint32_t addr);
