@@ -52,21 +52,9 @@ enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_
     return pf_count(pf, c);
 }
 
-/* Not inlined: so that pf_input() needs no stack. */
-static __attribute__((noinline)) enum pf_counter move(struct pf *pf, enum pf_port from, const uint8_t *frame,
-                                                      size_t len)
+/* A frame that is where it should be. */
+PF_INLINE enum pf_counter take(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
 {
-    uint8_t *moved = (uint8_t *)pf->moved + 2;
-    memcpy(moved, frame, len);
-    return pf_input(pf, from, moved, len, pf->now);
-}
-
-enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms)
-{
-    pf->now = now_ms;
-    if (((uintptr_t)frame & 3) != 2 && len <= PF_FRAME_MAX) {
-        return move(pf, from, frame, len);
-    }
 #if PF_FAST
     if (len - PF_FAST_MIN <= PF_FRAME_MAX - PF_FAST_MIN) {
         if (from == PF_UPLINK) {
@@ -78,6 +66,21 @@ enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_
     }
 #endif
     return pf_rules(pf, from, frame, len);
+}
+
+/* Not inlined: so that pf_input() needs no stack. */
+static __attribute__((noinline)) enum pf_counter move(struct pf *pf, enum pf_port from, const uint8_t *frame,
+                                                      size_t len)
+{
+    uint8_t *moved = (uint8_t *)pf->moved + 2;
+    memcpy(moved, frame, len);
+    return take(pf, from, moved, len);
+}
+
+enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms)
+{
+    pf->now = now_ms;
+    return ((uintptr_t)frame & 3) == 2 || len > PF_FRAME_MAX ? take(pf, from, frame, len) : move(pf, from, frame, len);
 }
 
 void pf_tick(struct pf *pf, uint32_t now_ms)
