@@ -16,31 +16,75 @@ void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uin
     pf->service_count = 1;
 }
 
+/* Is it between those who may speak here? PF_C_none: yes. The host on the segment may send as it likes. */
+static enum pf_counter check_macs(struct pf *pf, enum pf_port from, const uint8_t *frame)
+{
+    const uint8_t *src = frame + 6;
+    const bool uplink = from == PF_UPLINK;
+    const bool to_us = mac_is_group(frame) || pf_mac_eq(frame, uplink ? pf->cfg.uplink_mac : pf->cfg.segment_mac);
+    if (from == PF_HOST_UPLINK) {
+        return pf_mac_eq(src, pf->cfg.uplink_mac) ? PF_C_none : PF_C_drop_source_mac;
+    }
+    if (from == PF_HOST_SEGMENT || (uplink && !to_us)) {
+        return uplink ? PF_C_drop_not_for_us : PF_C_none;
+    }
+    if (mac_is_group(src) ||
+        (uplink ? pf_mac_eq(src, pf->cfg.uplink_mac) : pf->speaker_known && !pf_mac_eq(src, pf->speaker_mac))) {
+        pf->events |= uplink ? 0U : (unsigned)PF_EVENT_SEGMENT_MAC;
+        return PF_C_drop_source_mac;
+    }
+    return to_us ? PF_C_none : PF_C_drop_not_for_us;
+}
+
+static enum pf_counter dispatch_ip(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
+{
+    struct pf_pkt p;
+    if (from == PF_HOST_UPLINK && pf_host_is_igmp(pf, frame, len)) {
+        pf->out(pf->ctx, PF_UPLINK, frame, len);
+        return PF_C_pass_host_uplink;
+    }
+    const enum pf_counter c = pf_parse(pf, &p, frame, len);
+    if (c != PF_C_none) {
+        return c;
+    }
+    switch (from) {
+    case PF_UPLINK:
+        return pf_from_uplink(pf, &p);
+    case PF_SEGMENT:
+        return pf_from_segment(pf, &p);
+    case PF_HOST_UPLINK:
+        return pf_from_host_uplink(pf, &p);
+    case PF_HOST_SEGMENT:
+    case PF_PORT_COUNT:
+    default:
+        return pf_from_host_segment(pf, &p);
+    }
+}
+
 enum pf_counter pf_dispatch(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
 {
-    enum pf_counter c = PF_C_drop_short;
     if (len > PF_FRAME_MAX) {
-        c = PF_C_drop_long;
-    } else if (len >= PF_ETH) {
-        switch (from) {
-        case PF_UPLINK:
-            c = pf_from_uplink(pf, frame, len);
-            break;
-        case PF_SEGMENT:
-            c = pf_from_segment(pf, frame, len);
-            break;
-        case PF_HOST_UPLINK:
-            c = pf_from_host_uplink(pf, frame, len);
-            break;
-        case PF_HOST_SEGMENT:
-            c = pf_from_host_segment(pf, frame, len);
-            break;
-        case PF_PORT_COUNT:
-        default:
-            break;
-        }
+        return PF_C_drop_long;
     }
-    return c;
+    if (len < PF_ETH) {
+        return PF_C_drop_short;
+    }
+    const enum pf_counter c = check_macs(pf, from, frame);
+    if (c != PF_C_none) {
+        return c;
+    }
+    const uint16_t type = rd16(frame + PF_O_TYPE);
+    if (type == pf_wire16(0x0800)) {
+        return dispatch_ip(pf, from, frame, len);
+    }
+    if (type == pf_wire16(0x0806)) {
+        return pf_arp(pf, from, frame, len);
+    }
+    if (type == pf_wire16(0x86dd)) {
+        return PF_C_drop_ipv6;
+    }
+    const bool vlan = type == pf_wire16(0x8100) || type == pf_wire16(0x88a8);
+    return vlan && from <= PF_SEGMENT ? PF_C_drop_vlan : PF_C_drop_ethertype;
 }
 
 enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
@@ -101,7 +145,7 @@ void pf_configure(struct pf *pf, const struct pf_config *cfg, uint32_t now_ms)
                       old->alias != cfg->alias || old->guard != cfg->guard;
     const bool same = !moved && !mode && memcmp(old->dns, cfg->dns, sizeof(cfg->dns)) == 0 &&
                       memcmp(old->hosts, cfg->hosts, sizeof(cfg->hosts)) == 0 &&
-                      mac_eq(old->uplink_mac, cfg->uplink_mac) && mac_eq(old->segment_mac, cfg->segment_mac) &&
+                      pf_mac_eq(old->uplink_mac, cfg->uplink_mac) && pf_mac_eq(old->segment_mac, cfg->segment_mac) &&
                       old->claim_port == cfg->claim_port;
     if (same) {
         return;

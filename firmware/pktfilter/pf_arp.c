@@ -21,30 +21,29 @@ static bool parse(struct arp *a, const uint8_t *frame, size_t len)
     a->sha = frame + PF_ARP_SHA;
     a->spa = rd32(frame + PF_ARP_SPA);
     a->tpa = rd32(frame + PF_ARP_TPA);
-    return (a->op == REQUEST || a->op == REPLY) && memcmp(a->sha, frame + 6, 6) == 0 && !mac_is_group(a->sha);
+    return (a->op == REQUEST || a->op == REPLY) && pf_mac_eq(a->sha, frame + 6) && !mac_is_group(a->sha);
 }
 
 static void build(uint8_t *frame, unsigned op, const uint8_t *mac, uint32_t addr, const uint8_t *to_mac,
                   uint32_t to_addr)
 {
     static const uint8_t head[8] = {8, 6, 0, 1, 8, 0, 6, 4};
-    memcpy(frame, to_mac, 6);
-    memcpy(frame + 6, mac, 6);
+    pf_mac_copy(frame, to_mac);
+    pf_mac_copy(frame + 6, mac);
     memcpy(frame + PF_O_TYPE, head, sizeof(head));
     put_be16(frame + PF_ARP_OP, op);
-    memcpy(frame + PF_ARP_SHA, mac, 6);
+    pf_mac_copy(frame + PF_ARP_SHA, mac);
     wr32(frame + PF_ARP_SPA, addr);
-    memcpy(frame + PF_ARP_THA, to_mac, 6);
+    pf_mac_copy(frame + PF_ARP_THA, to_mac);
     wr32(frame + PF_ARP_TPA, to_addr);
 }
 
 void pf_arp_ask(struct pf *pf, const struct pf_peer *peer, bool broadcast)
 {
-    static const uint8_t all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    static const uint8_t unknown[6] = {0};
+    static const uint16_t all[3] = {0xffff, 0xffff, 0xffff};
     uint8_t *frame = (uint8_t *)pf->scratch;
-    build(frame, REQUEST, pf->cfg.uplink_mac, pf->cfg.addr, broadcast ? all : peer->mac, peer->addr);
-    memcpy(frame + PF_ARP_THA, unknown, 6);
+    build(frame, REQUEST, pf->cfg.uplink_mac, pf->cfg.addr, broadcast ? (const uint8_t *)all : peer->mac, peer->addr);
+    memset(frame + PF_ARP_THA, 0, 6);
     pf->out(pf->ctx, PF_UPLINK, frame, PF_ARP_LEN);
 }
 
@@ -88,7 +87,7 @@ static enum pf_counter contradicts(struct pf *pf, const struct arp *a)
     }
     const struct pf_peer *peer = &pf->peer[i];
     const bool known = peer->state == PF_PEER_KNOWN || peer->state == PF_PEER_PINNED;
-    if (!known || memcmp(peer->mac, a->sha, 6) == 0) {
+    if (!known || pf_mac_eq(peer->mac, a->sha)) {
         return PF_C_none;
     }
     if (peer->state == PF_PEER_PINNED) {
@@ -97,77 +96,87 @@ static enum pf_counter contradicts(struct pf *pf, const struct arp *a)
     return PF_C_drop_arp_spoof;
 }
 
-enum pf_counter pf_arp_uplink(struct pf *pf, uint8_t *frame, size_t len)
+static enum pf_counter from_uplink(struct pf *pf, const struct arp *a, const uint8_t *frame)
 {
-    struct arp a;
-    if (!parse(&a, frame, len)) {
-        return PF_C_drop_arp_bad;
+    enum pf_counter result = contradicts(pf, a);
+    if (result != PF_C_none) {
+        return result;
     }
-    const enum pf_counter c = contradicts(pf, &a);
-    if (c != PF_C_none) {
-        return c;
-    }
-    if (a.op == REQUEST) {
-        if (a.tpa != pf->cfg.addr || a.tpa == 0) {
-            return PF_C_drop_arp_other;
+    bool to_host = a->tpa == pf->cfg.addr && a->tpa != 0;
+    if (a->op == REQUEST) {
+        result = PF_C_drop_arp_other;
+    } else {
+        result = PF_C_drop_arp_unasked;
+        if (mac_is_group(frame)) {
+            return result;
         }
-        pf->out(pf->ctx, PF_HOST_UPLINK, frame, PF_ARP_LEN);
-        return PF_C_pass_uplink_host;
+        const unsigned peer = pf_peer_find(pf, a->spa);
+        if (peer != PF_NO_PEER && pf->peer[peer].tries > 0 && a->tpa == pf->cfg.addr) {
+            pf_peer_answer(pf, peer, a->sha);
+            result = PF_C_arp_learned;
+        }
+        to_host = host_asked(pf, a->spa);
     }
-    if (mac_is_group(frame)) {
-        return PF_C_drop_arp_unasked;
-    }
-    enum pf_counter result = PF_C_drop_arp_unasked;
-    const unsigned peer = pf_peer_find(pf, a.spa);
-    if (peer != PF_NO_PEER && pf->peer[peer].tries > 0 && a.tpa == pf->cfg.addr) {
-        pf_peer_answer(pf, peer, a.sha);
-        result = PF_C_arp_learned;
-    }
-    if (host_asked(pf, a.spa)) {
+    if (to_host) {
         pf->out(pf->ctx, PF_HOST_UPLINK, frame, PF_ARP_LEN);
         result = PF_C_pass_uplink_host;
     }
     return result;
 }
 
-enum pf_counter pf_arp_host_uplink(struct pf *pf, uint8_t *frame, size_t len)
+static enum pf_counter from_host(struct pf *pf, const struct arp *a, const uint8_t *frame)
 {
-    struct arp a;
-    if (!parse(&a, frame, len) || (a.spa != pf->cfg.addr && a.spa != 0)) {
+    if (a->spa != pf->cfg.addr && a->spa != 0) {
         return PF_C_drop_arp_bad;
     }
-    if (a.op == REQUEST) {
-        note_asked(pf, a.tpa);
-    } else if (a.spa == 0) {
+    if (a->op == REQUEST) {
+        note_asked(pf, a->tpa);
+    } else if (a->spa == 0) {
         return PF_C_drop_arp_bad;
     }
     pf->out(pf->ctx, PF_UPLINK, frame, PF_ARP_LEN);
     return PF_C_pass_host_uplink;
 }
 
-enum pf_counter pf_arp_segment(struct pf *pf, uint8_t *frame, size_t len)
+static enum pf_counter from_segment(struct pf *pf, const struct arp *a)
 {
-    struct arp a;
-    if (!parse(&a, frame, len) || (a.spa != pf->cfg.speaker_addr && a.spa != 0)) {
+    if (a->spa != pf->cfg.speaker_addr && a->spa != 0) {
         return PF_C_drop_arp_bad;
     }
-    const uint32_t target = pf_host32(a.tpa);
-    const bool nobody = target >> 24 == 0 || target >> 24 == 127 || target >= 0xe0000000;
     /* Never for S: the speaker probes it (RFC 5227), and has to find it free. */
-    if (a.op != REQUEST || a.tpa == pf->cfg.speaker_addr || nobody) {
+    if (a->op != REQUEST || a->tpa == pf->cfg.speaker_addr || pf_is_nobody(a->tpa)) {
         return PF_C_drop_arp_other;
     }
-    return answer(pf, PF_SEGMENT, &a, pf->cfg.segment_mac);
+    return answer(pf, PF_SEGMENT, a, pf->cfg.segment_mac);
 }
 
-enum pf_counter pf_arp_host_segment(struct pf *pf, uint8_t *frame, size_t len)
+static enum pf_counter from_host_segment(struct pf *pf, const struct arp *a)
+{
+    if (a->op != REQUEST || a->tpa != pf->cfg.alias || !pf->speaker_known) {
+        return PF_C_drop_arp_other;
+    }
+    return answer(pf, PF_HOST_SEGMENT, a, pf->speaker_mac);
+}
+
+enum pf_counter pf_arp(struct pf *pf, enum pf_port from, const uint8_t *frame, size_t len)
 {
     struct arp a;
+    if (from == PF_SEGMENT && !pf->speaker_known) {
+        return PF_C_drop_no_speaker;
+    }
     if (!parse(&a, frame, len)) {
         return PF_C_drop_arp_bad;
     }
-    if (a.op != REQUEST || a.tpa != pf->cfg.alias || !pf->speaker_known) {
-        return PF_C_drop_arp_other;
+    switch (from) {
+    case PF_UPLINK:
+        return from_uplink(pf, &a, frame);
+    case PF_SEGMENT:
+        return from_segment(pf, &a);
+    case PF_HOST_UPLINK:
+        return from_host(pf, &a, frame);
+    case PF_HOST_SEGMENT:
+    case PF_PORT_COUNT:
+    default:
+        return from_host_segment(pf, &a);
     }
-    return answer(pf, PF_HOST_SEGMENT, &a, pf->speaker_mac);
 }

@@ -83,9 +83,24 @@ PF_INLINE bool pf_on_link(const struct pf *pf, uint32_t addr)
     return ((addr ^ pf->cfg.addr) & pf->cfg.mask) == 0;
 }
 
+/* One of an address's bytes, from the left. */
+PF_INLINE unsigned pf_byte(uint32_t wire, unsigned i)
+{
+    uint8_t b[4];
+    pf_bytes32(b, wire);
+    return b[i];
+}
+
+/* No host's address: this network, loopback, multicast and what is above it. */
+PF_INLINE bool pf_is_nobody(uint32_t wire)
+{
+    const unsigned first = pf_byte(wire, 0);
+    return first == 0 || first == 127 || first >= 224;
+}
+
 PF_INLINE bool pf_is_multicast(uint32_t wire)
 {
-    return (pf_host32(wire) & 0xf0000000) == 0xe0000000;
+    return pf_byte(wire, 0) >> 4 == 14;
 }
 
 /* pf_hash.c */
@@ -124,6 +139,7 @@ void pf_rates_init(struct pf *pf);
 
 /* pf_ip.c */
 enum pf_counter pf_parse(const struct pf *pf, struct pf_pkt *p, uint8_t *frame, size_t len);
+enum pf_counter pf_parse_ends(struct pf_pkt *p);
 bool pf_source_is_sane(const struct pf *pf, uint32_t src);
 bool pf_on_segment(const struct pf *pf, uint32_t addr);
 void pf_rewrite(struct pf_pkt *p, unsigned end, uint32_t addr, uint16_t port);
@@ -174,7 +190,7 @@ void pf_tcp_refuse_speaker(struct pf *pf, const struct pf_pkt *p);
 bool pf_icmp_is_error(unsigned type);
 enum pf_counter pf_icmp_error_in(struct pf *pf, struct pf_pkt *p);
 enum pf_counter pf_icmp_error_out(struct pf *pf, struct pf_pkt *p, unsigned owner);
-enum pf_counter pf_icmp_error_alias(struct pf_pkt *p, uint32_t from, uint32_t to, unsigned side);
+enum pf_counter pf_icmp_error_alias(struct pf_pkt *p, uint32_t from, uint32_t to, unsigned end);
 
 /* pf_lease.c */
 unsigned pf_lease_find(struct pf *pf, uint32_t addr);
@@ -200,10 +216,7 @@ void pf_peer_forget(struct pf *pf, unsigned peer);
 void pf_peers_tick(struct pf *pf);
 
 /* pf_arp.c */
-enum pf_counter pf_arp_uplink(struct pf *pf, uint8_t *frame, size_t len);
-enum pf_counter pf_arp_segment(struct pf *pf, uint8_t *frame, size_t len);
-enum pf_counter pf_arp_host_uplink(struct pf *pf, uint8_t *frame, size_t len);
-enum pf_counter pf_arp_host_segment(struct pf *pf, uint8_t *frame, size_t len);
+enum pf_counter pf_arp(struct pf *pf, enum pf_port from, const uint8_t *frame, size_t len);
 void pf_arp_ask(struct pf *pf, const struct pf_peer *peer, bool broadcast);
 
 /* pf_relay.c */
@@ -228,10 +241,11 @@ enum pf_counter pf_dhcp_queue(struct pf *pf, const struct pf_pkt *p);
 
 /* pf_uplink.c, pf_segment.c, pf_host.c: the rules */
 bool pf_is_service(const struct pf *pf, unsigned proto, uint16_t port);
-enum pf_counter pf_from_uplink(struct pf *pf, uint8_t *frame, size_t len);
-enum pf_counter pf_from_segment(struct pf *pf, uint8_t *frame, size_t len);
-enum pf_counter pf_from_host_uplink(struct pf *pf, uint8_t *frame, size_t len);
-enum pf_counter pf_from_host_segment(struct pf *pf, uint8_t *frame, size_t len);
+bool pf_host_is_igmp(const struct pf *pf, const uint8_t *frame, size_t len);
+enum pf_counter pf_from_uplink(struct pf *pf, struct pf_pkt *p);
+enum pf_counter pf_from_segment(struct pf *pf, struct pf_pkt *p);
+enum pf_counter pf_from_host_uplink(struct pf *pf, struct pf_pkt *p);
+enum pf_counter pf_from_host_segment(struct pf *pf, struct pf_pkt *p);
 
 /* pf.c: a frame, by the rules alone; without fragments. pf_fast.c: the same for frames that start two bytes after a word; what is unusual in
  * any way goes on to pf_rules(). */

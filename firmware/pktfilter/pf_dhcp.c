@@ -20,8 +20,7 @@ enum pf_counter pf_dhcp_queue(struct pf *pf, const struct pf_pkt *p)
     const uint8_t *bootp = p->l4 + UDP_HEADER;
     const uint32_t len = p->l4_len - UDP_HEADER;
     if (len < BOOTP_MIN || len > PF_DHCP_MAX || !checksum_ok(p) || bootp[OP] != BOOTREQUEST || bootp[HTYPE] != 1 ||
-        bootp[HLEN] != 6 || memcmp(bootp + BOOTP_MIN - 4, cookie, 4) != 0 ||
-        memcmp(bootp + CHADDR, p->frame + 6, 6) != 0) {
+        bootp[HLEN] != 6 || memcmp(bootp + BOOTP_MIN - 4, cookie, 4) != 0 || !pf_mac_eq(bootp + CHADDR, p->frame + 6)) {
         return PF_C_drop_dhcp_bad;
     }
     if (pf->dhcp_count == PF_DHCP_QUEUE) {
@@ -60,7 +59,7 @@ bool pf_dhcp_send(struct pf *pf, const uint8_t *payload, size_t len, const uint8
     }
     const uint32_t l4_len = UDP_HEADER + (uint32_t)len;
     memcpy(frame, mac != NULL ? mac : all, 6);
-    memcpy(frame + 6, pf->cfg.segment_mac, 6);
+    pf_mac_copy(frame + 6, pf->cfg.segment_mac);
     pf_build_ip(frame, PF_IPPROTO_UDP, pf->cfg.host_addr, addr, l4_len);
     wr16(udp, pf_wire16(67));
     wr16(udp + 2, pf_wire16(68));

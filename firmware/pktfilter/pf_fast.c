@@ -14,11 +14,11 @@ void pf_fast_configure(struct pf *pf)
     for (unsigned i = 0; i < 3; i++) {
         const bool uplink = i == 0;
         wr16(links[i]->type, pf_wire16(0x0800));
-        mac_copy(links[i]->to, uplink ? pf->cfg.uplink_mac : pf->cfg.segment_mac);
-        mac_copy(links[i]->from, uplink ? pf->cfg.uplink_mac : pf->cfg.segment_mac);
+        pf_mac_copy(links[i]->to, uplink ? pf->cfg.uplink_mac : pf->cfg.segment_mac);
+        pf_mac_copy(links[i]->from, uplink ? pf->cfg.uplink_mac : pf->cfg.segment_mac);
     }
-    mac_copy(pf->from_speaker.from, pf->speaker_mac);
-    mac_copy(pf->to_speaker.to, pf->speaker_mac);
+    pf_mac_copy(pf->from_speaker.from, pf->speaker_mac);
+    pf_mac_copy(pf->to_speaker.to, pf->speaker_mac);
     const uint32_t ttl = sum_change16(pf_wire16(0x0100), 0);
     const uint32_t out = sum_change32(pf->cfg.speaker_addr, pf->cfg.addr);
     pf->delta_addr = sum_fold(out);

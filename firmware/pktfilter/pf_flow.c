@@ -283,7 +283,7 @@ enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, uns
     f->scale = 0;
     f->peer = (uint8_t)peer;
     if (claim) {
-        mac_copy(f->u.mac, p->frame + 6);
+        pf_mac_copy(f->u.mac, p->frame + 6);
     }
     uint16_t *head[2];
     const uint32_t remote = hash_remote(pf, f->raddr, f->rport);
@@ -377,7 +377,7 @@ bool pf_flow_mac(struct pf *pf, enum pf_proto proto, uint32_t raddr, uint16_t rp
         return false;
     }
     const struct pf_peer *router = &pf->peer[PF_PEER_ROUTER];
-    if (router->state == PF_PEER_KNOWN && raddr != router->addr && mac_eq(router->mac, f->u.mac)) {
+    if (router->state == PF_PEER_KNOWN && raddr != router->addr && pf_mac_eq(router->mac, f->u.mac)) {
         return false; /* the router answers for others: that MAC is nobody's own */
     }
     memcpy(mac, f->u.mac, 6);

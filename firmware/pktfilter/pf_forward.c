@@ -4,8 +4,8 @@
 /* To the segment, by the speaker's MAC. */
 enum pf_counter pf_to_speaker(struct pf *pf, uint8_t *frame, uint32_t len, enum pf_counter passed)
 {
-    mac_copy(frame, pf->speaker_mac);
-    mac_copy(frame + 6, pf->cfg.segment_mac);
+    pf_mac_copy(frame, pf->speaker_mac);
+    pf_mac_copy(frame + 6, pf->cfg.segment_mac);
     pf->out(pf->ctx, PF_SEGMENT, frame, len);
     return passed;
 }
@@ -184,7 +184,7 @@ enum pf_counter pf_hit_out(struct pf *pf, struct pf_flow *f, uint8_t *frame, siz
             return pf_count(pf, pf_peer_keep(pf, peer, frame, (uint32_t)len));
         }
     } else if ((f->kind & PF_KIND_INBOUND) != 0) {
-        mac_copy(frame, f->u.mac); /* the claim port's: back to where it came from, whatever ARP told the host */
+        pf_mac_copy(frame, f->u.mac); /* the claim port's: back to where it came from, whatever ARP told the host */
     }
     return speaker ? send(pf, PF_UPLINK, frame, len, PF_C_pass_speaker_uplink)
                    : send(pf, PF_UPLINK, frame, len, PF_C_pass_host_uplink);
@@ -203,7 +203,7 @@ static enum pf_counter check(struct pf *pf, const struct pf_pkt *p, struct pf_fl
             return PF_C_drop_no_lease;
         }
         c = in ? pf_lease_check(pf, f->peer, p->frame + 6) : PF_C_none;
-    } else if (in && pf_is_claim(f->kind, f->peer) && !mac_eq(p->frame + 6, f->u.mac)) {
+    } else if (in && pf_is_claim(f->kind, f->peer) && !pf_mac_eq(p->frame + 6, f->u.mac)) {
         c = PF_C_drop_flow_mac;
     }
     if (c == PF_C_none && (f->kind & PF_KIND_SPEAKER) != 0 && p->frame[PF_O_TTL] <= 1) {

@@ -273,7 +273,7 @@ enum pf_counter pf_fragment(struct pf *pf, enum pf_port from, uint8_t *frame)
         .frame = frame,
         .len = be16(frame + PF_O_TOTAL) + PF_ETH,
     };
-    mac_copy(p.key.mac, frame + 6);
+    pf_mac_copy(p.key.mac, frame + 6);
     if (!is_sound(&p)) {
         return PF_C_drop_fragment;
     }

@@ -152,17 +152,9 @@ PF_INLINE void put_be32(uint8_t *p, uint32_t v)
     put_be16(p + 2, v);
 }
 
-PF_INLINE bool mac_eq(const uint8_t *a, const uint8_t *b)
-{
-    return ((rd16(a) ^ rd16(b)) | (rd16(a + 2) ^ rd16(b + 2)) | (rd16(a + 4) ^ rd16(b + 4))) == 0;
-}
-
-PF_INLINE void mac_copy(uint8_t *to, const uint8_t *from)
-{
-    wr16(to, rd16(from));
-    wr16(to + 2, rd16(from + 2));
-    wr16(to + 4, rd16(from + 4));
-}
+/* pf_ip.c */
+bool pf_mac_eq(const uint8_t *a, const uint8_t *b);
+void pf_mac_copy(uint8_t *to, const uint8_t *from);
 
 PF_INLINE bool mac_is_group(const uint8_t *mac)
 {

@@ -4,7 +4,7 @@
 enum { IGMP_HEADER = 24, MIN_IGMP = PF_ETH + 20 + 8 };
 
 /* The host's membership reports, so that switches send it the groups: the one thing that may carry an IP option. */
-static bool is_igmp(const struct pf *pf, const uint8_t *frame, size_t len)
+bool pf_host_is_igmp(const struct pf *pf, const uint8_t *frame, size_t len)
 {
     return len >= MIN_IGMP && (frame[PF_O_VERSION] == 0x45 || frame[PF_O_VERSION] == 0x46) &&
            frame[PF_O_PROTO] == PF_IPPROTO_IGMP && rd32(frame + PF_O_SRC) == pf->cfg.addr && pf->cfg.addr != 0 &&
@@ -30,93 +30,48 @@ static enum pf_counter tracked(struct pf *pf, struct pf_pkt *p)
     return pf_flow_open(pf, p, p->proto, pf->cfg.guard ? pf_lease_find(pf, p->addr[PF_DST]) : (unsigned)PF_NO_PEER);
 }
 
-static enum pf_counter ip_to_uplink(struct pf *pf, uint8_t *frame, size_t len)
+enum pf_counter pf_from_host_uplink(struct pf *pf, struct pf_pkt *p)
 {
-    struct pf_pkt p;
-    if (is_igmp(pf, frame, len)) {
-        pf->out(pf->ctx, PF_UPLINK, frame, len);
-        return PF_C_pass_host_uplink;
-    }
-    const enum pf_counter c = pf_parse(pf, &p, frame, len);
-    if (c != PF_C_none) {
-        return c;
-    }
-    if (pf_dhcp_is_request(&p)) {
+    if (pf_dhcp_is_request(p)) {
         pf->dhcp_asked = true;
         pf->dhcp_asked_time = pf->now;
-        return pass(pf, &p);
+        return pass(pf, p);
     }
     if (pf->cfg.addr == 0) {
         return PF_C_drop_no_uplink;
     }
-    if (p.addr[PF_SRC] != pf->cfg.addr) {
+    if (p->addr[PF_SRC] != pf->cfg.addr) {
         return PF_C_drop_source_address;
     }
-    if (mac_is_group(frame) || pf_is_multicast(p.addr[PF_DST])) {
+    if (mac_is_group(p->frame) || pf_is_multicast(p->addr[PF_DST])) {
         return PF_C_drop_multicast;
     }
-    if (p.proto == PF_ICMP && p.flags == 0) {
-        return pass(pf, &p);
+    if (p->proto == PF_ICMP && p->flags == 0) {
+        return pass(pf, p);
     }
-    if (p.proto == PF_ICMP && p.flags != 8) {
-        return pf_icmp_is_error(p.flags) ? pf_icmp_error_out(pf, &p, PF_OWNER_HOST) : PF_C_drop_icmp_type;
+    if (p->proto == PF_ICMP && p->flags != 8) {
+        return pf_icmp_is_error(p->flags) ? pf_icmp_error_out(pf, p, PF_OWNER_HOST) : PF_C_drop_icmp_type;
     }
-    return tracked(pf, &p);
+    return tracked(pf, p);
 }
 
-enum pf_counter pf_from_host_uplink(struct pf *pf, uint8_t *frame, size_t len)
+enum pf_counter pf_from_host_segment(struct pf *pf, struct pf_pkt *p)
 {
-    if (!mac_eq(frame + 6, pf->cfg.uplink_mac)) {
-        return PF_C_drop_source_mac;
-    }
-    switch (be16(frame + PF_O_TYPE)) {
-    case 0x0800:
-        return ip_to_uplink(pf, frame, len);
-    case 0x0806:
-        return pf_arp_host_uplink(pf, frame, len);
-    case 0x86dd:
-        return PF_C_drop_ipv6;
-    default:
-        return PF_C_drop_ethertype;
-    }
-}
-
-static enum pf_counter ip_to_segment(struct pf *pf, uint8_t *frame, size_t len)
-{
-    struct pf_pkt p;
-    const enum pf_counter c = pf_parse(pf, &p, frame, len);
-    if (c != PF_C_none) {
-        return c;
-    }
     if (!pf->speaker_known) {
         return PF_C_drop_no_speaker;
     }
-    if (p.addr[PF_SRC] != pf->cfg.host_addr) {
+    if (p->addr[PF_SRC] != pf->cfg.host_addr) {
         return PF_C_drop_source_address;
     }
-    if (p.addr[PF_DST] != pf->cfg.alias || mac_is_group(frame)) {
+    if (p->addr[PF_DST] != pf->cfg.alias || mac_is_group(p->frame)) {
         return PF_C_drop_multicast;
     }
-    if (p.proto == PF_ICMP && pf_icmp_is_error(p.flags)) {
-        const enum pf_counter inner = pf_icmp_error_alias(&p, pf->cfg.alias, pf->cfg.speaker_addr, 0);
+    if (p->proto == PF_ICMP && pf_icmp_is_error(p->flags)) {
+        const enum pf_counter inner = pf_icmp_error_alias(p, pf->cfg.alias, pf->cfg.speaker_addr, PF_SRC);
         if (inner != PF_C_none) {
             return inner;
         }
     }
-    pf_rewrite(&p, PF_DST, pf->cfg.speaker_addr, p.port[PF_DST]);
-    return pf_to_speaker(pf, frame, p.len, PF_C_pass_host_speaker);
-}
-
-enum pf_counter pf_from_host_segment(struct pf *pf, uint8_t *frame, size_t len)
-{
-    switch (be16(frame + PF_O_TYPE)) {
-    case 0x0800:
-        return ip_to_segment(pf, frame, len);
-    case 0x0806:
-        return pf_arp_host_segment(pf, frame, len);
-    case 0x86dd:
-        return PF_C_drop_ipv6;
-    default:
-        return PF_C_drop_ethertype;
-    }
+    pf_rewrite(p, PF_DST, pf->cfg.speaker_addr, p->port[PF_DST]);
+    return pf_to_speaker(pf, p->frame, p->len, PF_C_pass_host_speaker);
 }

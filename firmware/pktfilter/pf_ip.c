@@ -1,6 +1,18 @@
 /* IPv4 packets: are they sound, and how are they rewritten. */
 #include "pf_core.h"
 
+bool pf_mac_eq(const uint8_t *a, const uint8_t *b)
+{
+    return ((rd16(a) ^ rd16(b)) | (rd16(a + 2) ^ rd16(b + 2)) | (rd16(a + 4) ^ rd16(b + 4))) == 0;
+}
+
+void pf_mac_copy(uint8_t *to, const uint8_t *from)
+{
+    wr16(to, rd16(from));
+    wr16(to + 2, rd16(from + 2));
+    wr16(to + 4, rd16(from + 4));
+}
+
 uint32_t pf_sum(const uint8_t *p, size_t len, uint32_t sum)
 {
     size_t i = 0;
@@ -22,6 +34,31 @@ static uint32_t sum_pseudo(const uint8_t *frame, uint32_t l4_len)
     return pf_sum(frame + PF_O_SRC, 8, 0) + pf_wire16(frame[PF_O_PROTO]) + pf_wire16((uint16_t)l4_len);
 }
 
+/* Protocol, addresses and ports of a packet whose `frame`, `l4` and `l4_len` are known. */
+enum pf_counter pf_parse_ends(struct pf_pkt *p)
+{
+    const unsigned number = p->frame[PF_O_PROTO];
+    p->proto = number == PF_IPPROTO_TCP ? PF_TCP : number == PF_IPPROTO_UDP ? PF_UDP : PF_ICMP;
+    if (p->proto == PF_ICMP && number != PF_IPPROTO_ICMP) {
+        return PF_C_drop_protocol;
+    }
+    if (p->l4_len < 8) {
+        return PF_C_drop_l4_length;
+    }
+    p->addr[PF_SRC] = rdw(p->frame + PF_O_SRC);
+    p->addr[PF_DST] = rdw(p->frame + PF_O_DST);
+    p->port[PF_SRC] = rd16(p->l4);
+    p->port[PF_DST] = rd16(p->l4 + 2);
+    p->flags = 0;
+    if (p->proto == PF_ICMP) { /* an echo's identifier stands for the asking side's port */
+        const uint16_t id = rd16(p->l4 + PF_ICMP_ID);
+        p->flags = p->l4[0];
+        p->port[PF_SRC] = p->flags == 8 ? id : 0;
+        p->port[PF_DST] = p->flags == 0 ? id : 0;
+    }
+    return PF_C_none;
+}
+
 static enum pf_counter parse_tcp(struct pf_pkt *p)
 {
     if (p->l4_len < 20) {
@@ -32,52 +69,22 @@ static enum pf_counter parse_tcp(struct pf_pkt *p)
         return PF_C_drop_l4_length;
     }
     p->flags = p->l4[PF_TCP_FLAGS];
-    if (!pf_tcp_flags_ok(p->flags)) {
-        return PF_C_drop_tcp_flags;
-    }
-    return PF_C_none;
-}
-
-static enum pf_counter parse_icmp(struct pf_pkt *p, bool whole)
-{
-    if (p->l4_len < 8) {
-        return PF_C_drop_l4_length;
-    }
-    if (whole && sum_fold(pf_sum(p->l4, p->l4_len, 0)) != 0xffff) {
-        return PF_C_drop_icmp_checksum;
-    }
-    /* An echo's identifier stands for the asking side's port. */
-    p->proto = PF_ICMP;
-    p->flags = p->l4[0];
-    const uint16_t id = rd16(p->l4 + PF_ICMP_ID);
-    p->port[PF_SRC] = p->flags == 8 ? id : 0;
-    p->port[PF_DST] = p->flags == 0 ? id : 0;
-    return PF_C_none;
+    return pf_tcp_flags_ok(p->flags) ? PF_C_none : PF_C_drop_tcp_flags;
 }
 
 static enum pf_counter parse_l4(struct pf_pkt *p, bool whole)
 {
-    switch (p->frame[PF_O_PROTO]) {
-    case PF_IPPROTO_TCP:
-        p->proto = PF_TCP;
-        break;
-    case PF_IPPROTO_UDP:
-        p->proto = PF_UDP;
-        break;
-    case PF_IPPROTO_ICMP:
-        return parse_icmp(p, whole);
-    default:
-        return PF_C_drop_protocol;
+    const enum pf_counter c = pf_parse_ends(p);
+    if (c != PF_C_none) {
+        return c;
     }
-    if (p->l4_len < 8) {
-        return PF_C_drop_l4_length;
-    }
-    p->port[PF_SRC] = rd16(p->l4);
-    p->port[PF_DST] = rd16(p->l4 + 2);
     if (p->proto == PF_TCP) {
         return parse_tcp(p);
     }
-    return !whole || be16(p->l4 + PF_UDP_LEN) == p->l4_len ? PF_C_none : PF_C_drop_l4_length;
+    if (p->proto == PF_UDP) {
+        return !whole || be16(p->l4 + PF_UDP_LEN) == p->l4_len ? PF_C_none : PF_C_drop_l4_length;
+    }
+    return !whole || sum_fold(pf_sum(p->l4, p->l4_len, 0)) == 0xffff ? PF_C_none : PF_C_drop_icmp_checksum;
 }
 
 /* A first fragment is looked at only where pf_fragment() asks for it. */
@@ -104,42 +111,35 @@ enum pf_counter pf_parse(const struct pf *pf, struct pf_pkt *p, uint8_t *frame, 
     p->l4 = frame + PF_L4;
     p->len = total + PF_ETH;
     p->l4_len = total - PF_IP;
-    p->addr[PF_SRC] = rdw(frame + PF_O_SRC);
-    p->addr[PF_DST] = rdw(frame + PF_O_DST);
-    p->flags = 0;
     return parse_l4(p, !pf->in_first);
 }
 
 /* Of the segment's subnet, a /24. */
 bool pf_on_segment(const struct pf *pf, uint32_t addr)
 {
-    return pf_host32(addr) >> 8 == pf_host32(pf->cfg.host_addr) >> 8;
+    static const uint8_t mask[4] = {255, 255, 255, 0};
+    return ((addr ^ pf->cfg.host_addr) & pf_wire32(mask)) == 0;
 }
 
 /* Sources that nobody on the uplink may have: ours, the segment's, and those that are no host's at all. */
 bool pf_source_is_sane(const struct pf *pf, uint32_t src)
 {
-    const uint32_t a = pf_host32(src);
-    const uint32_t host_part = ~pf_host32(pf->cfg.mask);
-    if (src == pf->cfg.addr || src == pf->cfg.host_addr || src == pf->cfg.alias) {
-        return false;
-    }
-    if (pf_on_segment(pf, src)) {
-        return false;
-    }
-    if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000) {
+    static const uint8_t one[4] = {0, 0, 0, 1};
+    const uint32_t hosts = ~pf->cfg.mask;
+    const uint32_t host_part = src & hosts;
+    if (src == pf->cfg.addr || src == pf->cfg.alias || pf_on_segment(pf, src) || pf_is_nobody(src)) {
         return false;
     }
     /* Network and broadcast address of the uplink's subnet; /31 and /32 have neither. */
-    return !(host_part > 1 && pf_on_link(pf, src) && ((a & host_part) == host_part || (a & host_part) == 0));
+    return !(hosts != 0 && hosts != pf_wire32(one) && pf_on_link(pf, src) && (host_part == hosts || host_part == 0));
 }
 
 static void adjust_l4(struct pf_pkt *p, uint32_t change)
 {
     static const uint8_t at[PF_PROTO_COUNT] = {PF_TCP_SUM, PF_UDP_SUM, PF_ICMP_SUM};
     uint8_t *sum = p->l4 + at[p->proto];
-    if (sum_fold(change) == 0xffff || (p->proto == PF_UDP && rd16(sum) == 0)) {
-        return; /* the changes cancel out; or no sum was sent */
+    if (sum_fold(change) == 0xffff || at[p->proto] + 2U > p->l4_len || (p->proto == PF_UDP && rd16(sum) == 0)) {
+        return; /* the changes cancel out; an ICMP error left it out; or no sum was sent */
     }
     sum_adjust(sum, change);
     if (p->proto == PF_UDP && rd16(sum) == 0) {

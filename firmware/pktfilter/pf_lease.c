@@ -42,7 +42,7 @@ enum pf_counter pf_lease_check(struct pf *pf, unsigned lease, const uint8_t *mac
     if (lease == PF_NO_PEER) {
         return PF_C_drop_no_lease;
     }
-    if (peer->state == PF_PEER_PINNED && !mac_eq(peer->mac, mac)) {
+    if (peer->state == PF_PEER_PINNED && !pf_mac_eq(peer->mac, mac)) {
         pf->events |= PF_EVENT_LEASE_MAC;
         return PF_C_drop_lease_mac;
     }

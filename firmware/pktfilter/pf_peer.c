@@ -110,11 +110,11 @@ enum pf_counter pf_peer_keep(struct pf *pf, struct pf_peer *peer, const uint8_t 
 enum pf_counter pf_peer_send(struct pf *pf, unsigned i, uint8_t *frame, uint32_t len, enum pf_counter passed)
 {
     struct pf_peer *peer = &pf->peer[pf->peer[i].state == PF_PEER_ROUTED ? (unsigned)PF_PEER_ROUTER : i];
-    mac_copy(frame + 6, pf->cfg.uplink_mac);
+    pf_mac_copy(frame + 6, pf->cfg.uplink_mac);
     if (pf->in_first) {
         pf->sent_to = (uint8_t)i;
     }
-    mac_copy(frame, peer->mac);
+    pf_mac_copy(frame, peer->mac);
     if (peer->state == PF_PEER_EMPTY) {
         return pf_peer_keep(pf, peer, frame, len);
     }
@@ -126,7 +126,7 @@ enum pf_counter pf_peer_send(struct pf *pf, unsigned i, uint8_t *frame, uint32_t
 void pf_peer_answer(struct pf *pf, unsigned i, const uint8_t *mac)
 {
     struct pf_peer *peer = &pf->peer[i];
-    memcpy(peer->mac, mac, 6);
+    pf_mac_copy(peer->mac, mac);
     peer->state = PF_PEER_KNOWN;
     peer->tries = 0;
     peer->time = pf->now;
@@ -135,7 +135,7 @@ void pf_peer_answer(struct pf *pf, unsigned i, const uint8_t *mac)
         if (p->len != 0 && p->peer == i) {
             const uint32_t len = p->len;
             p->len = 0;
-            mac_copy(p->frame, peer->mac);
+            pf_mac_copy(p->frame, peer->mac);
             pf->out(pf->ctx, PF_UPLINK, p->frame, len);
         }
     }

@@ -46,7 +46,7 @@ bool pf_relay_is_group(const struct pf_pkt *p)
 static enum pf_counter to_host(struct pf *pf, const struct pf_pkt *p, enum pf_port port, const uint8_t *mac,
                                enum pf_counter passed)
 {
-    mac_copy(p->frame, mac);
+    pf_mac_copy(p->frame, mac);
     pf->out(pf->ctx, port, p->frame, p->len);
     return passed;
 }

@@ -1,16 +1,13 @@
 /* Rules for frames from the segment: what the speaker may do. */
 #include "pf_core.h"
 
-static bool in_net(uint32_t a, uint32_t net, unsigned bits)
-{
-    return (a ^ net) >> (32 - bits) == 0;
-}
-
+/* RFC 1918, RFC 3927, and the uplink's own subnet. */
 static bool is_local(const struct pf *pf, uint32_t dst)
 {
-    const uint32_t a = pf_host32(dst);
-    return in_net(a, 0x0a000000, 8) || in_net(a, 0xac100000, 12) || in_net(a, 0xc0a80000, 16) ||
-           in_net(a, 0xa9fe0000, 16) || pf_on_link(pf, dst);
+    const unsigned first = pf_byte(dst, 0);
+    const unsigned second = pf_byte(dst, 1);
+    return first == 10 || (first == 172 && second >> 4 == 1) || (first == 192 && second == 168) ||
+           (first == 169 && second == 254) || pf_on_link(pf, dst);
 }
 
 /* Telnet and mail: what a taken-over device is used for. */
@@ -32,8 +29,7 @@ static bool is_barred(unsigned proto, uint16_t dport)
 /* May the speaker open a flow to there, and by which peer does it leave? */
 static enum pf_counter egress(struct pf *pf, const struct pf_pkt *p, unsigned *peer)
 {
-    const uint32_t a = pf_host32(p->addr[PF_DST]);
-    if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000 || p->addr[PF_DST] == pf->cfg.addr) {
+    if (pf_is_nobody(p->addr[PF_DST]) || p->addr[PF_DST] == pf->cfg.addr) {
         return PF_C_drop_egress_address;
     }
     *peer = pf_peer_of(pf, p->addr[PF_DST]);
@@ -74,7 +70,7 @@ static enum pf_counter to_host(struct pf *pf, struct pf_pkt *p)
         return PF_C_drop_rate_egress;
     }
     if (p->proto == PF_ICMP && pf_icmp_is_error(p->flags)) {
-        const enum pf_counter c = pf_icmp_error_alias(p, pf->cfg.speaker_addr, pf->cfg.alias, 1);
+        const enum pf_counter c = pf_icmp_error_alias(p, pf->cfg.speaker_addr, pf->cfg.alias, PF_DST);
         if (c != PF_C_none) {
             return c;
         }
@@ -102,55 +98,26 @@ static enum pf_counter to_uplink(struct pf *pf, struct pf_pkt *p)
     return open_flow(pf, p);
 }
 
-static enum pf_counter ip(struct pf *pf, uint8_t *frame, size_t len)
+enum pf_counter pf_from_segment(struct pf *pf, struct pf_pkt *p)
 {
-    struct pf_pkt p;
-    const enum pf_counter c = pf_parse(pf, &p, frame, len);
-    if (c != PF_C_none) {
-        return c;
-    }
-    if (pf_dhcp_is_request(&p)) { /* from any address: also from one that the speaker had before */
-        return pf_dhcp_queue(pf, &p);
+    const bool group = mac_is_group(p->frame);
+    if (pf_dhcp_is_request(p)) { /* from any address: also from one that the speaker had before */
+        return pf_dhcp_queue(pf, p);
     }
     if (!pf->speaker_known) {
         return PF_C_drop_no_speaker;
     }
-    if (p.addr[PF_SRC] != pf->cfg.speaker_addr || p.addr[PF_SRC] == 0) {
+    if (p->addr[PF_SRC] != pf->cfg.speaker_addr || p->addr[PF_SRC] == 0) {
         return PF_C_drop_source_address;
     }
-    if (!mac_is_group(frame) && p.addr[PF_DST] == pf->cfg.host_addr) {
-        return to_host(pf, &p);
+    if (!group && p->addr[PF_DST] == pf->cfg.host_addr) {
+        return to_host(pf, p);
     }
     if (pf->cfg.addr == 0) {
         return PF_C_drop_no_uplink;
     }
-    if (pf_is_multicast(p.addr[PF_DST]) || p.addr[PF_DST] == 0xffffffff) {
-        return pf_relay_notify(pf, &p);
+    if (pf_is_multicast(p->addr[PF_DST]) || p->addr[PF_DST] == 0xffffffff) {
+        return pf_relay_notify(pf, p);
     }
-    return mac_is_group(frame) ? PF_C_drop_multicast : to_uplink(pf, &p);
-}
-
-enum pf_counter pf_from_segment(struct pf *pf, uint8_t *frame, size_t len)
-{
-    const bool known = pf->speaker_known;
-    if (mac_is_group(frame + 6) || (known && !mac_eq(frame + 6, pf->speaker_mac))) {
-        pf->events |= PF_EVENT_SEGMENT_MAC;
-        return PF_C_drop_source_mac;
-    }
-    if (!mac_is_group(frame) && !mac_eq(frame, pf->cfg.segment_mac)) {
-        return PF_C_drop_not_for_us;
-    }
-    switch (be16(frame + PF_O_TYPE)) {
-    case 0x0800:
-        return ip(pf, frame, len);
-    case 0x0806:
-        return known ? pf_arp_segment(pf, frame, len) : PF_C_drop_no_speaker;
-    case 0x86dd:
-        return PF_C_drop_ipv6;
-    case 0x8100:
-    case 0x88a8:
-        return PF_C_drop_vlan;
-    default:
-        return PF_C_drop_ethertype;
-    }
+    return group ? PF_C_drop_multicast : to_uplink(pf, p);
 }

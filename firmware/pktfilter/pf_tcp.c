@@ -204,8 +204,8 @@ void pf_tcp_reset_owner(struct pf *pf, const struct pf_flow *f)
         reset_speaker(pf, f->raddr, f->rport, f->port[PF_FROM_OWNER], seq);
     } else if (build_reset(pf, f->raddr, f->rport, pf->cfg.addr, f->port[PF_FROM_OWNER], seq)) {
         uint8_t *frame = (uint8_t *)pf->scratch;
-        mac_copy(frame, pf->cfg.uplink_mac);
-        mac_copy(frame + 6, pf->peer[f->peer].mac);
+        pf_mac_copy(frame, pf->cfg.uplink_mac);
+        pf_mac_copy(frame + 6, pf->peer[f->peer].mac);
         pf->out(pf->ctx, PF_HOST_UPLINK, frame, PF_L4 + 20);
     }
 }

@@ -102,54 +102,26 @@ static enum pf_counter ip_to_x(struct pf *pf, struct pf_pkt *p)
     return p->proto == PF_ICMP ? icmp(pf, p) : unknown(pf, p);
 }
 
-static enum pf_counter ip(struct pf *pf, uint8_t *frame, size_t len)
+enum pf_counter pf_from_uplink(struct pf *pf, struct pf_pkt *p)
 {
-    struct pf_pkt p;
-    const bool group = mac_is_group(frame);
-    const enum pf_counter c = pf_parse(pf, &p, frame, len);
-    if (c != PF_C_none) {
-        return c;
+    const bool group = mac_is_group(p->frame);
+    if (p->addr[PF_DST] == pf->cfg.addr && p->addr[PF_DST] != 0 && !group) {
+        return ip_to_x(pf, p);
     }
-    if (p.addr[PF_DST] == pf->cfg.addr && p.addr[PF_DST] != 0 && !group) {
-        return ip_to_x(pf, &p);
-    }
-    const bool dhcp = pf_dhcp_is_answer(&p);
+    const bool dhcp = pf_dhcp_is_answer(p);
     /* Before the host has an address, it cannot know that its segment's subnet is the uplink's, too: the server tells. */
-    const bool overlaps = dhcp && pf->cfg.addr == 0 && pf_on_segment(pf, p.addr[PF_SRC]);
-    if (!overlaps && !pf_source_is_sane(pf, p.addr[PF_SRC])) {
+    const bool overlaps = dhcp && pf->cfg.addr == 0 && pf_on_segment(pf, p->addr[PF_SRC]);
+    if (!overlaps && !pf_source_is_sane(pf, p->addr[PF_SRC])) {
         return PF_C_drop_source_address;
     }
     if (dhcp) { /* also to an address that the host is offered */
-        return dhcp_to_host(pf, &p);
+        return dhcp_to_host(pf, p);
     }
     if (pf->cfg.addr == 0) {
         return PF_C_drop_no_uplink;
     }
-    if (pf_is_multicast(p.addr[PF_DST]) || p.addr[PF_DST] == 0xffffffff) {
-        return pf_relay_search(pf, &p);
+    if (pf_is_multicast(p->addr[PF_DST]) || p->addr[PF_DST] == 0xffffffff) {
+        return pf_relay_search(pf, p);
     }
     return group ? PF_C_drop_multicast : PF_C_drop_not_for_us;
-}
-
-enum pf_counter pf_from_uplink(struct pf *pf, uint8_t *frame, size_t len)
-{
-    if (!mac_eq(frame, pf->cfg.uplink_mac) && !mac_is_group(frame)) {
-        return PF_C_drop_not_for_us;
-    }
-    if (mac_is_group(frame + 6) || mac_eq(frame + 6, pf->cfg.uplink_mac)) {
-        return PF_C_drop_source_mac;
-    }
-    switch (be16(frame + PF_O_TYPE)) {
-    case 0x0800:
-        return ip(pf, frame, len);
-    case 0x0806:
-        return pf_arp_uplink(pf, frame, len);
-    case 0x86dd:
-        return PF_C_drop_ipv6;
-    case 0x8100:
-    case 0x88a8:
-        return PF_C_drop_vlan;
-    default:
-        return PF_C_drop_ethertype;
-    }
 }

@@ -51,10 +51,10 @@ MUTANTS = [
         "if (total < PF_IP || total > len) {",
     ),
     Mutant(
-        "pf_ip.c",
-        "pf_source_is_sane",
-        "if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xe0000000) {",
-        "if (a >> 24 == 0 || a >> 24 == 127 || a >= 0xf0000000) {",
+        "pf_core.h",
+        "pf_is_nobody",
+        "return first == 0 || first == 127 || first >= 224;",
+        "return first == 0 || first == 127 || first >= 240;",
     ),
     Mutant(
         "pf_tcp.c",
@@ -79,8 +79,8 @@ MUTANTS = [
     Mutant(
         "pf_forward.c",
         "check",
-        "} else if (in && pf_is_claim(f->kind, f->peer) && !mac_eq(p->frame + 6, f->u.mac)) {",
-        "} else if (!in && pf_is_claim(f->kind, f->peer) && !mac_eq(p->frame + 6, f->u.mac)) {",
+        "} else if (in && pf_is_claim(f->kind, f->peer) && !pf_mac_eq(p->frame + 6, f->u.mac)) {",
+        "} else if (!in && pf_is_claim(f->kind, f->peer) && !pf_mac_eq(p->frame + 6, f->u.mac)) {",
     ),
     Mutant(
         "pf_forward.c",
@@ -155,8 +155,8 @@ MUTANTS = [
     Mutant(
         "pf_lease.c",
         "pf_lease_check",
-        "if (peer->state == PF_PEER_PINNED && !mac_eq(peer->mac, mac)) {",
-        "if (peer->state == PF_PEER_PINNED && !mac_eq(peer->mac, mac) && lease > PF_PEER_LEASE) {",
+        "if (peer->state == PF_PEER_PINNED && !pf_mac_eq(peer->mac, mac)) {",
+        "if (peer->state == PF_PEER_PINNED && !pf_mac_eq(peer->mac, mac) && lease > PF_PEER_LEASE) {",
     ),
     Mutant(
         "pf_peer.c",
@@ -179,19 +179,19 @@ MUTANTS = [
     Mutant(
         "pf_segment.c",
         "is_local",
-        "return in_net(a, 0x0a000000, 8) || in_net(a, 0xac100000, 12) || in_net(a, 0xc0a80000, 16) ||",
-        "return in_net(a, 0x0a000000, 8) || in_net(a, 0xac100000, 16) || in_net(a, 0xc0a80000, 16) ||",
+        "return first == 10 || (first == 172 && second >> 4 == 1) || (first == 192 && second == 168) ||",
+        "return first == 10 || (first == 172 && second == 16) || (first == 192 && second == 168) ||",
     ),
     Mutant(
         "pf_icmp.c",
-        "inner_is_plausible",
-        "return begun && f->u.end[from] - be32(in->l4 + PF_TCP_SEQ) <= window;",
-        "return begun || f->u.end[from] - be32(in->l4 + PF_TCP_SEQ) <= window;",
+        "check",
+        "if ((f->state & PF_T_SYN << from) == 0 || f->u.end[from] - be32(in->l4 + PF_TCP_SEQ) > window) {",
+        "if ((f->state & PF_T_SYN << from) == 0 && f->u.end[from] - be32(in->l4 + PF_TCP_SEQ) > window) {",
     ),
     Mutant(
         "pf_dhcp.c",
         "pf_dhcp_queue",
-        "memcmp(bootp + CHADDR, p->frame + 6, 6) != 0) {",
+        "!pf_mac_eq(bootp + CHADDR, p->frame + 6)) {",
         "memcmp(bootp + CHADDR, p->frame + 6, 5) != 0) {",
     ),
     Mutant(
@@ -206,7 +206,7 @@ MUTANTS = [
         "if (!pf->dhcp_asked || pf->now - pf->dhcp_asked_time > PF_DHCP_ASKED_MS) {",
         "if (!pf->dhcp_asked || pf->now - pf->dhcp_asked_time >= PF_DHCP_ASKED_MS) {",
     ),
-    Mutant("pf_host.c", "ip_to_uplink", "if (p.addr[PF_SRC] != pf->cfg.addr) {", "if (p.addr[PF_SRC] == 0) {"),
+    Mutant("pf_host.c", "pf_from_host_uplink", "if (p->addr[PF_SRC] != pf->cfg.addr) {", "if (p->addr[PF_SRC] == 0) {"),
     Mutant("pf_frag.c", "fits", "if ((*word & bit) != 0) {", "if ((*word & bit) != 0 && e->state == PASSING) {"),
     Mutant(
         "pf_fast.c",
