@@ -499,7 +499,7 @@ enum {
     PF_PEERS = PF_PEER_LEASE + PF_LEASES
 };
 enum { PF_FRAGS = PF_FRAGS_STRANGERS + PF_FRAGS_KNOWN + PF_FRAGS_PHONES, PF_HELD = PF_HELD_KNOWN + PF_HELD_PHONES };
-enum { PF_LEASE_BUCKETS = 32, PF_BUCKETS = PF_FLOWS, PF_MAP_BUCKETS = PF_FLOWS / 2 };
+enum { PF_PEER_BUCKETS = 32, PF_BUCKETS = PF_FLOWS, PF_MAP_BUCKETS = PF_FLOWS / 2 };
 
 /* Flows by what they may be evicted for. */
 enum pf_class {
@@ -533,8 +533,8 @@ struct pf {
     uint8_t sent_to; /* the peer that it was sent to */
     struct pf_service service[PF_SERVICES];
     uint32_t counters[PF_COUNTER_COUNT];
-    uint16_t lease_head[PF_LEASE_BUCKETS]; /* hash chains of leases: index into peer */
-    uint16_t lease_next[PF_PEERS - 1];     /* peer i's at i - 1 */
+    uint16_t peer_head[PF_PEER_BUCKETS]; /* hash chains of peers by address: index into peer */
+    uint16_t peer_next[PF_PEERS - 1];    /* peer i's at i - 1 */
     uint16_t protected_flows[PF_PEERS];
     uint16_t class_count[PF_CLASS_COUNT];
     uint16_t sweep; /* where the search for expired flows goes on */

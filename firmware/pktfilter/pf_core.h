@@ -212,6 +212,7 @@ enum pf_counter pf_peer_send(struct pf *pf, unsigned i, uint8_t *frame, uint32_t
 enum pf_counter pf_peer_keep(struct pf *pf, struct pf_peer *peer, const uint8_t *frame, uint32_t len);
 void pf_peer_answer(struct pf *pf, unsigned i, const uint8_t *mac);
 unsigned pf_peer_find(struct pf *pf, uint32_t addr);
+void pf_peer_set(struct pf *pf, unsigned i, uint32_t addr);
 void pf_peer_forget(struct pf *pf, unsigned peer);
 void pf_peers_tick(struct pf *pf);
 

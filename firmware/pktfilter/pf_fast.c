@@ -60,7 +60,7 @@ static __attribute__((noinline)) enum pf_counter stranger(struct pf *pf, uint32_
         pf->cfg.addr == 0 || !is_sane(pf, src)) {
         return pf_rules(pf, PF_UPLINK, frame, len);
     }
-    for (unsigned i = pf->lease_head[pair >> 16 & (PF_LEASE_BUCKETS - 1)]; i != 0; i = pf->lease_next[i - 1]) {
+    for (unsigned i = pf->peer_head[pair >> 16 & (PF_PEER_BUCKETS - 1)]; i != 0; i = pf->peer_next[i - 1]) {
         if (pf->peer[i].addr == src) {
             return pf_rules(pf, PF_UPLINK, frame, len);
         }

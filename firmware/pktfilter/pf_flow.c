@@ -8,7 +8,7 @@
  */
 #include "pf_core.h"
 
-enum { SAMPLE = 8 };
+enum { SAMPLE = 4 };
 
 static unsigned index_of(const struct pf *pf, const struct pf_flow *f)
 {
@@ -160,8 +160,8 @@ enum pf_counter pf_flow_pass(struct pf *pf, struct pf_pkt *p, unsigned side, uns
     return pf_forward(pf, p, f, side);
 }
 
-/* Puts a flow into the class that its state asks for. */
-void pf_flow_classify(struct pf *pf, struct pf_flow *f)
+/* The class that a flow's state asks for. */
+static unsigned class_for(const struct pf *pf, const struct pf_flow *f)
 {
     const bool settled = is_settled(f);
     unsigned to = settled ? PF_CLASS_SETTLED : PF_CLASS_LOOSE;
@@ -171,6 +171,12 @@ void pf_flow_classify(struct pf *pf, struct pf_flow *f)
         const bool room = class_of(f) == PF_CLASS_PHONE_PROTECTED || pf->protected_flows[f->peer] < PF_LEASE_PROTECTED;
         to = settled && room ? PF_CLASS_PHONE_PROTECTED : PF_CLASS_PHONE_LOOSE;
     }
+    return to;
+}
+
+void pf_flow_classify(struct pf *pf, struct pf_flow *f)
+{
+    const unsigned to = class_for(pf, f);
     if (to != class_of(f)) {
         set_class(pf, f, to);
     }
@@ -198,16 +204,24 @@ static struct pf_flow *victim_of(struct pf *pf, unsigned class)
     return best;
 }
 
-static struct pf_flow *evict(struct pf *pf, struct pf_flow *f)
+/* Out of the indexes; it keeps its place in its class. */
+static void unlink_flow(struct pf *pf, struct pf_flow *f)
 {
-    if (f != NULL) {
-        pf_flow_end(pf, f);
-        pf_count(pf, PF_C_flows_evicted);
+    const unsigned i = index_of(pf, f);
+    const uint32_t remote = hash_remote(pf, f->raddr, f->rport);
+    for (unsigned side = 0; side < 2; side++) {
+        pf_chain_cut(head_of(pf, side, remote, f->port[side], f->kind), &pf->flow[0].next[side], sizeof(*f), i + 1);
     }
-    return f;
+    pf_map_put(pf, pf->flow_map[i]);
 }
 
-/* A free place, or that of a flow that gives way to a new one; NULL: none. A class is tried when those before it are empty. */
+void pf_flow_end(struct pf *pf, struct pf_flow *f)
+{
+    unlink_flow(pf, f);
+    set_class(pf, f, PF_CLASS_FREE);
+}
+
+/* A free place, or that of a flow that gives way to a new one, which keeps its class until then; NULL: none. A class is tried when those before it are empty. */
 static struct pf_flow *take(struct pf *pf, bool phone)
 {
     enum {
@@ -224,7 +238,11 @@ static struct pf_flow *take(struct pf *pf, bool phone)
     for (; order != 0 && f == NULL; order >>= 4) {
         f = victim_of(pf, order & 15);
     }
-    return evict(pf, f);
+    if (f != NULL) {
+        unlink_flow(pf, f);
+        pf_count(pf, PF_C_flows_evicted);
+    }
+    return f;
 }
 
 /* Connections to the claim port are few and short. The first half-open one gives way, else the first: who floods, or holds
@@ -234,7 +252,8 @@ static void take_claim(struct pf *pf)
     const unsigned loose = pf->class_count[PF_CLASS_CLAIM_LOOSE];
     if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] >= PF_CLAIM_FLOWS) {
         const unsigned class = loose != 0 ? PF_CLASS_CLAIM_LOOSE : PF_CLASS_CLAIM_SETTLED;
-        (void)evict(pf, &pf->flow[pf->ring[PF_FLOWS + class].next]);
+        pf_flow_end(pf, &pf->flow[pf->ring[PF_FLOWS + class].next]);
+        pf_count(pf, PF_C_flows_evicted);
     }
 }
 
@@ -249,10 +268,45 @@ static uint16_t delta_of(const struct pf *pf, const struct pf_flow *f)
     return delta == 0xffff ? 0 : delta;
 }
 
+/* A new flow, in the place `f`, which is in no index. PF_C_none: it is made. */
+static enum pf_counter make(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned kind, unsigned peer)
+{
+    const unsigned side = (kind & PF_KIND_INBOUND) != 0 ? PF_FROM_REMOTE : PF_FROM_OWNER;
+    const unsigned i = index_of(pf, f);
+    const unsigned map = pf_map_get(pf, kind, p->port[side ^ 1U]);
+    if (map == 0) {
+        return PF_C_drop_ports_full;
+    }
+    const uint32_t remote = hash_remote(pf, p->addr[side], p->port[side]);
+    uint16_t *head[2];
+    for (unsigned s = 0; s < 2; s++) {
+        f->port[s] = pf->map[map - 1].port[s];
+        head[s] = head_of(pf, s, remote, f->port[s], kind);
+        if (is_long(pf, s, *head[s])) {
+            pf_map_put(pf, map);
+            return PF_C_drop_chain_full;
+        }
+    }
+    for (unsigned s = 0; s < 2; s++) {
+        f->next[s] = *head[s];
+        *head[s] = (uint16_t)(i + 1);
+        f->u.end[s] = 0;
+    }
+    pf->flow_map[i] = (uint16_t)map;
+    f->raddr = p->addr[side];
+    f->rport = p->port[side];
+    f->seen = pf->now;
+    f->kind = (uint8_t)((f->kind & ~(unsigned)PF_KIND_ALL) | kind);
+    f->delta = delta_of(pf, f);
+    f->state = 0;
+    f->scale = 0;
+    f->peer = (uint8_t)peer;
+    return PF_C_none;
+}
+
 /* The packet begins a flow: it is made, and the packet goes on its way in it. `kind`: PF_KIND_* without class. */
 enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, unsigned peer)
 {
-    const unsigned side = (kind & PF_KIND_INBOUND) != 0 ? PF_FROM_REMOTE : PF_FROM_OWNER;
     const bool claim = pf_is_claim(kind, peer);
     if ((kind & PF_KIND_SPEAKER) != 0 && p->frame[PF_O_TTL] <= 1) { /* what is dropped leaves no flow */
         return PF_C_drop_ttl;
@@ -264,54 +318,16 @@ enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, uns
     if (f == NULL) {
         return PF_C_drop_flows_full;
     }
-    const unsigned i = index_of(pf, f);
-    const unsigned map = pf_map_get(pf, kind, p->port[side ^ 1U]);
-    if (map == 0) {
-        return PF_C_drop_ports_full;
+    const enum pf_counter c = make(pf, f, p, kind, peer);
+    set_class(pf, f, c == PF_C_none ? class_for(pf, f) : PF_CLASS_FREE);
+    if (c != PF_C_none) {
+        return c;
     }
-    pf->flow_map[i] = (uint16_t)map;
-    f->raddr = p->addr[side];
-    f->rport = p->port[side];
-    f->port[PF_FROM_OWNER] = p->port[side ^ 1U];
-    f->port[PF_FROM_REMOTE] = pf->map[map - 1].port[PF_FROM_REMOTE];
-    f->kind = (uint8_t)kind; /* class: free */
-    f->delta = delta_of(pf, f);
-    f->seen = pf->now;
-    f->u.end[0] = 0;
-    f->u.end[1] = 0;
-    f->state = 0;
-    f->scale = 0;
-    f->peer = (uint8_t)peer;
     if (claim) {
         pf_mac_copy(f->u.mac, p->frame + 6);
     }
-    uint16_t *head[2];
-    const uint32_t remote = hash_remote(pf, f->raddr, f->rport);
-    for (unsigned s = 0; s < 2; s++) {
-        head[s] = head_of(pf, s, remote, f->port[s], kind);
-        if (is_long(pf, s, *head[s])) {
-            pf_map_put(pf, map);
-            return PF_C_drop_chain_full;
-        }
-    }
-    for (unsigned s = 0; s < 2; s++) {
-        f->next[s] = *head[s];
-        *head[s] = (uint16_t)(i + 1);
-    }
-    pf_flow_classify(pf, f);
     pf_count(pf, PF_C_flows_made);
-    return pf_forward(pf, p, f, side);
-}
-
-void pf_flow_end(struct pf *pf, struct pf_flow *f)
-{
-    const unsigned i = index_of(pf, f);
-    const uint32_t remote = hash_remote(pf, f->raddr, f->rport);
-    for (unsigned side = 0; side < 2; side++) {
-        pf_chain_cut(head_of(pf, side, remote, f->port[side], f->kind), &pf->flow[0].next[side], sizeof(*f), i + 1);
-    }
-    pf_map_put(pf, pf->flow_map[i]);
-    set_class(pf, f, PF_CLASS_FREE);
+    return pf_forward(pf, p, f, (kind & PF_KIND_INBOUND) != 0 ? PF_FROM_REMOTE : PF_FROM_OWNER);
 }
 
 /* All flows with one peer: a lease that ends, an address that is no peer's any more. Or all of the speaker (PF_ENDS_SPEAKER),

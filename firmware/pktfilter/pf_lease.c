@@ -1,15 +1,9 @@
-/* Leases: which addresses are phones', from which MACs, until when. Found by a keyed hash. */
+/* Leases: which addresses are phones', from which MACs, until when. */
 #include "pf_core.h"
-
-static uint16_t *head_of(struct pf *pf, uint32_t addr)
-{
-    return &pf->lease_head[pf_hash_addr(pf, addr) & (PF_LEASE_BUCKETS - 1)];
-}
 
 static int end(struct pf *pf, unsigned lease)
 {
     const int flows = pf_flows_end_of(pf, lease);
-    pf_chain_cut(head_of(pf, pf->peer[lease].addr), pf->lease_next, sizeof(pf->lease_next[0]), lease);
     pf_peer_forget(pf, lease);
     return flows;
 }
@@ -21,18 +15,11 @@ void pf_lease_expire(struct pf *pf, unsigned lease)
     pf->events |= PF_EVENT_LEASE_ENDED;
 }
 
-/* The lease of an address, PF_NO_PEER for none. One whose time is over ends here. */
+/* The lease of an address, PF_NO_PEER for none. */
 unsigned pf_lease_find(struct pf *pf, uint32_t addr)
 {
-    unsigned i = *head_of(pf, addr);
-    while (i != 0 && pf->peer[i].addr != addr) {
-        i = pf->lease_next[i - 1];
-    }
-    if (i != 0 && pf_lease_over(pf, i)) {
-        pf_lease_expire(pf, i);
-        i = 0;
-    }
-    return i;
+    const unsigned i = pf_peer_find(pf, addr);
+    return pf_is_lease(i) ? i : (unsigned)PF_NO_PEER;
 }
 
 /* Is a frame from `mac` the phone's? PF_C_none: yes. */
@@ -51,17 +38,14 @@ enum pf_counter pf_lease_check(struct pf *pf, unsigned lease, const uint8_t *mac
 
 static unsigned take(struct pf *pf, uint32_t addr, const uint8_t *mac)
 {
-    uint16_t *head = head_of(pf, addr);
     unsigned i = PF_PEER_LEASE;
     while (pf->peer[i].addr != 0) {
         if (++i == PF_PEERS) {
             return PF_NO_PEER;
         }
     }
-    pf->lease_next[i - 1] = *head;
-    *head = (uint16_t)i;
     struct pf_peer *peer = &pf->peer[i];
-    peer->addr = addr;
+    pf_peer_set(pf, i, addr);
     peer->search.level = PF_BURST_SEARCH * 1000;
     peer->search.last = pf->now;
     if (mac != NULL) {

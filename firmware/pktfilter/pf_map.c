@@ -24,11 +24,12 @@ void pf_maps_init(struct pf *pf)
     }
 }
 
-/* A mapping's link (index + 1); 0: none. */
-static unsigned find(struct pf *pf, unsigned side, unsigned kind, uint32_t port)
+/* A mapping's link (index + 1); 0: none. `head`: of the chain that it is in, or would be. */
+static unsigned find(struct pf *pf, unsigned side, unsigned kind, uint32_t port, uint16_t **head)
 {
     const unsigned mask = PF_KIND_SEEN_BY(side);
-    unsigned i = *head_of(pf, side, kind & mask, port);
+    *head = head_of(pf, side, kind & mask, port);
+    unsigned i = **head;
     while (i != 0) {
         const struct pf_map *m = &pf->map[i - 1];
         if (m->port[side] == port && ((m->kind ^ kind) & mask) == 0) {
@@ -67,9 +68,11 @@ unsigned pf_map_get(struct pf *pf, unsigned kind, uint16_t lport)
 {
     const bool inbound = (kind & PF_KIND_INBOUND) != 0;
     uint16_t eport = lport;
-    unsigned link = find(pf, PF_FROM_OWNER, kind, lport);
+    uint16_t *head[2];
+    unsigned link = find(pf, PF_FROM_OWNER, kind, lport, &head[PF_FROM_OWNER]);
     if (link == 0) {
-        for (unsigned n = 0; find(pf, PF_FROM_REMOTE, kind, eport) != 0 || is_reserved(pf, kind, eport); n++) {
+        for (unsigned n = 0;
+             find(pf, PF_FROM_REMOTE, kind, eport, &head[PF_FROM_REMOTE]) != 0 || is_reserved(pf, kind, eport); n++) {
             if (inbound || n == RANDOM_TRIES) {
                 return 0;
             }
@@ -83,9 +86,8 @@ unsigned pf_map_get(struct pf *pf, unsigned kind, uint16_t lport)
         m->flows = 0;
         m->kind = (uint8_t)(kind & PF_KIND_KEY);
         for (unsigned side = 0; side < 2; side++) {
-            uint16_t *head = head_of(pf, side, m->kind & PF_KIND_SEEN_BY(side), m->port[side]);
-            m->next[side] = *head;
-            *head = (uint16_t)link;
+            m->next[side] = *head[side];
+            *head[side] = (uint16_t)link;
         }
     }
     struct pf_map *m = &pf->map[link - 1];

@@ -4,22 +4,40 @@
  */
 #include "pf_core.h"
 
-static void set_addr(struct pf *pf, unsigned i, uint32_t addr)
+static uint16_t *head_of(struct pf *pf, uint32_t addr)
 {
-    struct pf_peer *peer = &pf->peer[i];
-    if (peer->addr != addr) {
+    return &pf->peer_head[pf_hash_addr(pf, addr) & (PF_PEER_BUCKETS - 1)];
+}
+
+/* Gives a forgotten place its address. Of several with one address the lease is found, else the first: so they are chained. */
+void pf_peer_set(struct pf *pf, unsigned i, uint32_t addr)
+{
+    pf->peer[i].addr = addr;
+    if (addr != 0) {
+        uint16_t *at = head_of(pf, addr);
+        while (*at != 0 && !pf_is_lease(i) && (pf_is_lease(*at) || *at < i)) {
+            at = &pf->peer_next[*at - 1];
+        }
+        pf->peer_next[i - 1] = *at;
+        *at = (uint16_t)i;
+    }
+}
+
+static void change_addr(struct pf *pf, unsigned i, uint32_t addr)
+{
+    if (pf->peer[i].addr != addr) {
         (void)pf_flows_end_of(pf, i); /* they would go to the new one's MAC */
         pf_peer_forget(pf, i);
-        peer->addr = addr;
+        pf_peer_set(pf, i, addr);
     }
 }
 
 void pf_peers_configure(struct pf *pf)
 {
     const struct pf_config *cfg = &pf->cfg;
-    set_addr(pf, PF_PEER_ROUTER, cfg->router);
+    change_addr(pf, PF_PEER_ROUTER, cfg->router);
     for (unsigned i = PF_PEER_DNS; i < PF_PEER_LEASE; i++) {
-        set_addr(pf, i, i < PF_PEER_HOST ? cfg->dns[i - PF_PEER_DNS] : cfg->hosts[i - PF_PEER_HOST]);
+        change_addr(pf, i, i < PF_PEER_HOST ? cfg->dns[i - PF_PEER_DNS] : cfg->hosts[i - PF_PEER_HOST]);
         struct pf_peer *peer = &pf->peer[i];
         if (peer->addr == cfg->router || !pf_on_link(pf, peer->addr)) {
             peer->state = PF_PEER_ROUTED; /* until it or the uplink changes: both forget it */
@@ -44,31 +62,35 @@ static void give_up(struct pf *pf, unsigned peer)
 void pf_peer_forget(struct pf *pf, unsigned peer)
 {
     give_up(pf, peer);
+    if (pf->peer[peer].addr != 0) {
+        pf_chain_cut(head_of(pf, pf->peer[peer].addr), pf->peer_next, sizeof(pf->peer_next[0]), peer);
+    }
     memset(&pf->peer[peer], 0, sizeof(pf->peer[peer]));
     pf->peer[peer].ttl_ms = UINT32_MAX;
 }
 
-/* The place of a destination: a lease, the router, a DNS server, a named host; of all that is not on the link, the router's. */
-unsigned pf_peer_of(struct pf *pf, uint32_t dst)
+/* The place that holds an address, PF_NO_PEER for none. A lease whose time is over ends here. */
+unsigned pf_peer_find(struct pf *pf, uint32_t addr)
 {
-    unsigned i = pf_lease_find(pf, dst);
-    if (i == PF_NO_PEER) {
-        i = PF_PEER_ROUTER;
-        while (i < PF_PEER_LEASE && pf->peer[i].addr != dst) {
-            i++;
+    unsigned i = *head_of(pf, addr);
+    while (i != 0) {
+        const unsigned next = pf->peer_next[i - 1];
+        if (pf->peer[i].addr == addr) {
+            if (!pf_is_lease(i) || !pf_lease_over(pf, i)) {
+                break;
+            }
+            pf_lease_expire(pf, i);
         }
-        if (i == PF_PEER_LEASE || dst == 0) {
-            i = pf_on_link(pf, dst) ? PF_NO_PEER : PF_PEER_ROUTER;
-        }
+        i = next;
     }
     return i;
 }
 
-/* The place that holds an address on the link, for ARP. */
-unsigned pf_peer_find(struct pf *pf, uint32_t addr)
+/* The place by which a destination is reached: its own; that of the router for all that is not on the link. */
+unsigned pf_peer_of(struct pf *pf, uint32_t dst)
 {
-    const unsigned peer = pf_peer_of(pf, addr);
-    return addr != 0 && pf->peer[peer].addr == addr ? peer : (unsigned)PF_NO_PEER;
+    const unsigned i = pf_peer_find(pf, dst);
+    return i != PF_NO_PEER || pf_on_link(pf, dst) ? i : (unsigned)PF_PEER_ROUTER;
 }
 
 static void ask(struct pf *pf, struct pf_peer *peer)

@@ -32,20 +32,21 @@ static bool is_over(const struct pf_flow *f)
 
 static unsigned scale_option(const struct pf_pkt *p)
 {
-    const uint32_t end = header_of(p);
-    uint32_t i = 20;
-    while (i < end && p->l4[i] != 0) {
-        if (p->l4[i] == 1) {
-            i++;
+    const uint8_t *const end = p->l4 + header_of(p);
+    const uint8_t *o = p->l4 + 20;
+    while (o < end && *o != 0) {
+        if (*o == 1) {
+            o++;
             continue;
         }
-        if (i + 1 >= end || p->l4[i + 1] < 2 || i + p->l4[i + 1] > end) {
+        const unsigned len = o + 1 < end ? o[1] : 0;
+        if (len < 2 || len > (size_t)(end - o)) {
             break;
         }
-        if (p->l4[i] == 3 && p->l4[i + 1] == 3) {
-            return p->l4[i + 2] < MAX_SCALE ? p->l4[i + 2] : MAX_SCALE;
+        if (*o == 3 && len == 3) {
+            return o[2] < MAX_SCALE ? o[2] : MAX_SCALE;
         }
-        i += p->l4[i + 1];
+        o += len;
     }
     return NO_SCALE;
 }

@@ -140,18 +140,20 @@ static int check_maps(const struct pf *pf)
     return mapped[0] == mapped[1] && mapped[0] + unused == PF_FLOWS ? 0 : __LINE__;
 }
 
-/* Every lease is in a chain once. */
-static int check_leases(const struct pf *pf)
+/* Every peer that has an address is in a chain once; no lease comes after another that has its address. */
+static int check_peers(const struct pf *pf)
 {
     uint8_t seen[PF_PEERS] = {0};
-    for (unsigned b = 0; b < PF_LEASE_BUCKETS; b++) {
-        for (unsigned i = pf->lease_head[b]; i != 0; i = pf->lease_next[i - 1]) {
-            if (i < PF_PEER_LEASE || i >= PF_PEERS || seen[i]++ != 0) {
+    for (unsigned b = 0; b < PF_PEER_BUCKETS; b++) {
+        bool others = false;
+        for (unsigned i = pf->peer_head[b]; i != 0; i = pf->peer_next[i - 1]) {
+            if (i >= PF_PEERS || seen[i]++ != 0 || (others && i >= PF_PEER_LEASE)) {
                 return __LINE__;
             }
+            others = i < PF_PEER_LEASE;
         }
     }
-    for (unsigned i = PF_PEER_LEASE; i < PF_PEERS; i++) {
+    for (unsigned i = PF_PEER_ROUTER; i < PF_PEERS; i++) {
         if (seen[i] != (pf->peer[i].addr != 0)) {
             return __LINE__;
         }
@@ -187,7 +189,7 @@ static int check_frags(const struct pf *pf)
 
 int pf_check(const struct pf *pf)
 {
-    int (*const checks[])(const struct pf *) = {check_classes, check_indexes, check_maps, check_leases, check_frags};
+    int (*const checks[])(const struct pf *) = {check_classes, check_indexes, check_maps, check_peers, check_frags};
     int line = 0;
     for (unsigned i = 0; i < sizeof(checks) / sizeof(checks[0]) && line == 0; i++) {
         line = checks[i](pf);

@@ -195,7 +195,7 @@ class Table:
         if candidates is None:
             raise Drop("drop_flows_full")
         first = candidates[0]
-        victim = min(candidates[:8], key=lambda g: g.seen)  # the first of those that are idle for equally long
+        victim = min(candidates[:4], key=lambda g: g.seen)  # the first of those that are idle for equally long
         if victim is not first:
             candidates.remove(first)
             candidates.append(first)
