@@ -84,7 +84,10 @@ def _tell(ready: BinaryIO, what: dict[str, Any]) -> None:
 
 
 async def report(dorm: Dorm) -> dict[str, Any]:
-    """What `status` shows: machines and addresses; `bridge` and `speaker` are null where there is none."""
+    """What `status` shows: machines and addresses; `bridge` and `speaker` are null where there is none.
+
+    The speaker's `fitting` is the address that the mode which the dorm came up with gives it, as soon as that is known.
+    """
     bridge = speaker = None
     if dorm.board is not None:
         bridge = {
@@ -97,8 +100,13 @@ async def report(dorm: Dorm) -> dict[str, Any]:
             state = await dorm.speaker.state()
         except (DormError, OSError):
             state = {}
+        try:
+            fitting = dorm.speaker_address()
+        except DormError:
+            fitting = None
         speaker = {
             "address": state.get("address"),
+            "fitting": fitting,
             "boots": dorm.speaker.boots,
             "state": state.get("player", {}).get("state"),
             "dropouts": state.get("player", {}).get("dropouts"),
@@ -192,15 +200,15 @@ def _held(lock: Path) -> bool:
 
 
 def settled(run_dir: Path | None = None, limit_s: float = SETTLED_LIMIT_S) -> dict[str, Any]:
-    """As `status`, once the bridge has printed its label, and bridge and speaker have addresses; or after `limit_s`."""
+    """As `status`, once the bridge has label and address, and the speaker the fitting address; or after `limit_s`."""
     end = time.monotonic() + limit_s
     while True:
         state = status(run_dir)
         bridge, speaker = state["bridge"], state["speaker"]
         there = not bridge or (bridge["label"] and bridge["address"])
-        # Before the uplink is up, the speaker has an address of the segment; then it gets the bridge's own.
-        same = not (bridge and speaker) or speaker["address"] == bridge["address"]
-        if (there and same) or time.monotonic() > end:
+        # Before the uplink is up, the speaker has an address of the segment, which with passthrough does not last.
+        fits = not speaker or (speaker["fitting"] and speaker["address"] == speaker["fitting"])
+        if (there and fits) or time.monotonic() > end:
             return state
         time.sleep(0.2)
 

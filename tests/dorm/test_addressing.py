@@ -1,6 +1,10 @@
 """Both addressing modes and the change between them, in a dorm whose network is what the segment would choose."""
 
 import asyncio
+import contextlib
+import random
+import socket
+import struct
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +14,7 @@ import pytest
 import pytest_asyncio
 from dorm import topology as t
 from dorm.dorm import PASSTHROUGH, PRIVATE, Dorm
+from dorm.intruder import ETH_P_IP
 from dorm.jsonlines import ask_json
 from dorm.people import Controller
 from dorm.programs import Program
@@ -54,6 +59,52 @@ async def test_the_segment_steps_aside_from_the_dorms_network(owned: Dorm) -> No
     assert lease is not None
     own = x if owned.mode == PASSTHROUGH else str(ip_network(STEPPED_ASIDE)[2])
     assert (lease.address, lease.dns) == (own, (t.OVERLAPPING_LAN.router,))
+
+
+def pieces(frames: socket.socket, source: str) -> dict[tuple[int, int], list[int]]:
+    """Where the fragments begin that a packet socket has seen of each datagram from `source`, by protocol and ID."""
+    found: dict[tuple[int, int], list[int]] = {}
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            _, _, _, number, fragment, _, protocol, _, sender = struct.unpack_from("!BBHHHBBH4s", frames.recv(2048))
+            if sender == socket.inet_aton(source) and fragment & 0x3FFF:
+                found.setdefault((protocol, number), []).append((fragment & 0x1FFF) * 8)
+    return found
+
+
+@pytest.mark.parametrize("kind", [socket.IPPROTO_UDP, socket.IPPROTO_ICMP], ids=["udp", "ping"])
+async def test_datagrams_in_fragments_go_to_the_internet_and_come_back(dorm: Dorm, kind: int) -> None:
+    """4000 bytes: three fragments each way, cut by the real machines on both sides."""
+    x = await settled(dorm)
+    speaker, internet = dorm.namespaces[t.SPEAKER], dorm.namespaces[t.INTERNET]
+    speaker.sysctl("net/ipv4/ping_group_range", "0 0")  # root may ping by a datagram socket, icmp(7)
+
+    def echo_socket() -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, kind)
+        sock.connect((t.RADIO_ADDR, t.RADIO_ECHO_PORT))
+        return sock
+
+    def packet_socket() -> socket.socket:
+        kinds = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK  # without the Ethernet header
+        sock = socket.socket(socket.AF_PACKET, kinds, socket.htons(ETH_P_IP))
+        sock.bind((t.INTERNET_IF, ETH_P_IP))
+        return sock
+
+    # Of a ping: type (8 asks, 0 answers), code, checksum and ID (the kernel's), number.
+    payload, ping = random.Random(kind).randbytes(4000), kind == socket.IPPROTO_ICMP
+    ask = struct.pack("!BBHHH", 8, 0, 0, 0, 1) if ping else b""
+    with speaker.inside(echo_socket) as sock, internet.inside(packet_socket) as frames:
+
+        def echoed() -> bool:
+            sock.send(ask + payload)
+            answer = sock.recv(8192)  # that of this time or of one before
+            assert answer[len(ask) :] == payload
+            return not ping or answer[0] == 0
+
+        await dorm.until(echoed, LIMIT_S, f"the echo of a fragmented datagram that went through {x}")
+        seen = [starts for (protocol, _), starts in pieces(frames, x).items() if protocol == kind]
+    assert seen
+    assert [0, 1480, 2960] in [sorted(starts) for starts in seen]
 
 
 async def judged_by_soco(dorm: Dorm, soco: Controller) -> None:

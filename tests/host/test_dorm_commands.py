@@ -35,26 +35,38 @@ def test_a_damaged_description(text: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert daemon.entry("phone", tmp_path)[2] == str(tmp_path)
 
 
-def _state(label: list[str] | None, address: str | None, speaker: str | None) -> dict[str, Any]:
+def _state(
+    label: list[str] | None, address: str | None, speaker: str | None, fitting: str | None = None
+) -> dict[str, Any]:
     return {
         "run_dir": "/run/x",
         "bridge": {"running": True, "boots": 1, "address": address, "label": label},
-        "speaker": {"address": speaker, "state": None},
+        "speaker": {"address": speaker, "fitting": fitting, "state": None},
         "people": {"phone": "10.66.0.130"},
         "radio": topology.RADIO_URL,
         "wifi": {"ssid": "Dorm [x]", "key": "correct horse"},
     }
 
 
+@pytest.mark.parametrize("fitting", ["10.66.0.117", "192.168.77.2"], ids=["passthrough", "private"])
 def test_up_waits_until_there_is_something_to_show(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fitting: str
 ) -> None:
-    label = ["b0b1", "CODE"]
-    whole = _state(label, "10.66.0.117", "10.66.0.117")
-    states = [_state(None, None, None), _state(label, None, None), _state(label, "10.66.0.117", None), whole]
+    label, x = ["b0b1", "CODE"], "10.66.0.117"
+    other = {"10.66.0.117": "192.168.77.2", "192.168.77.2": "10.66.0.117"}[fitting]
+    whole = _state(label, x, fitting, fitting)
+    states = [
+        _state(None, None, None),
+        _state(label, None, None),
+        _state(label, x, None),
+        _state(label, x, None, fitting),
+        _state(label, x, other, fitting),
+        whole,
+    ]
     monkeypatch.setattr(daemon, "status", lambda _run_dir: states.pop(0))
     monkeypatch.setattr(daemon.time, "sleep", lambda _s: None)
     assert daemon.settled() == whole
+    assert states == []
     states.append(_state(None, None, None))
     assert daemon.settled(limit_s=-1)["bridge"]["label"] is None
     dorm_commands.show(whole)
