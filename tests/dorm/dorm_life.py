@@ -6,6 +6,7 @@ import json
 import socket
 from typing import Any
 
+import pytest
 from dorm import topology as t
 from dorm.dorm import PASSTHROUGH, Dorm
 from dorm.people import Controller
@@ -13,6 +14,9 @@ from dorm.people import Controller
 # Bounds for machines that are slow and busy: what a quiet one needs is a fraction.
 LIMIT_S = 60.0
 PAIR_S = 90.0
+
+# For tests that are the same in both modes by construction; each says why.
+in_passthrough_alone = pytest.mark.parametrize("dorm", [PASSTHROUGH], indirect=True)
 
 
 async def settled(dorm: Dorm) -> str:
