@@ -8,7 +8,7 @@ from .config import Config, Limits
 from .core import Core, Library, State
 from .flows import Flow
 from .model import Model
-from .packet import TCP, ip_packet, link
+from .packet import TCP, UDP, adjust, ip_packet, link, p2
 
 KEY = bytes(range(16))
 START = 1000
@@ -45,6 +45,9 @@ class Comparison:
 
     def claim_group(self, mac: bytes | None, addr: int) -> object:
         return claim_group(self.library, self.key, mac, addr)
+
+    def fragment_ident(self) -> int:
+        return first_ident(self.library, self.key)
 
     # -- steps --
     def do(self, step: Step) -> None:
@@ -230,6 +233,26 @@ def claim_group(library: Library, key: bytes, mac: bytes | None, addr: int) -> o
             return other
     groups[who] = who
     return who
+
+
+_IDENTS: dict[tuple[Library, bytes], int] = {}
+
+
+def first_ident(library: Library, key: bytes) -> int:
+    """Where the count of fragmented datagrams' IDs begins: what the first one of a filter of its own gets."""
+    if (library, key) not in _IDENTS:
+        core = Core(library, key, START)
+        core.configure(DEFAULT, START)
+        core.speaker(hw(0x20), START)
+        datagram = b"\0\1\0\2\0\x48\0\0" + bytes(64)
+        packet = bytearray(ip_packet(DEFAULT.speaker, DEFAULT.host, UDP, datagram[:48]))
+        packet[6] |= 0x20  # more follows
+        packet[10:12] = p2(adjust(int.from_bytes(packet[10:12], "big"), b"\0\0", b"\x20\0"))
+        assert core.input("segment", link(hw(0x11), hw(0x20), 0x800, bytes(packet)), START) == "pass_speaker_host"
+        ((_, out),) = core.out()
+        core.close()
+        _IDENTS[library, key] = int.from_bytes(out[18:20], "big")
+    return _IDENTS[library, key]
 
 
 def claim(core: Core, who: tuple[bytes | None, int], sport: int) -> str:

@@ -62,7 +62,7 @@ class Core:
 
     def input(self, port: str, frame: bytes, now: int) -> str:
         verdict = self.lib.harness_input(self.h, PORTS.index(port), frame, ctypes.c_size_t(len(frame)), self._now(now))
-        return self.library.counters[verdict]
+        return str(self.library.counters[verdict])
 
     def out(self) -> list[tuple[str, bytes]]:
         frames = []

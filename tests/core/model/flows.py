@@ -59,6 +59,7 @@ class Choices(Protocol):
     def port(self, flow: Flow) -> int | None: ...
     def chain_full(self, flow: Flow) -> bool: ...
     def claim_group(self, mac: bytes | None, addr: int) -> object: ...
+    def fragment_ident(self) -> int: ...
 
 
 class Wrong(AssertionError):
@@ -171,7 +172,7 @@ class Table:
             if len(allowed) * 4 > last - first + 1:  # half of them are free: 64 tries find one
                 raise Wrong(f"no port for {f}, with {len(allowed)} free")
             raise Drop("drop_ports_full")
-        if port not in allowed:
+        if port not in allowed and not choices.chain_full(f):  # then nobody sees which port it was
             raise Wrong(f"port {port} for {f}")
         f.eport = port
 

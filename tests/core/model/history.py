@@ -81,19 +81,14 @@ def icmp(kind: int, code: int, rest: bytes) -> bytes:
     return l4[:2] + p2(checksum(l4)) + l4[4:]
 
 
-def is_fragment(frame: bytes) -> bool:
-    """Of UDP or ICMP: SPEC 4.9, which the model does not have. Others are dropped, and are in the histories."""
-    if frame[12:14] != b"\x08\0" or len(frame) < 34 or frame[23] not in (UDP, ICMP):
-        return False
-    return bool(int.from_bytes(frame[20:22], "big") & 0x3FFF)
-
-
 class Writer:
     """Writes a history, one step at a time."""
 
     def __init__(self, rng: random.Random, comparison: Comparison) -> None:
         self.rng, self.c = rng, comparison
         self.changes: dict[str, Any] = {}
+        self.size = 0  # of what datagrams carry; 0: little
+        self.to_come: list[list[Step]] = []  # fragments of datagrams that have begun
         self.kinds: list[tuple[int, Callable[[], list[Step]]]] = [
             (40, self.talk),
             (20, self.open),
@@ -106,6 +101,7 @@ class Writer:
             (4, self.time),
             (4, self.control),
             (8, self.mutated),
+            (16, self.fragments),
         ]
 
     # -- small helpers --
@@ -133,6 +129,8 @@ class Writer:
         return self.pick(64, 64, 64, 64, 64, 64, 64, 255, 2, 1) if self.chance(20) else 64
 
     def data(self) -> bytes:
+        if self.size:
+            return self.rng.randbytes(self.size)
         return bytes(self.rng.randrange(256) for _ in range(self.pick(0, 0, 0, 1, 3, 8, 100)))
 
     def from_uplink(self, src: int, proto: int, l4: bytes, dst: int | None = None, mac: bytes | None = None,
@@ -175,8 +173,8 @@ class Writer:
     def datagram(self, f: Flow, side: int) -> Step:
         if f.proto == UDP:
             return self.of_flow(f, side, lambda s, sp, d, dp: udp(s, sp, d, dp, self.data(), self.chance(80)))
-        kind = 0 if side == 0 else 8
-        return self.of_flow(f, side, lambda s, sp, d, dp: icmp(kind, 0, p2(dp if side == 0 else sp) + p2(1)))
+        kind, data = 0 if side == 0 else 8, self.data() if self.size else b""
+        return self.of_flow(f, side, lambda s, sp, d, dp: icmp(kind, 0, p2(dp if side == 0 else sp) + p2(1) + data))
 
     def of_flow(self, f: Flow, side: int, make: Callable[[int, int, int, int], bytes]) -> Step:
         """A frame of a flow, in the addresses and ports of the side that it comes from."""
@@ -197,11 +195,14 @@ class Writer:
         if not k.syn[1 - o]:
             isn, options = self.rng.randrange(2**32), self.options()
             less = self.pick(1514, 1515, 1, -1) if self.chance(10) else 0
-            steps.append(self.of_flow(f, 1 - o, lambda *a: tcp(*a, SYN | ACK, isn, k.end[o] - less, options=options)))
+            end = k.end[o] - less
+            steps.append(
+                self.of_flow(f, 1 - o, lambda s, sp, d, dp: tcp(s, sp, d, dp, SYN | ACK, isn, end, options=options))
+            )
             ack = isn + 1
         else:
             ack = k.end[1 - o]
-        steps.append(self.of_flow(f, o, lambda *a: tcp(*a, ACK, k.end[o], ack)))
+        steps.append(self.of_flow(f, o, lambda s, sp, d, dp: tcp(s, sp, d, dp, ACK, k.end[o], ack)))
         return steps
 
     def segment(self, f: Flow, side: int) -> Step:
@@ -213,7 +214,8 @@ class Writer:
         if flags & SYN and self.chance(70):
             seq = self.pick(seq - 1, self.rng.randrange(2**32))
         ack = k.end[1 - side] + self.offset(k, side, 1)
-        return self.of_flow(f, side, lambda *a: tcp(*a, flags, seq, ack, data, self.options() if flags & SYN else b""))
+        options = self.options() if flags & SYN else b""
+        return self.of_flow(f, side, lambda s, sp, d, dp: tcp(s, sp, d, dp, flags, seq, ack, data, options))
 
     def offset(self, k: Connection, receiver: int, ack: int) -> int:
         """Mostly none; else at the edges of what is plausible."""
@@ -398,12 +400,15 @@ class Writer:
         ends = out if side == 0 else (f.raddr, f.rport, owner, f.lport)
         if self.chance(8):
             ends = (ends[0], ends[1], self.any_address(), ends[3])
+        src, sport, dst, dport = ends
         if f.proto == TCP:
             k = f.connection
             assert k is not None
-            inner = tcp(*ends, ACK, k.end[1 - side] + self.offset(k, side, 0) - self.pick(0, 0, 1, 5), 0)
+            inner = tcp(
+                src, sport, dst, dport, ACK, k.end[1 - side] + self.offset(k, side, 0) - self.pick(0, 0, 1, 5), 0
+            )
         elif f.proto == UDP:
-            inner = udp(*ends, self.data(), self.chance(80))
+            inner = udp(src, sport, dst, dport, self.data(), self.chance(80))
         else:
             request = side == 0 if self.chance(90) else side == 1
             inner = icmp(8 if request else 0, 0, p2(f.eport if side == 0 else f.lport) + p2(1) + self.data())
@@ -485,6 +490,126 @@ class Writer:
         dst = self.pick(*SERVERS)
         return [self.from_host(dst, UDP, udp(c.addr, port, dst, 53))]
 
+    # -- fragments --
+    def fragments(self) -> list[Step]:
+        """Of a datagram that has begun, or of a new one; sometimes of many."""
+        if self.chance(6):
+            return self.many_fragments()
+        if self.to_come and self.chance(50):
+            at = self.rng.randrange(len(self.to_come))
+            pieces = self.to_come.pop(at)
+        else:
+            pieces = self.cut(self.whole())
+        count = len(pieces) if self.chance(50) else self.rng.randrange(1, 4)
+        if pieces[count:] and not self.chance(8):  # else lost
+            self.to_come = [*self.to_come, pieces[count:]][-6:]
+        return pieces[:count]
+
+    def many_fragments(self) -> list[Step]:
+        """Of one sender, so that places become few."""
+        step, only = self.whole(), self.pick("first", "later", "any")
+        steps: list[Step] = []
+        for i in range(self.rng.randrange(3, 9)):
+            pieces = self.cut(step, 0x100 + i)
+            if only == "any":
+                self.rng.shuffle(pieces)
+            steps += pieces[-2:] if only == "later" else pieces[:1]
+            if self.chance(30):
+                steps.append(("jump", self.pick(1, 100, 1000)))
+        return steps
+
+    def whole(self) -> Step:
+        """A datagram to be cut: longer than others, mostly of UDP or ICMP."""
+        most = self.model.limits.FRAG_MAX
+        self.size = self.pick(120, 200, 300, self.rng.randrange(60, 1000)) - 8
+        if self.chance(6):
+            self.size = self.pick(1600, 3000, most, most + 1, most - 1, most - 7) - 8
+        flows = [f for f in self.model.table.flows if f.connection is None]
+        for _ in range(8):
+            if flows and self.chance(60):
+                step = self.datagram(self.rng.choice(flows), self.pick(0, 0, 1))
+            else:
+                (step, *_) = self.pick(self.open, self.open, self.open, self.at_home, self.echo, self.stray)()
+            if step[2][23] in (UDP, ICMP) or self.chance(5):
+                break
+        self.size = 0
+        return step
+
+    def at_home(self) -> list[Step]:
+        """Between host and speaker."""
+        c, port = self.model.config, self.pick(1900, 5000, 53)
+        if self.chance(50):
+            return [self.from_segment(c.host, UDP, udp(c.speaker, 1400, c.host, port, self.data(), self.chance(80)))]
+        packet = ip(c.host, c.alias, UDP, udp(c.host, port, c.alias, 1400, self.data()), self.ttl())
+        return [("frame", "host_segment", link(SPEAKER_MAC, c.segment_mac, 0x800, packet))]
+
+    def echo(self) -> list[Step]:
+        """What strangers, too, may send to the host, and its answer."""
+        a, message = self.leased() if self.chance(40) else self.any_address(), p2(self.pick(1, 2)) + p2(1) + self.data()
+        if self.chance(70):
+            return [self.from_uplink(a, ICMP, icmp(8, 0, message))]
+        return [self.from_host(a, ICMP, icmp(0, 0, message))]
+
+    def cut(self, step: Step, ident: int | None = None) -> list[Step]:
+        """In an order, and with faults."""
+        name, port, frame = step
+        body, limits = frame[34:], self.model.limits
+        first = size = self.pick(1480, 512, 64) if len(body) > 1500 else self.pick(48, 56, 64, 96, 200)
+        if self.chance(20):
+            first = self.pick(limits.FRAG_FIRST, limits.FRAG_FIRST - 8, 96)
+        ends = [*range(first, len(body), size), len(body)]
+        pieces = [(a, body[a:b], b < len(body)) for a, b in zip([0, *ends], ends, strict=False)]
+        if self.chance(35):
+            pieces = self.with_faults(pieces)
+        order = self.rng.randrange(10)
+        if order < 2:
+            pieces.reverse()
+        elif order < 5:
+            self.rng.shuffle(pieces)
+        elif order < 6 and len(pieces) > 2:
+            pieces[1:] = reversed(pieces[1:])
+        if ident is None:
+            ident = self.rng.randrange(5)
+        return [(name, port, self.piece(frame, ident, *piece)) for piece in pieces]
+
+    def with_faults(self, pieces: list[tuple[int, bytes, bool]]) -> list[tuple[int, bytes, bool]]:
+        i, most = self.rng.randrange(len(pieces)), self.model.limits.FRAG_MAX
+        start, data, more = pieces[i]
+        length = self.pick(len(data), len(data) + 1, most, most + 1, 300)
+        faults: dict[str, list[tuple[int, bytes, bool]]] = {
+            "lost": [],
+            "twice": [pieces[i], pieces[i]],
+            "moved": [(max(0, start + self.pick(8, -8, 16)), data, more)],
+            "more": [(start, data, not more)],
+            "shorter": [(start, data[: self.pick(-1, -8, 1, 8)], more)],
+            "longer": [(start, data + bytes(self.pick(1, 8)), more)],
+            "far": [pieces[i], (max(0, most - len(data) & ~7) + self.pick(0, 0, 8, -8), data, self.chance(50))],
+            "split": [(start, data[:8], True), (start + 8, data[8:], more)],
+            "empty": [pieces[i], (start + len(data), b"", False)],
+            "end": [pieces[i], (start + len(data), bytes(self.pick(1, 8)), False)],
+            "length": [(start, data[:4] + p2(length) + data[6:], more)],
+        }
+        return pieces[:i] + self.rng.choice(list(faults.values())) + pieces[i + 1 :]
+
+    def piece(self, frame: bytes, ident: int, start: int, data: bytes, more: bool) -> bytes:
+        head = bytearray(frame[:34])
+        flags = 0x2000 * more | start // 8 & 0x1FFF
+        if self.chance(3):
+            flags ^= self.pick(0x8000, 0x4000, 0x4000)
+        head[16:18], head[18:20], head[20:22] = p2(20 + len(data)), p2(ident), p2(flags)
+        if self.chance(4):
+            head[22] = self.pick(1, 1, 2, 3)
+        if self.chance(2):
+            head[6:12] = self.pick(ATTACKER_MAC, ROUTER_MAC, hw(0x66))
+        if self.chance(2):
+            head[0:6] = self.pick(BROADCAST_MAC, hw(0x66), ROUTER_MAC)
+        if self.chance(1):
+            head[30:34] = a4(self.any_address())
+        head[24:26] = b"\0\0"
+        head[24:26] = p2(checksum(bytes(head[14:])))
+        padding = bytes(self.pick(6, 46)) if self.chance(3) else b""
+        return bytes(head) + data + padding
+
     # -- damage --
     def mutated(self) -> list[Step]:
         kinds = (self.talk, self.open, self.open, self.arp, self.discovery, self.dhcp, self.icmp_error)
@@ -551,7 +676,8 @@ class Writer:
             (x.time, limits.ARP_RETRY_MS if x.tries else limits.ARP_FRESH_MS) for x in m.peers.all() if x.tries or x.mac
         ]
         asked = [(t, limits.ARP_ASKED_MS) for _, t in m.asked.open] + [(m.dhcp_asked or 0, limits.DHCP_ASKED_MS)]
-        begun, ms = self.rng.choice(self.pick(ends or arp or asked, arp or asked, asked))
+        parts = [(d.begun, limits.FRAG_TIME_MS) for d in m.fragments.on_their_way]
+        begun, ms = self.rng.choice(self.pick(ends or arp or asked, arp or asked, asked, parts or asked))
         left = begun + ms - self.c.now + more
         steps: list[Step] = [(self.pick("jump", "wait"), left)] if left > 0 else []
         c = m.config
@@ -559,7 +685,10 @@ class Writer:
             answer = arp_message(2, self.mac_of(a), a, c.uplink_mac, c.addr)
             steps.append(("frame", "uplink", link(c.uplink_mac, self.mac_of(a), 0x806, answer)))
         offer = ip(ROUTER, c.addr, UDP, udp(ROUTER, 67, c.addr, 68, b"offer"))
-        return [*steps, ("frame", "uplink", link(c.uplink_mac, ROUTER_MAC, 0x800, offer)), *self.talk()]
+        if self.to_come and self.chance(60):
+            steps += self.to_come[-1][:2]
+        steps.append(("frame", "uplink", link(c.uplink_mac, ROUTER_MAC, 0x800, offer)))
+        return [*steps, *self.pick(self.talk, self.talk, self.fragments)()]
 
     def time(self) -> list[Step]:
         if self.chance(30):
@@ -673,7 +802,7 @@ class Writer:
             steps.append(("configure", {}))
         if self.chance(15) and self.model.speaker_mac is None:
             steps.append(("speaker", SPEAKER_MAC))
-        return [step for step in steps if step[0] != "frame" or not is_fragment(step[2])]
+        return steps
 
 
 def X_of(w: Writer) -> int:  # noqa: N802 -- the specification's name

@@ -2,8 +2,9 @@
 
 from . import icmp
 from .flows import HOST, Flow
+from .fragments import read_and_judge
 from .model import Model
-from .packet import ICMP, IGMP, TCP, UDP, Drop, Packet, arp_message, is_group_mac, link, read_ip, rewrite
+from .packet import ICMP, IGMP, TCP, UDP, Drop, Packet, arp_message, is_group_mac, link, rewrite
 from .uplink import read_arp
 
 
@@ -17,7 +18,7 @@ def uplink_rules(m: Model, frame: bytes) -> str:
     if is_igmp(m, frame):
         m.out.append(("uplink", frame))
         return "pass_host_uplink"
-    return uplink_ip(m, read_ip(frame))
+    return read_and_judge(m, "host_uplink", frame, uplink_ip)
 
 
 def is_igmp(m: Model, frame: bytes) -> bool:
@@ -121,7 +122,7 @@ def segment_rules(m: Model, frame: bytes) -> str:
         answer = arp_message(2, m.speaker_mac, tpa, sha, spa)
         m.out.append(("host_segment", link(sha, m.speaker_mac, 0x0806, answer)))
         return "arp_answered"
-    return segment_ip(m, read_ip(frame))
+    return read_and_judge(m, "host_segment", frame, segment_ip)
 
 
 def segment_ip(m: Model, p: Packet) -> str:

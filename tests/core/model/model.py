@@ -6,6 +6,7 @@ from collections.abc import Callable
 from . import addresses
 from .config import Config, Limits
 from .flows import HOST, SPEAKER, Choices, Flow, Table
+from .fragments import Fragments
 from .leases import Lease, Leases
 from .packet import (
     BROADCAST_MAC,
@@ -49,6 +50,7 @@ class Model:
         self.rate["ICMP_ERROR_IN"] = self.bucket("ICMP_ERROR")
         self.rate["ICMP_ERROR_OUT"] = self.bucket("ICMP_ERROR")
         self.claim_rate: dict[object, Bucket] = {}
+        self.fragments = Fragments(self)
 
     def bucket(self, name: str) -> Bucket:
         return Bucket(getattr(self.limits, "RATE_" + name), getattr(self.limits, "BURST_" + name), self.now)
@@ -117,6 +119,7 @@ class Model:
                 self.lease_over(lease)
         self.table.sweep(now)
         self.peers.tick()
+        self.fragments.time_over()
 
     # -- leases --
     def lease_of(self, addr: int) -> Lease | None:
@@ -136,6 +139,7 @@ class Model:
         n = self.end_flows(lambda f: f.peer is lease)
         self.peers.forget(lease.peer)
         self.leases.remove(lease)
+        self.fragments.forget_all()
         return n
 
     def end_flows(self, which: Callable[[Flow], bool]) -> int:
@@ -222,6 +226,7 @@ class Model:
         )
         if uplink or mode:
             self.end_flows(lambda f: f.owner == SPEAKER or f.lease is not None)
+            self.fragments.forget_all()
         if uplink:
             for lease in self.leases.all():
                 self.end_lease(lease)
@@ -237,6 +242,8 @@ class Model:
         if mac == self.speaker_mac:
             return
         self.end_flows(lambda f: f.owner == SPEAKER)
+        if self.speaker_mac is not None:
+            self.fragments.forget_all()
         self.speaker_mac = mac
 
     def set_services(self, services: list[tuple[int, int]]) -> bool:

@@ -25,7 +25,7 @@ def is_group_mac(mac: bytes) -> bool:
 def ones_sum(data: bytes) -> int:
     if len(data) % 2:
         data += b"\0"
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f">{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total
@@ -73,6 +73,10 @@ class Packet:
     @property
     def dst(self) -> int:
         return int.from_bytes(self.data[16:20], "big")
+
+    @property
+    def ident(self) -> int:
+        return int.from_bytes(self.data[4:6], "big")
 
     @property
     def proto(self) -> int:
@@ -149,8 +153,8 @@ def window_scale(options: bytes) -> int | None:
     return None
 
 
-def read_ip(frame: bytes) -> Packet:
-    """SPEC 4.1, from the IP version on; the order of the checks is the table's."""
+def read_header(frame: bytes) -> Packet:
+    """SPEC 4.1, from the IP version to the header's checksum; the order of the checks is the table's."""
     if len(frame) < 34:
         raise Drop("drop_short")
     ip = frame[14:]
@@ -164,17 +168,14 @@ def read_ip(frame: bytes) -> Packet:
         raise Drop("drop_ip_length")
     if checksum(ip[:header]) != 0:
         raise Drop("drop_ip_checksum")
-    if int.from_bytes(ip[6:8], "big") & ~0x4000:
-        raise Drop("drop_fragment")
-    packet = Packet(frame[0:6], frame[6:12], ip[:total], header)
-    _check_l4(packet)
-    return packet
+    return Packet(frame[0:6], frame[6:12], ip[:total], header)
 
 
 _FLAGS = {SYN, SYN | ACK, ACK, FIN | ACK, RST, RST | ACK}
 
 
-def _check_l4(p: Packet) -> None:
+def check_l4(p: Packet) -> None:
+    """The rest of the table, for what is whole."""
     l4 = p.l4
     if p.proto == TCP:
         if len(l4) < 20 or not 20 <= (l4[12] >> 4) * 4 <= len(l4):

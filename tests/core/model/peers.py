@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .packet import BROADCAST_MAC, ZERO_MAC, Drop, arp_message
 
 if TYPE_CHECKING:
+    from .flows import Flow
     from .leases import Lease
     from .model import Model
 
@@ -21,6 +23,10 @@ class Peer:
     mac: bytes | None = None
     tries: int = 0  # questions since the last answer
     time: int = 0  # of the last question or answer
+
+
+def _by(peer: Peer, f: Flow) -> bool:
+    return f.peer is peer
 
 
 class Asked:
@@ -44,6 +50,7 @@ class Peers:
         self.router = Peer()
         self.others = [Peer() for _ in range(3 + m.limits.NAMED_HOSTS)]  # DNS servers, then named hosts
         self.waiting: list[tuple[Peer, bytes] | None] = [None] * m.limits.PENDING
+        self.sent: list[tuple[Lease | Peer, bytes]] = []  # the last one, even if it waits
 
     def all(self) -> Iterator[Peer]:
         yield self.router
@@ -57,8 +64,9 @@ class Peers:
         addrs += [0] * (len(self.others) - len(addrs))
         for peer, addr in zip([self.router, *self.others], [c.router, *addrs], strict=True):
             if peer.addr != addr:
-                self.m.end_flows(lambda f, peer=peer: f.peer is peer)
+                self.m.end_flows(partial(_by, peer))
                 self.forget(peer)
+                self.m.fragments.forget_all()
                 peer.addr = addr
 
     def of(self, dst: int) -> Lease | Peer | None:
@@ -89,6 +97,7 @@ class Peers:
     def send(self, to: Lease | Peer, body: bytes, passed: str) -> str:
         """By a peer to the uplink; the frame waits if the MAC is not known."""
         hop = self.hop(to)
+        self.sent[:] = [(to, body)]
         if hop.mac:
             self.m.send("uplink", hop.mac, body)
             return passed

@@ -2,6 +2,7 @@
 
 from . import addresses, icmp, relay
 from .flows import SPEAKER, Flow
+from .fragments import read_and_judge
 from .leases import Lease
 from .model import EVENT_DHCP, EVENT_SEGMENT_MAC, Model
 from .packet import (
@@ -18,7 +19,6 @@ from .packet import (
     checksum,
     is_group_mac,
     link,
-    read_ip,
     rewrite,
 )
 from .uplink import read_arp
@@ -38,7 +38,7 @@ def rules(m: Model, frame: bytes) -> str:
     m.kinds(kind)
     if kind == 0x0806:
         return arp(m, frame)
-    return ip(m, read_ip(frame))
+    return read_and_judge(m, "segment", frame, ip)
 
 
 def arp(m: Model, frame: bytes) -> str:

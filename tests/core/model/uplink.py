@@ -2,6 +2,7 @@
 
 from . import addresses, icmp, relay
 from .flows import HOST, SPEAKER, Flow
+from .fragments import read_and_judge
 from .leases import Lease
 from .model import EVENT_LEASE_MAC, Model
 from .packet import (
@@ -17,7 +18,6 @@ from .packet import (
     Packet,
     is_group_mac,
     link,
-    read_ip,
     rewrite,
 )
 
@@ -32,7 +32,7 @@ def rules(m: Model, frame: bytes) -> str:
     if kind == 0x0806:
         return arp(m, frame)
     strangers_syn(m, frame)
-    return ip(m, read_ip(frame))
+    return read_and_judge(m, "uplink", frame, ip)
 
 
 # ---- ARP ----
