@@ -96,6 +96,15 @@ enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_
     return pf_count(pf, c);
 }
 
+/* The same for a plain IP frame that the fast path knows to be of no flow: MACs and flows are not looked at again. */
+enum pf_counter pf_rules_unknown(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
+{
+    pf->no_flow = true;
+    const enum pf_counter c = dispatch_ip(pf, from, frame, len);
+    pf->no_flow = false;
+    return pf_count(pf, c);
+}
+
 /* A frame that is where it should be. */
 PF_INLINE enum pf_counter take(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
 {

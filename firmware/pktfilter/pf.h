@@ -530,6 +530,7 @@ struct pf {
     bool speaker_known;
     uint8_t service_count;
     bool in_first;   /* the rules look at a first fragment */
+    bool no_flow;    /* they look at a frame of which it is known that it is of no flow */
     uint8_t sent_to; /* the peer that it was sent to */
     struct pf_service service[PF_SERVICES];
     uint32_t counters[PF_COUNTER_COUNT];

@@ -253,6 +253,7 @@ enum pf_counter pf_from_host_segment(struct pf *pf, struct pf_pkt *p);
 void pf_fast_configure(struct pf *pf);
 enum pf_counter pf_dispatch(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
+enum pf_counter pf_rules_unknown(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 enum pf_counter pf_fast_out(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 

@@ -58,11 +58,11 @@ static __attribute__((noinline)) enum pf_counter stranger(struct pf *pf, uint32_
     const uint16_t port = rd16(frame + PF_L4 + 2);
     if ((frame[PF_L4 + PF_TCP_FLAGS] & (PF_FIN | PF_SYN | PF_RST | PF_ACK)) != PF_SYN || port == pf->cfg.claim_port ||
         pf->cfg.addr == 0 || !is_sane(pf, src)) {
-        return pf_rules(pf, PF_UPLINK, frame, len);
+        return pf_rules_unknown(pf, PF_UPLINK, frame, len);
     }
     for (unsigned i = pf->peer_head[pair >> 16 & (PF_PEER_BUCKETS - 1)]; i != 0; i = pf->peer_next[i - 1]) {
         if (pf->peer[i].addr == src) {
-            return pf_rules(pf, PF_UPLINK, frame, len);
+            return pf_rules_unknown(pf, PF_UPLINK, frame, len);
         }
     }
     for (unsigned i = 0; i < pf->service_count; i++) {
@@ -97,7 +97,7 @@ enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame,
         i = f->next[PF_FROM_REMOTE];
     }
     return proto == PF_TCP && len >= PF_FAST_MIN + 12 ? stranger(pf, pair, frame, len, src)
-                                                      : pf_rules(pf, PF_UPLINK, frame, len);
+                                                      : pf_rules_unknown(pf, PF_UPLINK, frame, len);
 }
 
 /* From one of the owners. */
@@ -125,7 +125,7 @@ enum pf_counter pf_fast_out(struct pf *pf, enum pf_port from, uint8_t *frame, si
         }
         i = f->next[PF_FROM_OWNER];
     }
-    return pf_rules(pf, from, frame, len);
+    return pf_rules_unknown(pf, from, frame, len);
 }
 
 #endif

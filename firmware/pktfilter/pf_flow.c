@@ -149,7 +149,10 @@ struct pf_flow *pf_flow_find(struct pf *pf, unsigned side, unsigned key, uint32_
 /* The packet goes on in its flow. PF_C_none: there is none, or it has ended and the packet begins another. */
 enum pf_counter pf_flow_pass(struct pf *pf, struct pf_pkt *p, unsigned side, unsigned owner)
 {
-    struct pf_flow *f = pf_flow_find(pf, side, p->proto | owner, p->addr[side], p->port[side], p->port[side ^ 1U]);
+    struct pf_flow *f = NULL;
+    if (!pf->no_flow) {
+        f = pf_flow_find(pf, side, p->proto | owner, p->addr[side], p->port[side], p->port[side ^ 1U]);
+    }
     if (f == NULL) {
         return PF_C_none;
     }
