@@ -94,7 +94,12 @@ MUTANTS = [
         "return side == PF_FROM_OWNER || pf_is_lease(f->peer);",
         "return side == PF_FROM_OWNER || pf_is_lease(f->peer) || p->proto == PF_UDP;",
     ),
-    Mutant("pf_forward.c", "pf_forward", "if (in && leased) {", "if (leased) {"),
+    Mutant(
+        "pf_forward.c",
+        "pf_hit_out",
+        "if (f->peer != PF_NO_PEER) {",
+        "if (f->peer != PF_NO_PEER) { peer->seen = pf->now;",
+    ),
     Mutant(
         "pf_flow.c",
         "pf_flow_expired",
@@ -191,8 +196,10 @@ MUTANTS = [
     Mutant(
         "pf_dhcp.c",
         "pf_dhcp_queue",
+        "bootp[HLEN] != 6 || memcmp(bootp + BOOTP_MIN - 4, cookie, 4) != 0 || "
         "!pf_mac_eq(bootp + CHADDR, p->frame + 6)) {",
-        "memcmp(bootp + CHADDR, p->frame + 6, 5) != 0) {",
+        "bootp[HLEN] != 6 || memcmp(bootp + BOOTP_MIN - 4, cookie, 4) != 0 || "
+        "memcmp(bootp + CHADDR, p->frame + 6, 5)) {",
     ),
     Mutant(
         "pf_rate.c",
@@ -209,17 +216,17 @@ MUTANTS = [
     Mutant("pf_host.c", "pf_from_host_uplink", "if (p->addr[PF_SRC] != pf->cfg.addr) {", "if (p->addr[PF_SRC] == 0) {"),
     Mutant("pf_frag.c", "fits", "if ((*word & bit) != 0) {", "if ((*word & bit) != 0 && e->state == PASSING) {"),
     Mutant(
-        "pf_fast.c",
+        "pf_forward.c",
         "tcp_passes",
-        "if (grown + window > 2 * window || f->u.end[from ^ 1U] - be32(frame + PF_L4 + PF_TCP_ACK) > 2 * other) {",
-        "if (grown + window > 3 * window || f->u.end[from ^ 1U] - be32(frame + PF_L4 + PF_TCP_ACK) > 2 * other) {",
+        "if (grown + window > 2 * window || f->u.end[side ^ 1U] - be32(frame + PF_L4 + PF_TCP_ACK) > 2 * other) {",
+        "if (grown + window > 3 * window || f->u.end[side ^ 1U] - be32(frame + PF_L4 + PF_TCP_ACK) > 2 * other) {",
     ),
-    Mutant("pf_fast.c", "less", "return (uint16_t)(sum - (sum >> 31));", "return (uint16_t)sum;"),
+    Mutant("pf_forward.c", "less", "return (uint16_t)(sum - (sum >> 31));", "return (uint16_t)sum;"),
     Mutant(
-        "pf_fast.c",
-        "hit_in",
-        "if (frame[PF_O_TTL] <= 1 || pf->now - peer->seen >= peer->ttl_ms ||",
-        "if (frame[PF_O_TTL] <= 1 ||",
+        "pf_forward.c",
+        "passes",
+        "if (pf->now - peer->seen >= peer->ttl_ms || frame[PF_O_TTL] <= 1 || !is_sound(frame, *len, &l4_len) ||",
+        "if (frame[PF_O_TTL] <= 1 || !is_sound(frame, *len, &l4_len) ||",
     ),
 ]
 
