@@ -221,7 +221,6 @@ enum pf_counter pf_arp(struct pf *pf, enum pf_port from, const uint8_t *frame, s
 void pf_arp_ask(struct pf *pf, const struct pf_peer *peer, bool broadcast);
 
 /* pf_relay.c */
-bool pf_relay_is_group(const struct pf_pkt *p);
 enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p);
 enum pf_counter pf_relay_notify(struct pf *pf, struct pf_pkt *p);
 

@@ -37,11 +37,6 @@ static bool is_dns(const struct pf_pkt *p, bool answer)
     return (flags & 0x78) == 0 && ((flags & 0x80) != 0) == answer;
 }
 
-bool pf_relay_is_group(const struct pf_pkt *p)
-{
-    return group_of(p) != OTHER;
-}
-
 /* By unicast: no stack would take a packet for its own address by a group's MAC for sure. */
 static enum pf_counter to_host(struct pf *pf, const struct pf_pkt *p, enum pf_port port, const uint8_t *mac,
                                enum pf_counter passed)
