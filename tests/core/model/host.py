@@ -92,18 +92,7 @@ def flow_of(m: Model, p: Packet) -> Flow | None:
 
 
 def icmp_error(m: Model, p: Packet) -> str:
-    q = icmp.quoted(p)
-    if q.dst != m.config.addr or q.src != p.dst:
-        raise Drop("drop_icmp_inner")
-    if q.proto == ICMP and q.l4[0] != icmp.ECHO_REPLY:
-        raise Drop("drop_no_flow")
-    f = m.table.outgoing(HOST, q.proto, q.src, 0 if q.proto == ICMP else q.sport, q.dport, m.now)
-    if f is None:
-        raise Drop("drop_no_flow")
-    if f.connection and not f.connection.quoted(0, int.from_bytes(q.l4[4:8], "big")):
-        raise Drop("drop_tcp_window")
-    if not m.rate["ICMP_ERROR_OUT"].take(m.now):
-        raise Drop("drop_rate_icmp_error")
+    q, f = icmp.quoted_flow(m, p, HOST, m.config.addr)
     ports = {"sport": f.eport} if q.proto == ICMP else {"dport": f.eport}
     return to_uplink(m, p.to, icmp.with_inner(p, rewrite(q.data, 20, **ports)))
 

@@ -1,8 +1,15 @@
 """ICMP errors: what they quote must be a frame of a known flow (SPEC 4.2, 4.3; RFC 5508, RFC 5927)."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .packet import ICMP, TCP, UDP, Drop, Packet, checksum, p2, rewrite
+
+if TYPE_CHECKING:
+    from .flows import Flow
+    from .model import Model
 
 ERRORS = (3, 11, 12)
 ECHO_REPLY, ECHO = 0, 8
@@ -43,6 +50,23 @@ def quoted(p: Packet) -> Quoted:
         n = int.from_bytes(l4[4:6], "big")
         return Quoted(data, src, dst, ICMP, n, n)
     return Quoted(data, src, dst, data[9], int.from_bytes(l4[0:2], "big"), int.from_bytes(l4[2:4], "big"))
+
+
+def quoted_flow(m: Model, p: Packet, owner: int, addr: int) -> tuple[Quoted, Flow]:
+    """Of an error that an owner sends to the uplink: the packet that `addr` got, and its flow (SPEC 4.3, 4.4)."""
+    q = quoted(p)
+    if q.dst != addr or q.src != p.dst:
+        raise Drop("drop_icmp_inner")
+    if q.proto == ICMP and q.l4[0] != ECHO_REPLY:
+        raise Drop("drop_no_flow")
+    f = m.table.outgoing(owner, q.proto, q.src, 0 if q.proto == ICMP else q.sport, q.dport, m.now)
+    if f is None:
+        raise Drop("drop_no_flow")
+    if f.connection and not f.connection.quoted(0, int.from_bytes(q.l4[4:8], "big")):
+        raise Drop("drop_tcp_window")
+    if not m.rate["ICMP_ERROR_OUT"].take(m.now):
+        raise Drop("drop_rate_icmp_error")
+    return q, f
 
 
 def with_inner(p: Packet, inner: bytes, **outer: int | None) -> bytes:

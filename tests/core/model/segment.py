@@ -158,18 +158,7 @@ def of_flow(m: Model, f: Flow, p: Packet) -> str:
 def icmp_error(m: Model, p: Packet) -> str:
     """About a frame that the speaker got in a flow, to who sent it."""
     c = m.config
-    q = icmp.quoted(p)
-    if q.dst != c.speaker or q.src != p.dst:
-        raise Drop("drop_icmp_inner")
-    if q.proto == ICMP and q.l4[0] != icmp.ECHO_REPLY:
-        raise Drop("drop_no_flow")
-    f = m.table.outgoing(SPEAKER, q.proto, q.src, 0 if q.proto == ICMP else q.sport, q.dport, m.now)
-    if f is None:
-        raise Drop("drop_no_flow")
-    if f.connection and not f.connection.quoted(0, int.from_bytes(q.l4[4:8], "big")):
-        raise Drop("drop_tcp_window")
-    if not m.rate["ICMP_ERROR_OUT"].take(m.now):
-        raise Drop("drop_rate_icmp_error")
+    q, f = icmp.quoted_flow(m, p, SPEAKER, c.speaker)
     ttl = m.need_ttl(p)
     ports = {"sport": f.eport} if q.proto == ICMP else {"dport": f.eport}
     inner = rewrite(q.data, 20, dst=c.addr, **ports)
