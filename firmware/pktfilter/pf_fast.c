@@ -61,7 +61,7 @@ static __attribute__((noinline)) enum pf_counter stranger(struct pf *pf, uint32_
         return pf_rules_unknown(pf, PF_UPLINK, frame, len);
     }
     for (unsigned i = pf->peer_head[pair >> 16 & (PF_PEER_BUCKETS - 1)]; i != 0; i = pf->peer_next[i - 1]) {
-        if (pf->peer[i].addr == src) {
+        if (pf->peer[i].addr == src && pf_is_lease(i)) {
             return pf_rules_unknown(pf, PF_UPLINK, frame, len);
         }
     }

@@ -472,6 +472,16 @@ def test_every_syn_opens_the_same(talk: Talk, mode: str) -> None:
     still_works_after_output(talk)
 
 
+@BOTH
+@pytest.mark.parametrize("who", ["router", "dns", "server", "flatmate"])
+def test_a_broken_syn_of_anybody_without_a_lease_is_a_strangers(talk: Talk, mode: str, who: str) -> None:
+    for target, verdict in (("X:1400", "drop_no_lease"), ("X:1401", "drop_no_rule")):
+        came = talk.uplink(f"tcp {who}:45000 > {target} S seq=1")
+        assert talk.pf.input("uplink", changed(came, 32, b"\xf0")) == verdict
+        assert talk.pf.input("uplink", came) == verdict
+    still_works_after_output(talk)
+
+
 def still_works_after_output(talk: Talk) -> None:
     talk.pf.out()
     still_works(talk)
