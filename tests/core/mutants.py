@@ -12,6 +12,7 @@ long.
 """
 
 import argparse
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ WORK = HERE.parents[1] / "build" / "mutants"
 FLAGS = ["-std=c99", "-g", "-O1", "-fPIC", "-w"]
 FIRST = ["verdicts", "flows", "edges", "modes", "fragments", "limits"]  # the quickest to kill
 LIMIT_S = 900
+TESTS_NEED = ("pytest", "hypothesis", "scapy")
 
 
 @dataclass(frozen=True)
@@ -265,10 +267,11 @@ def build(core: Path, out: Path, only: str | None = None) -> None:
             if done.returncode != 0:
                 raise Failed(f"{source.name} does not build:\n{done.stderr}")
     objects = sorted(out.glob("pf*.o"))
-    for argv in (
+    products: list[list[str | Path]] = [
         ["-shared", "-o", out / "libpf.so", "harness.c"],
         ["-o", out / "diff_fast", "diff_fast.c", "world.c"],
-    ):
+    ]
+    for argv in products:
         done = run(["gcc", *FLAGS, f"-I{core}", *argv, "check.c", *objects])
         if done.returncode != 0:
             raise Failed(done.stderr)
@@ -323,6 +326,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("numbers", type=int, nargs="*", help="from 1 on; all without")
     args = parser.parse_args()
+    if not args.list and not all(map(importlib.util.find_spec, TESTS_NEED)):
+        print(f"mutants: the tests need {', '.join(TESTS_NEED)}: run it with .venv/bin/python", file=sys.stderr)
+        return 2
     try:
         for mutant in MUTANTS:
             changed(mutant)
