@@ -26,7 +26,7 @@ class Damaged(Exception):
 
 
 class Files:
-    """The flash's directory, the current one or `root`. The three methods with an underscore are all that touch it."""
+    """The flash's directory, the current one or `root`. The methods with an underscore are all that change it."""
 
     def __init__(self, root: str = "") -> None:
         self.root = root
@@ -82,6 +82,14 @@ class Files:
     def set_aside(self, name: str, aside: str) -> None:
         """Rename a file that cannot be used, replacing an earlier one set aside."""
         self._rename(name, aside)
+
+    def names(self) -> list:
+        """The names of all files that are there."""
+        return os.listdir(self.root or ".")
+
+    def erase(self, name: str) -> None:
+        """Remove the file; OSError if it stays."""
+        self._remove(name)
 
     def remove(self, name: str) -> None:
         """Remove the file if it is there."""

@@ -20,6 +20,11 @@ class OneTime:
         self._expire()
         return len(self._entries)
 
+    def left_s(self) -> int:
+        """Seconds until the last of them expires; 0: there is none."""
+        self._expire()
+        return max([entry[2] for entry in self._entries], default=self._now()) - self._now()
+
     def put(self, key: bytes, value=None) -> None:
         """Remember `key`."""
         self._expire()
