@@ -199,9 +199,9 @@ class Pairing:
         message = self._reassembler.feed(first) or await self._message(link, deadline)
         handshake = session.Handshake(self._identity.bridge_id, self._random)
         mode, key_id = handshake.hello(message)
-        await self._send(link, handshake.challenge(self._secret(mode, key_id)))
+        await self._send(link, await handshake.challenge(self._secret(mode, key_id)))
         message = await self._message(link, deadline)
-        inward, outward = await self._prove(handshake, message, mode)
+        accept, inward, outward = await self._prove(handshake, message, mode)
         caller = Caller(mode, key_id)
         role = self._operations.role(caller)
         if role is None:
@@ -214,6 +214,7 @@ class Pairing:
             "bridge": self._identity.bridge_id.hex(),
             "version": VERSION,
         }
+        await self._send(link, accept)
         await self._send(link, outward.seal(json.dumps(welcome).encode()))
         while not caller.leaving:
             message = await self._message(link, _in_ms(SILENCE_MS))
@@ -235,7 +236,7 @@ class Pairing:
 
     async def _prove(self, handshake, message: bytes, mode: int) -> tuple:
         try:
-            directions = handshake.proof(message)
+            proven = handshake.proof(message)
         except session.ProtocolError as e:
             if e.code == session.BAD_PROOF:
                 if mode == session.MODE_PHONE:
@@ -245,7 +246,7 @@ class Pairing:
             raise
         if mode != session.MODE_PHONE:
             self._lockout.good()
-        return directions
+        return proven
 
     async def _message(self, link: Link, deadline: int) -> bytes:
         while True:

@@ -4,7 +4,7 @@ import os
 
 from micropython import const
 
-from . import PROTOCOL, crypto
+from . import PROTOCOL, crypto, x25519
 
 MAX_MESSAGE = 1024
 MAX_TEXT = 992
@@ -16,12 +16,14 @@ CHALLENGE = 0x02
 PROOF = 0x03
 RECORD = 0x04
 ERROR = 0x05
+ACCEPT = 0x06
 
 BAD_MESSAGE = 1
 BAD_PROOF = 2
 LOCKED = 3
 NOT_NOW = 4
 BAD_RECORD = 5
+BAD_VERSION = 6
 
 MODE_SETUP = 1
 MODE_PHONE = 2
@@ -36,6 +38,7 @@ _NUMBER = const(0x3F)
 _OVERHEAD = const(4)  # 3 bytes of ATT, 1 of ours
 _TAG = const(16)
 _PROOF = const(32)
+_HELLO = const(59)  # bytes, with the type
 _RECORD_HEAD = const(5)
 _MAX_SEQUENCE = 0xFFFFFFFF
 _HASH_LABEL = b"speakeasy pairing 1"
@@ -151,11 +154,14 @@ class Handshake:
         self._hello = b""
         self._keys = b""
         self._hash = b""
-        self._bridge_proof = b""
 
     def hello(self, message: bytes) -> tuple:
-        """Take the HELLO: (mode, key id). ProtocolError BAD_MESSAGE for anything else."""
-        if len(message) != 3 + KEY_ID_BYTES + NONCE_BYTES or message[0] != HELLO or message[1] != PROTOCOL:
+        """Take the HELLO: (mode, key id). ProtocolError: BAD_VERSION, or BAD_MESSAGE for anything else."""
+        if len(message) < 2 or message[0] != HELLO:
+            raise ProtocolError(BAD_MESSAGE)
+        if message[1] != PROTOCOL:
+            raise ProtocolError(BAD_VERSION)
+        if len(message) != _HELLO:
             raise ProtocolError(BAD_MESSAGE)
         mode = message[2]
         key_id = message[3 : 3 + KEY_ID_BYTES]
@@ -164,23 +170,31 @@ class Handshake:
         self._hello = message
         return mode, key_id
 
-    def challenge(self, secret: bytes) -> bytes:
-        """The CHALLENGE; both sides' keys follow from `secret`. For an unknown key id give a random one."""
+    async def challenge(self, secret: bytes) -> bytes:
+        """The CHALLENGE; both sides' keys follow from `secret` and from two key pairs that are used this once. For an
+        unknown key id give a random secret. ProtocolError BAD_MESSAGE when the phone's public key is of no use."""
+        hello = self._hello
+        private = self._random(x25519.BYTES)
+        shared = await x25519.multiply(private, hello[-x25519.BYTES :])
+        if shared == bytes(x25519.BYTES):
+            raise ProtocolError(BAD_MESSAGE)
         nonce = self._random(NONCE_BYTES)
-        head = bytes((CHALLENGE, PROTOCOL)) + self._bridge_id + nonce
-        self._hash = crypto.digest(_HASH_LABEL, self._hello, head)
-        salt = self._hello[-NONCE_BYTES:] + nonce
-        self._keys = crypto.hkdf(salt, secret, _KEY_LABEL + self._hash, _KEYS_BYTES)
-        self._bridge_proof = crypto.hmac(self._keys[:32], self._hash)
-        return head + self._bridge_proof
+        public = await x25519.multiply(private, x25519.BASE)
+        message = bytes((CHALLENGE, PROTOCOL)) + self._bridge_id + nonce + public
+        self._hash = crypto.digest(_HASH_LABEL, hello, message)
+        salt = hello[3 + KEY_ID_BYTES : -x25519.BYTES] + nonce
+        self._keys = crypto.hkdf(salt, secret + shared, _KEY_LABEL + self._hash, _KEYS_BYTES)
+        return message
 
     def proof(self, message: bytes) -> tuple:
-        """Check the PROOF: (Direction from the phone, Direction to it). ProtocolError: BAD_MESSAGE or BAD_PROOF."""
+        """Check the PROOF: (ACCEPT, Direction from the phone, Direction to it). ProtocolError: BAD_MESSAGE or
+        BAD_PROOF."""
         if len(message) != 1 + _PROOF or message[0] != PROOF or not self._keys:
             raise ProtocolError(BAD_MESSAGE)
-        wanted = crypto.hmac(self._keys[32:64], self._hash, self._bridge_proof)
         keys = self._keys
         self._keys = b""  # one try
-        if not crypto.equal(wanted, message[1:]):
+        proof = message[1:]
+        if not crypto.equal(crypto.hmac(keys[32:64], self._hash), proof):
             raise ProtocolError(BAD_PROOF)
-        return Direction(keys[64:80], keys[80:112]), Direction(keys[112:128], keys[128:160])
+        accept = bytes((ACCEPT,)) + crypto.hmac(keys[:32], self._hash, proof)
+        return accept, Direction(keys[64:80], keys[80:112]), Direction(keys[112:128], keys[128:160])

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import constant_time, hashes, hmac
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -30,13 +30,14 @@ LARGEST_PLAIN = 992  # bytes of JSON in one record
 
 FIRST, LAST, NUMBER = 0x80, 0x40, 0x3F  # the header of a fragment
 
-HELLO, CHALLENGE, PROOF, RECORD, ERROR = 1, 2, 3, 4, 5  # types of messages
+HELLO, CHALLENGE, PROOF, RECORD, ERROR, ACCEPT = 1, 2, 3, 4, 5, 6  # types of messages
 MODE_SETUP_CODE, MODE_PHONE_KEY, MODE_INVITE = 1, 2, 3
-BAD_MESSAGE, BAD_PROOF, LOCKED, NOT_NOW, BAD_RECORD = 1, 2, 3, 4, 5  # codes of ERROR
+BAD_MESSAGE, BAD_PROOF, LOCKED, NOT_NOW, BAD_RECORD, BAD_VERSION = 1, 2, 3, 4, 5, 6  # codes of ERROR
 UNOWNED, OWNED, LOCKED_OUT = 0, 1, 2  # states in `info`
 
 ID_BYTES = 8
 NONCE_BYTES = 16
+PUBLIC_BYTES = 32
 PROOF_BYTES = 32
 TAG_BYTES = 16
 SEQUENCE_BYTES = 4
@@ -56,7 +57,11 @@ class SessionError(SpeakeasyError):
 
 
 class WrongSecret(SessionError):
-    """The two sides do not hold the same secret. No more than this can be known from outside."""
+    """The bridge says that it does not know this secret. Until a bridge is proven anybody near by can say so."""
+
+
+class WrongVersion(SessionError):
+    """The two sides have no protocol version in common."""
 
 
 class LockedOut(SessionError):
@@ -100,15 +105,24 @@ class Info:
 
     @classmethod
     def parse(cls, value: bytes) -> Self:
-        """Raises SessionError when it is not 10 bytes, or of another protocol version."""
-        if len(value) < 1 or value[0] != VERSION:
-            theirs = str(value[0]) if value else "none"
-            raise SessionError(
-                f"This bridge speaks protocol version {theirs}, this command version {VERSION}. Update the older one."
-            )
-        if len(value) != 2 + ID_BYTES:
+        """Raises SessionError when it is malformed, or of a protocol version before ours.
+
+        A bridge that knows a newer version, too, may still know ours: its answer to HELLO tells.
+        """
+        if len(value) < 2 + ID_BYTES or (value[0] == VERSION and len(value) != 2 + ID_BYTES):
             raise SessionError("What answers there is no Speakeasy bridge: its `info` is malformed.")
-        return cls(value[0], value[1], value[2:])
+        info = cls(value[0], value[1], value[2 : 2 + ID_BYTES])
+        if info.version < VERSION:
+            raise info.refusal()
+        return info
+
+    def refusal(self) -> WrongVersion:
+        """What to say when the bridge does not know our version, and which side is to be updated."""
+        older = "this command" if self.version > VERSION else "the bridge"
+        return WrongVersion(
+            f"This bridge speaks protocol version {self.version}, and refuses this command's version {VERSION}. "
+            f"Update {older}."
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -230,44 +244,59 @@ class Direction:
 
 
 class Handshake:
-    """The phone's side of one handshake. `hello`, then `answer`; both without input or output of their own."""
+    """The phone's side of one handshake: `hello`, `prove`, then `accept`; all without input or output of their own."""
 
-    def __init__(self, credential: Credential, nonce: bytes | None = None) -> None:
-        """`nonce` (16 bytes) is for test vectors; without it a fresh one is taken."""
+    def __init__(self, credential: Credential, nonce: bytes | None = None, private: bytes | None = None) -> None:
+        """`nonce` (16 bytes) and `private` (32 bytes) are for test vectors; without them fresh ones are taken."""
         self._secret = credential.secret
         self._nonce = os.urandom(NONCE_BYTES) if nonce is None else nonce
-        self.hello = bytes([HELLO, VERSION, credential.mode]) + credential.key_id + self._nonce
+        self._private = X25519PrivateKey.generate() if private is None else X25519PrivateKey.from_private_bytes(private)
+        public = self._private.public_key().public_bytes_raw()
+        self.hello = bytes([HELLO, VERSION, credential.mode]) + credential.key_id + self._nonce + public
+        self._keys = b""
+        self._proven = b""
 
-    def answer(self, challenge: bytes, bridge: bytes) -> tuple[bytes, Direction, Direction]:
-        """Checks a CHALLENGE of the bridge whose id is `bridge`.
+    def prove(self, challenge: bytes, bridge: bytes) -> bytes:
+        """The PROOF for a CHALLENGE of the bridge whose id is `bridge`. Nothing is known of who sent it yet.
 
-        Returns the PROOF message, and the directions to the bridge and from it. Raises WrongSecret when the bridge did
-        not prove the secret: then nothing more is to be sent. Raises SessionError when it is no CHALLENGE.
+        Raises SessionError when it is no CHALLENGE of this bridge.
         """
-        signed = 2 + ID_BYTES + NONCE_BYTES
-        if len(challenge) != signed + PROOF_BYTES or challenge[0] != CHALLENGE:
+        head = 2 + ID_BYTES + NONCE_BYTES
+        if len(challenge) != head + PUBLIC_BYTES or challenge[0] != CHALLENGE:
             raise SessionError("The bridge's answer is not understood. Try again, or update this command.")
         if challenge[1] != VERSION:
-            raise SessionError(f"The bridge wants protocol version {challenge[1]}, and this command speaks {VERSION}.")
+            raise WrongVersion(
+                f"The bridge answers in protocol version {challenge[1]}, and was asked in {VERSION}. Update the bridge."
+            )
         if challenge[2 : 2 + ID_BYTES] != bridge:
             raise SessionError(
                 "Another bridge answered than the one that was called. Go nearer to yours, and try again."
             )
-        h = _sha256(b"speakeasy pairing 1" + self.hello + challenge[:signed])
-        salt = self._nonce + challenge[signed - NONCE_BYTES : signed]
-        keys = HKDF(hashes.SHA256(), 160, salt, b"speakeasy session 1" + h).derive(self._secret)
-        check = hmac.HMAC(keys[0:32], hashes.SHA256())
-        check.update(h)
         try:
-            check.verify(challenge[signed:])
-        except InvalidSignature:
-            raise WrongSecret("The bridge and this phone do not hold the same secret.") from None
-        proof = bytes([PROOF]) + _hmac(keys[32:64], h + challenge[signed:])
-        return (
-            proof,
-            Direction(keys[64:80], keys[80:112]),
-            Direction(keys[112:128], keys[128:160]),
-        )
+            shared = self._private.exchange(X25519PublicKey.from_public_bytes(challenge[head:]))
+        except ValueError:  # all zero, whatever our private key
+            raise SessionError("The bridge's answer is not understood. Try again, or update this command.") from None
+        h = _sha256(b"speakeasy pairing 1" + self.hello + challenge)
+        salt = self._nonce + challenge[head - NONCE_BYTES : head]
+        self._keys = HKDF(hashes.SHA256(), 160, salt, b"speakeasy session 1" + h).derive(self._secret + shared)
+        proof = _hmac(self._keys[32:64], h)
+        self._proven = h + proof
+        return bytes([PROOF]) + proof
+
+    def accept(self, message: bytes) -> tuple[Direction, Direction]:
+        """Checks the ACCEPT that followed: the directions to the bridge and from it.
+
+        Raises SessionError when it does not prove that the bridge holds the secret.
+        """
+        if len(message) != 1 + PROOF_BYTES or message[0] != ACCEPT or not self._keys:
+            raise SessionError("The bridge's answer is not understood. Try again, or update this command.")
+        keys, self._keys = self._keys, b""
+        if not constant_time.bytes_eq(_hmac(keys[0:32], self._proven), message[1:]):
+            raise SessionError(
+                "What answers there does not hold this phone's secret: it is not your bridge, and was told nothing. Go "
+                "nearer to the bridge, and try again."
+            )
+        return Direction(keys[64:80], keys[80:112]), Direction(keys[112:128], keys[128:160])
 
 
 def _error(message: bytes) -> SpeakeasyError:
@@ -285,6 +314,10 @@ def _error(message: bytes) -> SpeakeasyError:
             return HasOwner("This bridge has an owner already. Ask an owner for an invite: `speakeasy invite`.")
         case 5:
             return SessionError("A message to the bridge was changed, repeated or lost on its way. Try again.")
+        case 6:
+            return WrongVersion(
+                f"The bridge does not speak this command's protocol version {VERSION}. Update the older one."
+            )
         case _:
             return SessionError("The bridge did not understand this command. Try again; if it stays so, update both.")
 
@@ -371,8 +404,12 @@ class Session:
     async def _shake_hands(self, credential: Credential) -> None:
         handshake = Handshake(credential)
         await self._send(handshake.hello)
-        proof, self._to_bridge, self._from_bridge = handshake.answer(await self._receive(), self.info.bridge)
-        await self._send(proof)
+        try:
+            challenge = await self._receive()
+        except WrongVersion:
+            raise self.info.refusal() from None
+        await self._send(handshake.prove(challenge, self.info.bridge))
+        self._to_bridge, self._from_bridge = handshake.accept(await self._receive())
         welcome = self._parse(self._from_bridge.open(await self._receive()))
         if welcome.get("op") != "welcome" or welcome.get("bridge") != self.info.bridge.hex():
             raise SessionError("The bridge's first message is not the one expected. Update this command or the bridge.")

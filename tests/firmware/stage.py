@@ -2,7 +2,7 @@
 import os
 import sys
 
-from speakeasy import crypto, session
+from speakeasy import crypto, session, x25519
 from speakeasy.files import Files
 from speakeasy.identity import Identity
 
@@ -124,23 +124,30 @@ class Console:
         return False
 
 
+# The phones' key pair, of RFC 7748, 6.1: always the same one, which spares an emulated chip a good deal of work.
+PHONE_PRIVATE = bytes.fromhex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
+PHONE_PUBLIC = bytes.fromhex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")
+
+
 class Phone:
     """The phone's side of a session, written from SPEC 2.2 for the tests: no radio."""
 
     def __init__(self, mode, key_id, secret, nonce=None):
         self.secret = secret
         self.nonce = nonce or os.urandom(16)
-        self.hello = bytes((1, 1, mode)) + key_id + self.nonce
+        self.hello = bytes((1, 1, mode)) + key_id + self.nonce + PHONE_PUBLIC
 
-    def prove(self, challenge):
-        """The PROOF for a CHALLENGE, after checking the bridge's; makes `outward` and `inward`."""
-        assert challenge[:2] == b"\2\1"
-        h = crypto.digest(b"speakeasy pairing 1", self.hello, challenge[:-32])
-        keys = crypto.hkdf(self.nonce + challenge[10:26], self.secret, b"speakeasy session 1" + h, 160)
-        self.bridge_is_right = crypto.hmac(keys[:32], h) == challenge[-32:]
+    async def prove(self, challenge):
+        """The PROOF for a CHALLENGE; makes `accept`, which the bridge has to answer, `outward` and `inward`."""
+        assert challenge[:2] == b"\2\1" and len(challenge) == 58
+        h = crypto.digest(b"speakeasy pairing 1", self.hello, challenge)
+        shared = await x25519.multiply(PHONE_PRIVATE, challenge[26:])
+        keys = crypto.hkdf(self.nonce + challenge[10:26], self.secret + shared, b"speakeasy session 1" + h, 160)
         self.outward = session.Direction(keys[64:80], keys[80:112])
         self.inward = session.Direction(keys[112:128], keys[128:160])
-        return b"\3" + crypto.hmac(keys[32:64], h, challenge[-32:])
+        proof = crypto.hmac(keys[32:64], h)
+        self.accept = b"\6" + crypto.hmac(keys[:32], h, proof)
+        return b"\3" + proof
 
 
 def claim_proof(key, phone_id, challenge, addr=bytes(4), bridge_id=BRIDGE_ID):

@@ -137,8 +137,8 @@ class Caller(Phone):
         self.send(self.hello)
         challenge = await self.hear()
         equal(challenge[0], 2)
-        self.send(self.prove(challenge))
-        assert self.bridge_is_right
+        self.send(await self.prove(challenge))
+        equal(await self.hear(), self.accept)
         return json.loads(self.inward.open(await self.hear()))
 
     async def ask(self, op, **rest):
@@ -198,8 +198,7 @@ async def test_wrong_setup_code():
     b = Bench()
     phone = b.phone(secret=b"\xff" * 16)
     phone.send(phone.hello)
-    phone.send(phone.prove(await phone.hear()))
-    assert not phone.bridge_is_right
+    phone.send(await phone.prove(await phone.hear()))
     await phone.thrown_out(session.BAD_PROOF)
     equal(b.lockout._count, 1)
 
@@ -207,7 +206,7 @@ async def test_wrong_setup_code():
 async def wrong(b, mode, key_id=ZEROS, secret=b"\xff" * 16):
     phone = b.phone(mode, key_id, secret)
     phone.send(phone.hello)
-    phone.send(phone.prove(await phone.hear()))
+    phone.send(await phone.prove(await phone.hear()))
     await phone.thrown_out(session.BAD_PROOF)
 
 
@@ -276,8 +275,9 @@ async def test_bad_messages_end_the_session():
         [b"\xc0"],
         [b"\x01abc"],
         [b"\x80abc", b"\x02abc"],
-        [b"\xc0" + bytes((9,)) + bytes(26)],
-        [b"\xc0" + b"\x01\x02\x01" + bytes(24)],
+        [b"\xc0" + bytes((9,)) + bytes(58)],
+        [b"\xc0" + b"\x01\x01\x01" + bytes(55)],
+        [b"\xc0" + b"\x01\x01\x01" + bytes(56)],  # a public key of zeros
         [b"\x80" + bytes(511), b"\x01" + bytes(511), b"\x42" + bytes(100)],
     ):
         phone = b.phone(mtu=517)
@@ -286,6 +286,25 @@ async def test_bad_messages_end_the_session():
         await phone.thrown_out(session.BAD_MESSAGE)
     equal(b.lockout._count, 0)
     await b.phone().greet()
+
+
+async def test_a_version_that_the_bridge_does_not_know():
+    b = Bench()
+    for version in (0, 2, 255):
+        phone = b.phone()
+        phone.send(phone.hello[:1] + bytes((version,)) + phone.hello[2:])
+        await phone.thrown_out(session.BAD_VERSION)
+    equal(b.lockout._count, 0)
+
+
+async def test_nothing_but_the_challenge_comes_before_the_proof():
+    b = Bench()
+    phone = b.phone()
+    phone.send(phone.hello)
+    await phone.prove(await phone.hear())
+    phone.send(phone.outward.seal(b'{"op":"bye","id":1}'))  # keys that the bridge would take later
+    await phone.thrown_out(session.BAD_MESSAGE)
+    equal(b.lockout._count, 0)
 
 
 async def test_bad_records_end_the_session():
@@ -351,7 +370,7 @@ async def test_a_phone_that_goes_away_in_the_middle():
             phone.send(phone.hello)
             challenge = await phone.hear()
         if lines > 1:
-            phone.send(phone.prove(challenge)[:-1])
+            phone.send((await phone.prove(challenge))[:-1])
         phone.connection.up = False
         await phone.gone()
     assert (await b.phone().greet())["op"] == "welcome"

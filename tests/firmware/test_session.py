@@ -1,11 +1,18 @@
 import random
 
 from check import equal, raises
-from speakeasy import crypto, session
+from speakeasy import crypto, session, x25519
 from speakeasy.session import Direction, Handshake, ProtocolError, Reassembler, fragments
 from stage import BRIDGE_ID, SETUP_CODE, Phone, vectors
 
 ZEROS = bytes(8)
+
+
+async def shaken(phone, secret=SETUP_CODE):
+    """A bridge that waits for the phone's PROOF, and that PROOF."""
+    bridge = Handshake(BRIDGE_ID)
+    bridge.hello(phone.hello)
+    return bridge, await phone.prove(await bridge.challenge(secret))
 
 
 def refused(code, function, *arguments):
@@ -83,14 +90,12 @@ def test_framing_fuzz():
     equal(whole.feed(b"\xc0ok"), b"ok")
 
 
-def test_mutated_messages_fuzz():
+async def test_mutated_messages_fuzz():
     # A whole conversation's messages, bent at random, into every parser of a stranger's bytes.
     random.seed(21)
     phone = Phone(1, ZEROS, SETUP_CODE)
-    bridge = Handshake(BRIDGE_ID)
-    bridge.hello(phone.hello)
-    proof = phone.prove(bridge.challenge(SETUP_CODE))
-    inward, _ = bridge.proof(proof)
+    bridge, proof = await shaken(phone)
+    _, inward, _ = bridge.proof(proof)
     record = phone.outward.seal(b'{"op":"bye","id":1}')
     for _ in range(3000):
         original = random.choice((phone.hello, proof, record))
@@ -115,17 +120,30 @@ def test_mutated_messages_fuzz():
     equal(inward.open(record), b'{"op":"bye","id":1}')
 
 
-def test_handshake_vectors():
+async def test_handshake_vectors():
     for vector in vectors()["handshakes"]:
         v = {k: bytes.fromhex(x) for k, x in vector.items() if isinstance(x, str) and k != "what"}
-        bridge = Handshake(v["bridge_id"], lambda n, nonce=v["bridge_nonce"]: nonce[:n])
+        given = {session.NONCE_BYTES: v["bridge_nonce"], x25519.BYTES: v["bridge_private"]}
+        bridge = Handshake(v["bridge_id"], lambda n, given=given: given[n])
         equal(bridge.hello(v["hello"]), (vector["mode"], v["key_id"]))
-        equal(bridge.challenge(v["secret"]), v["challenge"])
-        inward, outward = bridge.proof(v["proof"])
+        equal(await bridge.challenge(v["secret"]), v["challenge"])
+        accept, inward, outward = bridge.proof(v["proof"])
+        equal(accept, v["accept"])
         for record in vector["phone_to_bridge"]:
             equal(inward.open(bytes.fromhex(record["message"])).hex(), record["plain"])
         for record in vector["bridge_to_phone"]:
             equal(outward.seal(bytes.fromhex(record["plain"])).hex(), record["message"])
+
+
+async def test_bad_hello_vectors():
+    for vector in vectors()["bad_hellos"]:
+        bridge = Handshake(BRIDGE_ID)
+        with raises(ProtocolError) as caught:
+            bridge.hello(bytes.fromhex(vector["hello"]))
+            await bridge.challenge(SETUP_CODE)
+        equal((vector["what"], caught.value.code), (vector["what"], vector["code"]))
+        # It cannot be proved after all.
+        refused(session.BAD_MESSAGE, bridge.proof, b"\3" + bytes(32))
 
 
 def test_claim_vectors():
@@ -135,53 +153,84 @@ def test_claim_vectors():
         equal(claim_key, v["claim_key"])
 
 
-def test_hello_refused():
+def test_hello_at_its_length():
     right = Phone(1, ZEROS, SETUP_CODE).hello
-    Handshake(BRIDGE_ID).hello(right)
-    for wrong in (
-        b"",
-        right[:-1],
-        right + b"\0",
-        b"\x03" + right[1:],  # another type
-        b"\x01\x00" + right[2:],  # version 0: no downgrade
-        b"\x01\x02" + right[2:],
-        b"\x01\x01\x00" + right[3:],  # modes
-        b"\x01\x01\x04" + right[3:],
-        right[:3] + b"12345678" + right[11:],  # a setup code has no key id
-    ):
+    equal(Handshake(BRIDGE_ID).hello(right), (1, ZEROS))
+    for wrong in (right[:-1], right + b"\0"):
         refused(session.BAD_MESSAGE, Handshake(BRIDGE_ID).hello, wrong)
 
 
-def test_wrong_secret_is_refused_once_and_for_all():
-    bridge = Handshake(BRIDGE_ID)
-    phone = Phone(1, ZEROS, b"\xff" * 16)
-    bridge.hello(phone.hello)
-    proof = phone.prove(bridge.challenge(SETUP_CODE))
-    assert not phone.bridge_is_right
+async def test_wrong_secret_is_refused_once_and_for_all():
+    bridge, proof = await shaken(Phone(1, ZEROS, b"\xff" * 16))
     refused(session.BAD_PROOF, bridge.proof, proof)
     # A second try on the same challenge does not count, right or wrong.
     refused(session.BAD_MESSAGE, bridge.proof, proof)
 
 
-def test_proof_before_hello_or_misshapen():
-    refused(session.BAD_MESSAGE, Handshake(BRIDGE_ID).proof, b"\x03" + bytes(32))
-    for wrong in (b"", b"\x03", b"\x03" + bytes(31), b"\x03" + bytes(33), b"\x04" + bytes(32)):
+async def test_the_bridge_says_nothing_of_its_secret_before_the_phone_has_proved():
+    # The same key pair, nonce and HELLO: the CHALLENGE does not depend on the secret.
+    hello = Phone(1, ZEROS, SETUP_CODE).hello
+    said = set()
+    for secret in (SETUP_CODE, b"\xff" * 16, b"\xff" * 32):
+        bridge = Handshake(BRIDGE_ID, bytes)
+        bridge.hello(hello)
+        said.add(await bridge.challenge(secret))
+    equal(len(said), 1)
+
+
+async def test_whatever_is_changed_on_the_way_the_proof_is_wrong():
+    # Each byte of HELLO and CHALLENGE is in H. (Bit 255 of a public key counts for nothing, but is in H, too.)
+    for at in (2, 11, 26, 27, 58):
+        phone = Phone(2, b"phone-id", SETUP_CODE)
         bridge = Handshake(BRIDGE_ID)
-        phone = Phone(1, ZEROS, SETUP_CODE)
+        bent = bytearray(phone.hello)
+        bent[at] ^= 0x80 if at == 58 else 1
+        bridge.hello(bytes(bent))
+        refused(session.BAD_PROOF, bridge.proof, await phone.prove(await bridge.challenge(SETUP_CODE)))
+    for at in (2, 10, 26, 57):
+        phone = Phone(2, b"phone-id", SETUP_CODE)
+        bridge = Handshake(BRIDGE_ID)
         bridge.hello(phone.hello)
-        bridge.challenge(SETUP_CODE)
+        bent = bytearray(await bridge.challenge(SETUP_CODE))
+        bent[at] ^= 0x80 if at == 57 else 1
+        refused(session.BAD_PROOF, bridge.proof, await phone.prove(bytes(bent)))
+
+
+async def test_whoever_has_the_secret_later_but_no_private_key_has_no_keys():
+    phone = Phone(1, ZEROS, SETUP_CODE)
+    bridge = Handshake(BRIDGE_ID)
+    bridge.hello(phone.hello)
+    challenge = await bridge.challenge(SETUP_CODE)
+    accept, _, outward = bridge.proof(await phone.prove(challenge))
+    h = crypto.digest(b"speakeasy pairing 1", phone.hello, challenge)
+    record = outward.seal(b"hello")
+    equal(phone.inward.open(record), b"hello")
+    for guess in (b"", bytes(32), challenge[-32:], phone.hello[-32:]):
+        keys = crypto.hkdf(phone.nonce + challenge[10:26], SETUP_CODE + guess, b"speakeasy session 1" + h, 160)
+        refused(session.BAD_RECORD, Direction(keys[112:128], keys[128:160]).open, record)
+
+
+async def test_every_handshake_has_a_key_pair_of_its_own():
+    publics = set()
+    for _ in range(4):
+        bridge = Handshake(BRIDGE_ID)
+        bridge.hello(Phone(1, ZEROS, SETUP_CODE).hello)
+        publics.add((await bridge.challenge(SETUP_CODE))[-32:])
+    equal(len(publics), 4)
+
+
+async def test_proof_before_hello_or_misshapen():
+    refused(session.BAD_MESSAGE, Handshake(BRIDGE_ID).proof, b"\x03" + bytes(32))
+    bridge, proof = await shaken(Phone(1, ZEROS, SETUP_CODE))
+    for wrong in (b"", b"\x03", proof[:-1], proof + b"\0", b"\x04" + proof[1:]):
         refused(session.BAD_MESSAGE, bridge.proof, wrong)
 
 
-def test_a_replayed_proof_is_wrong_in_the_next_session():
+async def test_a_replayed_proof_is_wrong_in_the_next_session():
     phone = Phone(1, ZEROS, SETUP_CODE)
-    first = Handshake(BRIDGE_ID)
-    first.hello(phone.hello)
-    proof = phone.prove(first.challenge(SETUP_CODE))
+    first, proof = await shaken(phone)
     first.proof(proof)
-    second = Handshake(BRIDGE_ID)
-    second.hello(phone.hello)
-    second.challenge(SETUP_CODE)
+    second, _ = await shaken(phone)
     refused(session.BAD_PROOF, second.proof, proof)
 
 
@@ -227,11 +276,9 @@ def test_record_limits():
     refused(session.BAD_MESSAGE, other.open, b"\x03" + bytes(40))
 
 
-def test_the_two_directions_differ():
-    bridge = Handshake(BRIDGE_ID)
-    phone = Phone(1, ZEROS, SETUP_CODE)
-    bridge.hello(phone.hello)
-    inward, outward = bridge.proof(phone.prove(bridge.challenge(SETUP_CODE)))
+async def test_the_two_directions_differ():
+    bridge, proof = await shaken(Phone(1, ZEROS, SETUP_CODE))
+    _, inward, outward = bridge.proof(proof)
     # What the bridge said cannot be said back to it.
     refused(session.BAD_RECORD, inward.open, outward.seal(b"hello"))
 

@@ -2,6 +2,7 @@
 #
 # argv: MTU, mode, key id, secret, bridge id (hex). Fragments, each as `length (2) || fragment`, come on stdin and go to
 # stdout. Answers each request by what it received; `{"op": "big"}` by as much as fits; ends after `bye`.
+import asyncio
 import json
 import sys
 
@@ -32,8 +33,9 @@ try:
     handshake = session.Handshake(bridge_id)
     if handshake.hello(receive()) != (mode, key_id):
         sys.exit(1)
-    send(handshake.challenge(secret))
-    inward, outward = handshake.proof(receive())
+    send(asyncio.run(handshake.challenge(secret)))
+    accept, inward, outward = handshake.proof(receive())
+    send(accept)
     welcome = {"op": "welcome", "role": "owner", "name": "Zoë", "bridge": bridge_id.hex(), "version": "1"}
     send(outward.seal(json.dumps(welcome).encode()))
     while True:

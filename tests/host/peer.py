@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 BRIDGE_ID = bytes.fromhex("b0b1b2b3b4b5b6b7")
@@ -68,9 +69,8 @@ class MemoryLink:
         self._number = number
         self._out: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._parts = b""
-        self._hello = b""
         self._keys = b""
-        self._head = b""
+        self._hash = b""
         self._mode = 0
         self._phone: bytes | None = None
         self._invite: bytes | None = None
@@ -100,11 +100,16 @@ class MemoryLink:
         if fragment[0] & 0x40:
             message, self._parts = self._parts, b""
             what, answer = self._take(message)
-            messages = self._bridge.lie(self._number, what, [answer])
-            for each in messages or []:
-                self._send(each)
-            if messages is None:
-                self._out.put_nowait(None)
+            if self._answer_with(what, answer) and answer[0] == 6:
+                self._answer_with("welcome", self._welcome())
+
+    def _answer_with(self, what: str, answer: bytes) -> bool:
+        messages = self._bridge.lie(self._number, what, [answer])
+        for each in messages or []:
+            self._send(each)
+        if messages is None:
+            self._out.put_nowait(None)
+        return messages is not None
 
     def _send(self, message: bytes) -> None:
         size = min(self.mtu - 4, 511)
@@ -120,7 +125,7 @@ class MemoryLink:
         if message[0] == 1:
             return "challenge", self._challenge(message)
         if message[0] == 3:
-            return "welcome", self._welcome(message)
+            return "accept", self._accept(message)
         return self._request(message)
 
     def _challenge(self, hello: bytes) -> bytes:
@@ -136,16 +141,19 @@ class MemoryLink:
         elif self._mode == 3 and key_id in bridge.invites:
             secret, self._invite = bridge.invites[key_id][0], key_id
         nonce = os.urandom(16)
-        head = b"\x02\x01" + bridge.bridge_id + nonce
-        self._head = hashlib.sha256(b"speakeasy pairing 1" + hello + head).digest()
-        self._keys = _hkdf(hello[11:27] + nonce, secret, b"speakeasy session 1" + self._head, 160)
-        self._proof = hmac.digest(self._keys[:32], self._head, "sha256")
-        return head + self._proof
+        private = X25519PrivateKey.generate()
+        challenge = b"\x02\x01" + bridge.bridge_id + nonce + private.public_key().public_bytes_raw()
+        shared = private.exchange(X25519PublicKey.from_public_bytes(hello[27:]))
+        self._hash = hashlib.sha256(b"speakeasy pairing 1" + hello + challenge).digest()
+        self._keys = _hkdf(hello[11:27] + nonce, secret + shared, b"speakeasy session 1" + self._hash, 160)
+        return challenge
 
-    def _welcome(self, message: bytes) -> bytes:
-        right = hmac.digest(self._keys[32:64], self._head + self._proof, "sha256")
-        if message[1:] != right:
+    def _accept(self, message: bytes) -> bytes:
+        if message[1:] != hmac.digest(self._keys[32:64], self._hash, "sha256"):
             return b"\x05\x02"
+        return b"\x06" + hmac.digest(self._keys[:32], self._hash + message[1:], "sha256")
+
+    def _welcome(self) -> bytes:
         role = "new" if self._phone is None else self._bridge.phones[self._phone][2]
         return self._record({"op": "welcome", "role": role, "bridge": self._bridge.bridge_id.hex(), "version": "9"})
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from peer import INVITE_ID, INVITE_SECRET, SETUP_CODE, Bridge
+from peer import BRIDGE_ID, INVITE_ID, INVITE_SECRET, SETUP_CODE, Bridge
 from speakeasy import session as s
 from speakeasy.errors import SpeakeasyError
 
@@ -50,10 +50,10 @@ def test_bad_fragments_end_the_session(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", VECTORS["handshakes"], ids=lambda c: c["what"])
 def test_handshake_vectors(case: dict[str, Any]) -> None:
     credential = s.Credential(case["mode"], unhex(case["key_id"]), unhex(case["secret"]))
-    handshake = s.Handshake(credential, unhex(case["phone_nonce"]))
+    handshake = s.Handshake(credential, unhex(case["phone_nonce"]), unhex(case["phone_private"]))
     assert handshake.hello.hex() == case["hello"]
-    proof, up, down = handshake.answer(unhex(case["challenge"]), unhex(case["bridge_id"]))
-    assert proof.hex() == case["proof"]
+    assert handshake.prove(unhex(case["challenge"]), unhex(case["bridge_id"])).hex() == case["proof"]
+    up, down = handshake.accept(unhex(case["accept"]))
     for record in case["phone_to_bridge"]:
         assert up.seal(unhex(record["plain"])).hex() == record["message"]
     for record in case["bridge_to_phone"]:
@@ -179,7 +179,7 @@ def test_pages_are_put_together() -> None:
     asyncio.run(play())
 
 
-def test_a_wrong_code_sends_no_proof() -> None:
+def test_a_wrong_code_is_told_by_the_bridge() -> None:
     async def play() -> None:
         bridge = Bridge()
         seen: list[str] = []
@@ -191,7 +191,94 @@ def test_a_wrong_code_sends_no_proof() -> None:
         bridge.lie = lie
         with pytest.raises(s.WrongSecret):
             await s.Session.open(await bridge.find(None, 1), s.Credential.setup_code(b"w" * 16))
-        assert seen == ["challenge"]
+        assert seen == ["challenge", "accept"]
+
+    asyncio.run(play())
+
+
+def test_nothing_is_told_to_who_only_says_yes() -> None:
+    """Whoever accepts any proof and knows no secret: no request reaches them, not even `bye`."""
+
+    async def play() -> None:
+        def lie(_: int, what: str, messages: list[bytes]) -> list[bytes]:
+            return [b"\x06" + bytes(32)] if what == "accept" else messages
+
+        bridge = Bridge(setup_code=b"another secret..", lie=lie)
+        written: list[int] = []
+        link = await bridge.find(None, 1)
+        write = link.write
+
+        async def watched(fragment: bytes) -> None:
+            written.append(fragment[1])
+            await write(fragment)
+
+        link.write = watched  # type: ignore[method-assign]
+        with pytest.raises(s.SessionError, match="not your bridge") as caught:
+            await s.Session.open(link, SETUP)
+        assert not isinstance(caught.value, s.WrongSecret)  # or the phone would drop its key for them
+        assert written == [s.HELLO, s.PROOF]
+        assert link.closed
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("answer", ["welcome first", "a record in place of ACCEPT", "ACCEPT before PROOF"])
+def test_nothing_is_believed_before_accept(answer: str) -> None:
+    async def play() -> None:
+        held: list[bytes] = []
+
+        def lie(_: int, what: str, messages: list[bytes]) -> list[bytes]:
+            match answer, what:
+                case "welcome first", "accept":
+                    held.extend(messages)
+                    return []
+                case "welcome first", "welcome":
+                    return messages + held
+                case "a record in place of ACCEPT", "accept":
+                    return [b"\x04" + bytes(60)]
+                case "ACCEPT before PROOF", "challenge":
+                    return [b"\x06" + bytes(32)]
+            return messages
+
+        with pytest.raises(s.SessionError, match="not understood"):
+            await enrol(Bridge(lie=lie))
+
+    asyncio.run(play())
+
+
+def test_every_handshake_has_a_key_pair_and_a_nonce_of_its_own() -> None:
+    hellos = [s.Handshake(SETUP).hello for _ in range(8)]
+    assert len({hello[-32:] for hello in hellos}) == 8
+    assert len({hello[-48:-32] for hello in hellos}) == 8
+
+
+SMALL_ORDER = sorted({case["hello"][-64:] for case in VECTORS["bad_hellos"] if "small order" in case["what"]})
+
+
+@pytest.mark.parametrize("point", SMALL_ORDER)
+def test_a_public_key_of_small_order_is_refused(point: str) -> None:
+    challenge = bytes([2, 1]) + BRIDGE_ID + bytes(16) + unhex(point)
+    with pytest.raises(s.SessionError, match="not understood"):
+        s.Handshake(SETUP).prove(challenge, BRIDGE_ID)
+
+
+@pytest.mark.parametrize(("info_version", "older"), [(1, "the bridge"), (2, "this command")])
+def test_a_version_that_the_bridge_refuses(info_version: int, older: str) -> None:
+    async def play() -> None:
+        bridge = Bridge(
+            info=bytes([info_version, 0]) + BRIDGE_ID,
+            lie=lambda _, what, messages: [bytes([5, 6])] if what == "challenge" else messages,
+        )
+        with pytest.raises(s.WrongVersion, match=f"Update {older}"):
+            await enrol(bridge)
+
+    asyncio.run(play())
+
+
+def test_a_newer_bridge_that_still_knows_our_version() -> None:
+    async def play() -> None:
+        answer = await enrol(Bridge(info=bytes([2, 0]) + BRIDGE_ID + b"more of version 2"))
+        assert answer["role"] == "owner"
 
     asyncio.run(play())
 
@@ -204,10 +291,11 @@ def test_a_wrong_code_sends_no_proof() -> None:
         (3, s.LockedOut),
         (4, s.HasOwner),
         (5, s.SessionError),
+        (6, s.WrongVersion),
         (99, s.SessionError),
     ],
 )
-@pytest.mark.parametrize("at", ["challenge", "welcome", "enrol"])
+@pytest.mark.parametrize("at", ["challenge", "accept", "welcome", "enrol"])
 def test_errors_of_the_bridge_have_words(error: int, kind: type[Exception], at: str) -> None:
     async def play() -> None:
         bridge = Bridge(lie=lambda _, what, messages: [bytes([5, error])] if what == at else messages)
@@ -226,16 +314,22 @@ LIES: dict[str, Any] = {
     "challenge of another version": ("challenge", lambda m: [flipped(m, 1)]),
     "challenge of another bridge": ("challenge", lambda m: [flipped(m, 5)]),
     "challenge with a changed nonce": ("challenge", lambda m: [flipped(m, 12)]),
-    "challenge with a changed proof": ("challenge", lambda m: [flipped(m, -1 % len(m))]),
+    "challenge with a changed public key": ("challenge", lambda m: [flipped(m, 26)]),
     "challenge too short": ("challenge", lambda m: [m[:-1]]),
     "challenge too long": ("challenge", lambda m: [m + b"x"]),
     "another type for a challenge": ("challenge", lambda m: [b"\x04" + m[1:]]),
+    "accept changed": ("accept", lambda m: [flipped(m, 5)]),
+    "accept too short": ("accept", lambda m: [m[:-1]]),
+    "accept too long": ("accept", lambda m: [m + b"x"]),
+    "another type for an accept": ("accept", lambda m: [b"\x03" + m[1:]]),
+    "accept twice": ("accept", lambda m: [m, m]),
     "welcome changed": ("welcome", lambda m: [flipped(m, 7)]),
     "welcome in clear": ("welcome", lambda _: [b'\x04\0\0\0\0{"op":"welcome"}' + bytes(16)]),
     "answer changed": ("enrol", lambda m: [flipped(m, 9)]),
     "answer truncated": ("enrol", lambda m: [m[:-1]]),
     "answer with the next sequence": ("enrol", lambda m: [flipped(m, 4)]),
     "hang up before the challenge": ("challenge", None),
+    "hang up before the accept": ("accept", None),
     "hang up before the welcome": ("welcome", None),
     "hang up before an answer": ("confirm", None),
 }
@@ -339,8 +433,10 @@ def test_silence_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(s, "REQUEST_LIMIT_S", 0.05)
 
     async def play() -> None:
-        for at in ("challenge", "welcome", "enrol"):
-            bridge = Bridge(lie=lambda _, what, messages, at=at: [] if what == at else messages)  # type: ignore[misc]
+        steps = ["challenge", "accept", "welcome", "enrol"]
+        for said in range(len(steps)):
+            silent = steps[said:]
+            bridge = Bridge(lie=lambda _, what, messages, silent=silent: [] if what in silent else messages)  # type: ignore[misc]
             with pytest.raises(s.SessionError, match="did not answer"):
                 await enrol(bridge)
 
@@ -348,7 +444,9 @@ def test_silence_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    "info", [b"", b"\x01", b"\x02\x01" + bytes(8), b"\x01\x00" + bytes(7), b"\x01\x00" + bytes(9)], ids=bytes.hex
+    "info",
+    [b"", b"\x01", b"\x00\x01" + bytes(8), b"\x01\x00" + bytes(7), b"\x01\x00" + bytes(9), b"\x02\x00" + bytes(7)],
+    ids=bytes.hex,
 )
 def test_malformed_info_is_refused(info: bytes) -> None:
     async def play() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -30,6 +31,8 @@ INVITE_SECRET = bytes.fromhex("202122232425262728292a2b2c2d2e2f")
 PHONE_KEY = bytes(range(0x40, 0x60))
 PHONE_NONCE = bytes(range(0x60, 0x70))
 BRIDGE_NONCE = bytes(range(0x70, 0x80))
+PHONE_PRIVATE = bytes(range(0xA0, 0xC0))
+BRIDGE_PRIVATE = bytes(range(0xC0, 0xE0))
 CHALLENGE = bytes(range(0x80, 0x90))
 
 
@@ -52,6 +55,14 @@ def hkdf(salt: bytes, ikm: bytes, info: bytes, length: int) -> bytes:
 def aes_ctr(key: bytes, counter: bytes, data: bytes) -> bytes:
     stream = Cipher(algorithms.AES(key), modes.CTR(counter)).encryptor()
     return stream.update(data) + stream.finalize()
+
+
+def x25519_public(private: bytes) -> bytes:
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+
+
+def x25519(private: bytes, public: bytes) -> bytes:
+    return X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
 
 
 def text_form(data: bytes) -> str:
@@ -134,15 +145,22 @@ def lenient_codes() -> list[dict[str, str]]:
     ]
 
 
+def hello_of(mode: int, key_id: bytes, public: bytes, version: int = 1) -> bytes:
+    return b"\x01" + bytes([version, mode]) + key_id + PHONE_NONCE + public
+
+
 def handshake(what: str, mode: int, key_id: bytes, secret: bytes) -> dict[str, Any]:
-    hello = b"\x01" + bytes([1, mode]) + key_id + PHONE_NONCE
-    challenge = b"\x02" + b"\x01" + BRIDGE_ID + BRIDGE_NONCE
+    phone_public, bridge_public = x25519_public(PHONE_PRIVATE), x25519_public(BRIDGE_PRIVATE)
+    shared = x25519(PHONE_PRIVATE, bridge_public)
+    assert shared == x25519(BRIDGE_PRIVATE, phone_public)
+    hello = hello_of(mode, key_id, phone_public)
+    challenge = b"\x02" + b"\x01" + BRIDGE_ID + BRIDGE_NONCE + bridge_public
     h = sha256(b"speakeasy pairing 1" + hello + challenge)
-    keys = hkdf(PHONE_NONCE + BRIDGE_NONCE, secret, b"speakeasy session 1" + h, 160)
+    keys = hkdf(PHONE_NONCE + BRIDGE_NONCE, secret + shared, b"speakeasy session 1" + h, 160)
     proof_bridge, proof_phone = keys[0:32], keys[32:64]
     enc_up, mac_up, enc_down, mac_down = keys[64:80], keys[80:112], keys[112:128], keys[128:160]
-    bridge_proof = mac(proof_bridge, h)
-    phone_proof = mac(proof_phone, h + bridge_proof)
+    phone_proof = mac(proof_phone, h)
+    bridge_proof = mac(proof_bridge, h + phone_proof)
     role = "owner" if mode == 2 else "new"
     welcome = {
         "op": "welcome",
@@ -167,13 +185,17 @@ def handshake(what: str, mode: int, key_id: bytes, secret: bytes) -> dict[str, A
         "key_id": key_id.hex(),
         "secret": secret.hex(),
         "phone_nonce": PHONE_NONCE.hex(),
+        "phone_private": PHONE_PRIVATE.hex(),
         "bridge_id": BRIDGE_ID.hex(),
         "bridge_nonce": BRIDGE_NONCE.hex(),
+        "bridge_private": BRIDGE_PRIVATE.hex(),
+        "shared": shared.hex(),
         "hello": hello.hex(),
         "h": h.hex(),
         "k": keys.hex(),
-        "challenge": (challenge + bridge_proof).hex(),
+        "challenge": challenge.hex(),
         "proof": (b"\x03" + phone_proof).hex(),
+        "accept": (b"\x06" + bridge_proof).hex(),
         "phone_to_bridge": [
             {"sequence": n, "plain": p.hex(), "message": record(enc_up, mac_up, n, p).hex()} for n, p in enumerate(up)
         ],
@@ -184,11 +206,43 @@ def handshake(what: str, mode: int, key_id: bytes, secret: bytes) -> dict[str, A
     }
 
 
+# What a bridge must refuse in a HELLO, and the code of its ERROR (SPEC 2.2).
+def bad_hellos() -> list[dict[str, Any]]:
+    public = x25519_public(PHONE_PRIVATE)
+    good = hello_of(1, bytes(8), public)
+    cases = [
+        ("the type alone", good[:1], 1),
+        ("one byte missing", good[:-1], 1),
+        ("one byte too many", good + b"\0", 1),
+        ("another type", b"\x03" + good[1:], 1),
+        ("version 0", hello_of(1, bytes(8), public, 0), 6),
+        ("version 2", hello_of(1, bytes(8), public, 2), 6),
+        ("version 2, and of another length", hello_of(1, bytes(8), public, 2)[:20], 6),
+        ("mode 0", hello_of(0, bytes(8), public), 1),
+        ("mode 4", hello_of(4, bytes(8), public), 1),
+        ("a setup code with a key id", hello_of(1, INVITE_ID, public), 1),
+    ]
+    # Every point whose product with any private key is zero, as 32 bytes, bit 255 clear or set.
+    p = 2**255 - 19
+    eight = 325606250916557431795983626356110631294008115727848805560023387167927233504
+    other = 39382357235489614581723060781553021112529911719440698176882885853963445705823
+    for point in (0, 1, eight, other, p - 1, p, p + 1):
+        for bit in (0, 1 << 255):
+            raw = (point | bit).to_bytes(32, "little")
+            try:
+                x25519(PHONE_PRIVATE, raw)
+            except ValueError:
+                cases.append((f"a public key of small order: {raw.hex()}", hello_of(1, bytes(8), raw), 1))
+            else:
+                raise AssertionError("not of small order")
+    return [{"what": what, "hello": hello.hex(), "code": code} for what, hello, code in cases]
+
+
 def fragmenting() -> list[dict[str, Any]]:
     cases = []
     for mtu in (23, 185, 247, 517):
         # The smallest; one full piece; one byte more than it; a HELLO; the largest (at MTU 23: 54 fragments).
-        for size in sorted({1, min(mtu - 4, 511), min(mtu - 4, 511) + 1, 27, 1024}):
+        for size in sorted({1, min(mtu - 4, 511), min(mtu - 4, 511) + 1, 59, 1024}):
             message = bytes(n % 251 for n in range(size))
             cut = list(fragments(message, mtu))
             cases.append({"mtu": mtu, "message": message.hex(), "fragments": [f.hex() for f in cut]})
@@ -248,6 +302,7 @@ def vectors() -> dict[str, Any]:
             handshake("phone key", 2, PHONE_ID, PHONE_KEY),
             handshake("invite", 3, INVITE_ID, INVITE_SECRET),
         ],
+        "bad_hellos": bad_hellos(),
         "claims": claims(),
     }
 
