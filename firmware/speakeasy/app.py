@@ -14,6 +14,8 @@ from .files import Files
 from .health import Health
 from .http_guard import Guard
 from .lockout import Lockout
+from .onetime import OneTime
+from .op_phones import INVITE_S, MAX_INVITES
 from .operations import Operations
 from .pairing import Pairing
 from .phones import Phones
@@ -41,11 +43,13 @@ async def main() -> None:
     access_point = network.WLAN(network.WLAN.IF_AP)
     policy = Policy(station.config("mac"), access_point.config("mac"), health.beat("policy"))
     policy.addressing(settings.mode, settings.hosts)
+    policy.services(settings.services)
     policy.start()
     uplink = Uplink(station, settings, policy.uplink_changed, health.beat("uplink"))
     segment = Segment(access_point, settings, policy, health.beat("segment"))
     status = Status(me, settings, phones, lockout, uplink, segment, policy, health.beat("status"))
-    operations = Operations(me, settings, phones, policy, uplink, status)
+    invites = OneTime(MAX_INVITES, INVITE_S)
+    operations = Operations(me, settings, phones, policy, uplink, segment, status, invites, files)
     pairing = Pairing(me, phones, lockout, operations, health.beat("pairing"))
     claims = Claims(me, phones, policy, operations.tokens, health.beat("claims"))
     guard = Guard(policy, health.beat("guard"))

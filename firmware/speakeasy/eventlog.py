@@ -13,9 +13,11 @@ _next = 0
 
 
 def log(module: str, text: str) -> None:
-    """Print `[ms] module: text` and keep it; longer texts are cut to LINE_CHARS."""
+    """Print `[ms] module: text` and keep it; longer texts are cut to LINE_CHARS, control characters are shown as ?."""
     global _next
     line = "[%d] %s: %s" % (time.ticks_ms(), module, text)
+    if any(c < " " or "\x7f" <= c < "\xa0" for c in line):
+        line = "".join(["?" if c < " " or "\x7f" <= c < "\xa0" else c for c in line])
     if len(line) > LINE_CHARS:
         line = line[: LINE_CHARS - 3] + "..."
     print(line)
@@ -27,6 +29,16 @@ def recent() -> list:
     """The lines kept, oldest first."""
     first = max(0, _next - LINES)
     return [_ring[n % LINES] for n in range(first, _next)]
+
+
+def count() -> int:
+    """How many lines there were since the start."""
+    return _next
+
+
+def newest(mark: int) -> list:
+    """The lines that are left of those there were when `count()` was `mark`, newest first."""
+    return [_ring[n % LINES] for n in range(min(mark, _next) - 1, max(0, _next - LINES) - 1, -1)]
 
 
 def clear() -> None:

@@ -4,8 +4,9 @@ from . import clock, crypto
 
 
 class OneTime:
-    """At most `capacity` secrets or ids, each with a value, each valid for `ttl_s` seconds; a newer one pushes out the
-    oldest. Keys are bytes; only their hashes are kept and compared, so that time tells nothing about them."""
+    """At most `capacity` secrets or ids, each with a value, each valid for `ttl_s` seconds, or as long as `put` says; a
+    newer one pushes out the oldest. Keys are bytes; only their hashes are kept and compared, so that time tells nothing
+    about them."""
 
     def __init__(self, capacity: int, ttl_s: int, now=clock.seconds) -> None:
         self.ttl_s = ttl_s
@@ -25,12 +26,12 @@ class OneTime:
         self._expire()
         return max([entry[2] for entry in self._entries], default=self._now()) - self._now()
 
-    def put(self, key: bytes, value=None) -> None:
-        """Remember `key`."""
+    def put(self, key: bytes, value=None, ttl_s: int = 0) -> None:
+        """Remember `key`, for `ttl_s` seconds where that is not 0."""
         self._expire()
         if len(self._entries) >= self._capacity:
             self._entries.pop(0)
-        self._entries.append((crypto.digest(key), value, self._now() + self.ttl_s))
+        self._entries.append((crypto.digest(key), value, self._now() + (ttl_s or self.ttl_s)))
 
     def peek(self, key: bytes):
         """(value,) while `key` is valid, else None."""
@@ -55,6 +56,4 @@ class OneTime:
 
     def _expire(self) -> None:
         now = self._now()
-        # All live equally long, so the oldest expires first.
-        while self._entries and self._entries[0][2] <= now:
-            self._entries.pop(0)
+        self._entries = [e for e in self._entries if e[2] > now]

@@ -17,7 +17,7 @@ from micropython import const
 
 from . import PROTOCOL, VERSION, session
 from .eventlog import log
-from .operations import Caller
+from .request import Caller
 
 SERVICE = bluetooth.UUID("5ea50001-7a1c-4b0e-9d57-0f5a3c8e2b11")
 INBOX = bluetooth.UUID("5ea50002-7a1c-4b0e-9d57-0f5a3c8e2b11")
@@ -177,8 +177,9 @@ class Pairing:
                 link.push(fragment)
         self._early.clear()
         watcher = asyncio.create_task(_watch(connection, link))
+        afterwards = None
         try:
-            await self._talk(link)
+            afterwards = await self._talk(link)
         except Gone:
             pass
         except session.ProtocolError as e:
@@ -191,8 +192,11 @@ class Pairing:
             await _part(connection)
             watcher.cancel()
             self._link = None
+        if afterwards is not None:
+            afterwards()
 
-    async def _talk(self, link: Link) -> None:
+    async def _talk(self, link: Link):
+        # Returns what the phone's last request wants done when it is gone, or None.
         self._reassembler.reset()
         first = await self._patient(link, _in_ms(SILENCE_MS))
         deadline = _in_ms(HANDSHAKE_MS)
@@ -220,6 +224,7 @@ class Pairing:
             message = await self._message(link, _in_ms(SILENCE_MS))
             answer = self._operations.answer(caller, inward.open(message))
             await self._send(link, outward.seal(answer))
+        return caller.afterwards
 
     def _secret(self, mode: int, key_id: bytes) -> bytes:
         # An unknown key id goes on with a random secret: the phone's proof will be wrong, like any wrong one.

@@ -62,6 +62,16 @@ class Phones:
             raise Full
         self._settings.change(phones=self._settings.phones + [phone])
 
+    def rename(self, phone_id: str, name: str) -> bool:
+        """Give a phone another name; False if there is none with that id."""
+        phone = self.find(phone_id)
+        if phone is None:
+            return False
+        renamed = dict(phone)
+        renamed["name"] = name
+        self._settings.change(phones=[renamed if p is phone else p for p in self._settings.phones])
+        return True
+
     def remove(self, phone_id: str) -> bool:
         """Strike a phone off; False if there is none with that id, LastOwner if it is the only owner."""
         phone = self.find(phone_id)

@@ -19,6 +19,7 @@ MAX_DNS = 3
 
 _POLL_MS = const(50)
 _TCP = const(6)
+_UDP = const(17)
 _ENOSPC = const(28)  # MicroPython's errno does not name it
 _BIT_DHCP = const(1)
 _BIT_LEASE_ENDED = const(2)
@@ -112,6 +113,10 @@ class Policy:
         self._private = mode == PRIVATE
         self._hosts = b"".join([inet.parse(host) for host in hosts])
         self._program()
+
+    def services(self, services: list) -> None:
+        """What leased phones may open to the speaker, "tcp/PORT" or "udp/PORT" each. Connections that are open stay."""
+        pktfilter.services(tuple([(_TCP if text[:4] == "tcp/" else _UDP, int(text[4:])) for text in services]))
 
     def _program(self) -> None:
         addr, mask, router, dns = self._addr, self._mask, self._router, self._dns

@@ -13,10 +13,20 @@ TABLE = {
     "token": (OWNER, GUEST),
     "leave": (OWNER, GUEST),
     "phones": (OWNER,),
+    "rename": (OWNER,),
     "invite": (OWNER,),
+    "uninvite": (OWNER,),
     "revoke": (OWNER,),
+    "scan": (OWNER,),
     "join": (OWNER,),
+    "networks": (OWNER,),
+    "forget": (OWNER,),
+    "segment": (OWNER,),
     "addressing": (OWNER,),
+    "services": (OWNER,),
+    "log": (OWNER,),
+    "reboot": (OWNER,),
+    "reset": (OWNER,),
 }
 
 

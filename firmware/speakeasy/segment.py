@@ -23,6 +23,7 @@ class Segment:
         self._policy = policy
         self._beat = beat
         self._host = b""
+        self._given: dict = {}  # what the driver was told
         self.state = DOWN
         self.present = False  # whether the speaker is there now
 
@@ -30,25 +31,27 @@ class Segment:
         """Open the access point and watch who is there."""
         self._open()
         while True:
+            if self._settings.segment != self._given:
+                self._configure()
             self._address()
             self._watch()
             self._beat()
             await asyncio.sleep_ms(_POLL_MS)
 
     def _open(self) -> None:
-        wanted = self._settings.segment
-        radio = self._radio
         # The driver takes a configuration only of a running interface, so for a moment there is a network with a
         # default name; the filter is bound by now and drops whatever comes from it.
-        radio.active(True)
-        self._configure(wanted)
+        self._radio.active(True)
+        self._configure()
         self._address()
         self.state = UP
-        log("segment", "the speaker's network is %s" % wanted["ssid"])
 
-    def _configure(self, wanted: dict) -> None:
+    def _configure(self) -> None:
+        wanted = self._settings.segment
         # WPA2 beside WPA3: a Play:1 knows WPA2 only. One station: the driver forwards between stations, unfiltered.
         self._radio.config(ssid=wanted["ssid"], key=wanted["key"], security=network.WLAN.SEC_WPA2_WPA3, max_clients=1)
+        self._given = wanted
+        log("segment", "the speaker's network is %s" % wanted["ssid"])
 
     def _address(self) -> None:
         # The policy moves the segment when the uplink's network has the same addresses.

@@ -1,8 +1,8 @@
 """Everything the bridge is told and must remember: typed, versioned, saved whole (`files`).
 
-The file holds `{"version": 1, "uplinks": [...], "segment": {...}, "mode": ..., "hosts": [...], "phones": [...]}`. A
-damaged one, or one of a newer firmware, is kept as settings.bad and defaults are used; `damaged` then says so for the
-status.
+The file holds `{"version": 1, "uplinks": [...], "segment": {...}, "mode": ..., "hosts": [...], "services": [...],
+"phones": [...]}`. A damaged one, or one of a newer firmware, is kept as settings.bad and defaults are used; `damaged`
+then says so for the status.
 """
 
 import json
@@ -34,6 +34,10 @@ PASSTHROUGH = "passthrough"
 PRIVATE = "private"
 MODES = (PASSTHROUGH, PRIVATE)
 MAX_HOSTS = 8
+MAX_SERVICES = 8  # PF_SERVICES of the packet filter
+SERVICES = ["tcp/1400"]  # what a leased phone may open to the speaker, until an owner says otherwise
+# The bridge's own ports: claims, DHCP.
+_OWN_SERVICES = ("tcp/7780", "udp/67", "udp/68")
 
 _PROVISIONED = ("uplink", "segment", "mode", "hosts")
 _SEGMENT_KEY_BYTES = 10  # 16 symbols, 80 bits
@@ -43,8 +47,9 @@ class Settings:
     """The settings in RAM; `change` is the one way to change them.
 
     uplinks: list of {"ssid", "key"}, the one to try first in front. segment: {"ssid", "key"}. mode: one of MODES.
-    hosts: list of addresses (text) of local machines that the speaker may open connections to. phones: list of
-    {"id": 8 bytes hex, "name", "role", "key": 32 bytes hex}.
+    hosts: list of addresses (text) of local machines that the speaker may open connections to. services: list of
+    "tcp/PORT" or "udp/PORT" that leased phones may open to the speaker. phones: list of {"id": 8 bytes hex, "name",
+    "role", "key": 32 bytes hex}.
     """
 
     def __init__(self, files: Files, bridge_id: bytes, random=os.urandom) -> None:
@@ -53,6 +58,7 @@ class Settings:
         self.uplinks: list = []
         self.mode = PASSTHROUGH
         self.hosts: list = []
+        self.services: list = SERVICES
         self.phones: list = []
         self.segment: dict = {}
         try:
@@ -74,8 +80,8 @@ class Settings:
         return "<Settings: %d networks, %d phones>" % (len(self.uplinks), len(self.phones))
 
     def change(self, **parts) -> None:
-        """Replace whole parts (uplinks=, segment=, mode=, hosts=, phones=) and save. When the flash refuses (OSError),
-        RAM is as it was: nothing counts that would not survive."""
+        """Replace whole parts (uplinks=, segment=, mode=, hosts=, services=, phones=) and save. When the flash refuses
+        (OSError), RAM is as it was: nothing counts that would not survive."""
         before = {name: getattr(self, name) for name in parts}
         for name, value in parts.items():
             setattr(self, name, value)
@@ -95,6 +101,7 @@ class Settings:
                 "segment": self.segment,
                 "mode": self.mode,
                 "hosts": self.hosts,
+                "services": self.services,
                 "phones": self.phones,
             },
         )
@@ -127,10 +134,27 @@ class Settings:
             self.hosts = hosts
         else:
             log("settings", "the local hosts are not addresses: the speaker may reach none; name them again")
+        services = saved.get("services", SERVICES)
+        if is_services(services):
+            self.services = services
+        else:
+            log("settings", "the services are unknown to this firmware: tcp/1400 alone is used; name them again")
 
     def remember_network(self, ssid: str, key: str) -> None:
-        """Put a network in front and save; the one not used for longest goes when there are more than MAX_UPLINKS."""
+        """Put a network in front and save; the last one goes when there are more than MAX_UPLINKS."""
         self.change(uplinks=self._with_network({"ssid": ssid, "key": key}))
+
+    def order_networks(self, ssids: list) -> None:
+        """Try the networks in this order from now on; `ssids` names each of them once."""
+        self.change(uplinks=sorted(self.uplinks, key=lambda network: ssids.index(network["ssid"])))
+
+    def forget_network(self, ssid: str) -> bool:
+        """Forget a network and its key; False if there is none of that name."""
+        rest = [n for n in self.uplinks if n["ssid"] != ssid]
+        if len(rest) == len(self.uplinks):
+            return False
+        self.change(uplinks=rest)
+        return True
 
     def _with_network(self, network: dict) -> list:
         return [network] + [n for n in self.uplinks if n["ssid"] != network["ssid"]][: MAX_UPLINKS - 1]
@@ -189,6 +213,28 @@ def is_hosts(value) -> bool:
         return all(isinstance(text, str) and inet.is_host(inet.parse(text)) for text in value)
     except ValueError:
         return False
+
+
+def is_services(value) -> bool:
+    """Whether `value` is a list of at most MAX_SERVICES "tcp/PORT" or "udp/PORT", none twice, none the bridge's own."""
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_SERVICES
+        and len(set(map(str, value))) == len(value)
+        and all(isinstance(text, str) and _is_service(text) for text in value)
+    )
+
+
+def _is_service(text: str) -> bool:
+    port = text[4:]
+    return (
+        text[:4] in ("tcp/", "udp/")
+        and 1 <= len(port) <= 5
+        and all("0" <= c <= "9" for c in port)
+        and port[0] != "0"
+        and int(port) <= 0xFFFF
+        and text not in _OWN_SERVICES
+    )
 
 
 def is_name(value) -> bool:

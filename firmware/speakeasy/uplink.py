@@ -6,7 +6,7 @@ import time
 import network
 from micropython import const
 
-from . import inet
+from . import clock, inet, scan
 from .eventlog import log
 
 # States, as `status` answers them.
@@ -24,6 +24,9 @@ JOIN_MS = 15_000
 HOLD_MS = 20_000  # how long an address is kept when the radio link drops: flows and leases survive a short gap
 FIRST_PAUSE_MS = 2_000
 LONGEST_PAUSE_MS = 60_000
+
+SCAN_REST_S = 5  # a scan stops the loop for two seconds on a chip: who asks again so soon is told of the last one
+SCAN_KEPT_S = 60  # while the radio joins a network there is no scan: one of so long ago has to do
 
 _SETTLE_MS = const(2_000)  # for so long after connect() the driver may still report the attempt before
 _POLL_MS = const(250)
@@ -44,6 +47,10 @@ _SAY = {
 }
 
 
+class Busy(Exception):
+    """The radio is joining a network: it cannot look around at the same time."""
+
+
 class Uplink:
     """`radio`: the station's WLAN. `changed(addr, mask, router, dns)` is called whenever these change; all bytes.
 
@@ -58,6 +65,10 @@ class Uplink:
         self._beat = beat
         self._asked = asyncio.Event()
         self._candidate: dict | None = None
+        self._trying: dict | None = None  # the candidate that has its turn
+        self._wanted = False  # whether somebody waits for a scan
+        self._seen: list = []  # what the last scan found
+        self._seen_at = -SCAN_KEPT_S
         self.failed: dict | None = None
         self.state = OFF
         self.ssid = ""
@@ -79,6 +90,46 @@ class Uplink:
         self.ssid = ssid
         self._asked.set()
 
+    def forget(self, ssid: str) -> bool:
+        """Forget a network, and leave it if it is the present one; False if it is neither remembered nor asked for. The
+        others are not touched."""
+        known = self._settings.forget_network(ssid)
+        if self._candidate and self._candidate["ssid"] == ssid:
+            self._candidate = None
+            known = True
+        if self._trying and self._trying["ssid"] == ssid:
+            self._trying = None
+            known = True
+        if self.failed and self.failed["ssid"] == ssid:
+            self.failed = None
+        if known and self.ssid == ssid:
+            self.state = OFF
+            self.ssid = ""
+            self._asked.set()
+        return known
+
+    def scan(self) -> list:
+        """The networks in sight (`scan.strongest`). Stops the loop for about two seconds, unless the last scan is young
+        enough. Busy: not while the radio joins a network; it is done soon, for those who ask again."""
+        age_s = clock.seconds() - self._seen_at
+        if self.state in (JOINING, LOST):
+            if age_s >= SCAN_KEPT_S:
+                self._wanted = True
+                raise Busy
+        elif age_s >= SCAN_REST_S:
+            self._look()
+        return self._seen
+
+    def _look(self) -> list:
+        # The names that are seen. A scan that the driver cannot make now looks like one that finds nothing.
+        self._beat()
+        found = self._radio.scan()
+        self._beat()
+        self._wanted = False
+        self._seen = scan.strongest(found)
+        self._seen_at = clock.seconds()
+        return [bytes(entry[0]) for entry in found]
+
     async def run(self) -> None:
         """Keep the uplink up for ever, trying the remembered networks in their order."""
         self._radio.active(True)
@@ -88,10 +139,12 @@ class Uplink:
         while True:
             self._beat()
             networks = self._settings.uplinks
-            if not networks and not told_off:
+            if networks:
+                told_off = False
+            elif not told_off:
                 told_off = True
                 self.state = OFF
-                log("uplink", "no network is known yet: tell one with 'speakeasy join'")
+                log("uplink", "no network is known: tell one with 'speakeasy join'")
             self._asked.clear()
             candidate = self._candidate
             joined = False
@@ -105,6 +158,8 @@ class Uplink:
             if not joined and not self._asked.is_set():
                 for known in await self._in_sight(networks):
                     self._beat()
+                    if known not in self._settings.uplinks:
+                        continue  # forgotten since
                     joined = await self._join(known["ssid"], known["key"])
                     if joined and known == asked_last:
                         self.failed = None
@@ -121,7 +176,12 @@ class Uplink:
     async def _try(self, candidate: dict) -> bool:
         # A network that was asked for. What is saved changes only when it has let us in.
         ssid = candidate["ssid"]
-        if await self._join(ssid, candidate["key"]):
+        self._trying = candidate
+        joined = await self._join(ssid, candidate["key"])
+        kept, self._trying = self._trying, None
+        if kept is None:
+            return False  # forgotten meanwhile
+        if joined:
             try:
                 self._settings.remember_network(ssid, candidate["key"])
             except OSError as e:
@@ -138,8 +198,8 @@ class Uplink:
         if len(networks) < 2:
             return networks
         try:
-            seen = {bytes(entry[0]) for entry in self._radio.scan()}
-        except OSError:
+            seen = self._look()
+        except (OSError, MemoryError):
             return networks
         await asyncio.sleep_ms(0)
         # Hidden networks are not seen, so the others are tried, too: later.
@@ -163,6 +223,8 @@ class Uplink:
         while True:
             spent = time.ticks_diff(time.ticks_ms(), start)
             status = radio.status()
+            if self._asked.is_set():
+                return False
             # A status of the network before lasts a moment: wait until the driver has let go of it.
             if status == _GOT_IP and radio.isconnected() and self._take_address():
                 if self._usable():
@@ -171,8 +233,6 @@ class Uplink:
                     return True
                 outcome = UNUSABLE
                 break
-            if self._asked.is_set():
-                return False
             if spent >= _SETTLE_MS and not self._associated():
                 if status in _WRONG_KEY:
                     outcome = WRONG_KEY
@@ -194,6 +254,7 @@ class Uplink:
     async def _stay(self) -> None:
         # Until the network is gone for good, or another one is asked for.
         self._tell()
+        self._wanted = False  # who asks again can be answered at once
         lost_at = tried_at = 0
         lost = False
         while not self._asked.is_set():
@@ -231,6 +292,11 @@ class Uplink:
         while not self._asked.is_set() and time.ticks_diff(time.ticks_ms(), start) < span_ms:
             self._beat()
             await asyncio.sleep_ms(_POLL_MS)
+            if self._wanted:
+                try:
+                    self._look()
+                except (OSError, MemoryError):
+                    self._wanted = False
 
     def _connect_again(self) -> None:
         try:
@@ -270,5 +336,6 @@ class Uplink:
         self.dns = b""
 
     def _drop(self) -> None:
+        self._radio.disconnect()  # it may be at a network that nobody wants any more
         self._clear()
         self._tell()

@@ -28,6 +28,18 @@ def test_expiry_before_at_after():
         equal(things.take(b"a") is not None, there)
 
 
+def test_each_may_have_a_time_of_its_own():
+    clock = Clock()
+    things = OneTime(4, 60, clock)
+    things.put(b"a", 1, 120)
+    things.put(b"b", 2)
+    things.put(b"c", 3, 30)
+    equal(things.left_s(), 120)
+    for passed, left in ((29, 3), (1, 2), (29, 2), (1, 1), (59, 1), (1, 0)):
+        clock.now += passed
+        equal(len(things), left)
+
+
 def test_the_oldest_goes():
     things = OneTime(3, 60, Clock())
     for n in range(3):

@@ -4,22 +4,22 @@ import pktfilter
 from check import equal
 from speakeasy import eventlog
 from speakeasy.files import Files
+from speakeasy.onetime import OneTime
+from speakeasy.op_phones import INVITE_S, MAX_INVITES
 from speakeasy.operations import Caller, Operations
 from speakeasy.phones import Phones
 from speakeasy.policy import Policy
 from speakeasy.settings import Settings
+from speakeasy.uplink import Uplink
 from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, STATION_MAC, Clock, Console, FailingFlash, X
+from test_uplink import Radio
 
 ZEROS = bytes(8)
 FAR = b"\x0a\x63\0"
 
 
-class Uplink:
-    def __init__(self):
-        self.joined = []
-
-    def join(self, ssid, key):
-        self.joined.append((ssid, key))
+class Segment:
+    state = "up"
 
 
 class Status:
@@ -42,11 +42,17 @@ class Bridge:
         self.phones = Phones(self.settings)
         self.policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
         self.policy.uplink_changed(X, MASK, ROUTER, ROUTER)
-        self.uplink = Uplink()
+        self.radio = Radio({})
+        self.uplink = Uplink(self.radio, self.settings, self.policy.uplink_changed, lambda: None)
+        self.segment = Segment()
         self.status = Status()
         self.clock = Clock()
-        self.operations = Operations(ME, self.settings, self.phones, self.policy, self.uplink, self.status)
-        self.operations.invites._now = self.operations.tokens._now = self.clock
+        self.invites = OneTime(MAX_INVITES, INVITE_S, self.clock)
+        self.operations = Operations(
+            *(ME, self.settings, self.phones, self.policy, self.uplink, self.segment, self.status),
+            *(self.invites, self.files),
+        )
+        self.operations.tokens._now = self.clock
 
     def ask(self, caller, op, **rest):
         rest["op"] = op
@@ -104,7 +110,7 @@ def test_setup_code_is_worth_nothing_on_an_owned_bridge():
 def test_a_session_enrols_once():
     b = Bridge()
     b.enrolled()
-    b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest"))
+    b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest", ""))
     new = Caller(3, b"INVITE01")
     b.refused("bad-request", new, "confirm")
     b.good(new, "enrol", name="once")
@@ -125,7 +131,8 @@ def test_invite_role_once_and_expiry():
 
         raw = codes.decode(text["invite"], 24)
         found = b.operations.invites.peek(raw[:8])
-        equal(found, ((raw[8:], role),))
+        equal(found, ((raw[8:], role, owner.key_id.hex()),))
+        equal(text["link"], "speakeasy:#invite=" + text["invite"])
         new = Caller(3, raw[:8])
         equal(b.good(new, "enrol", name="x")["role"], role)
         b.good(new, "confirm")
@@ -153,8 +160,8 @@ def test_sixteen_phones_and_the_seventeenth():
     owner = b.enrolled()
     for _ in range(14):
         b.enrolled("guest")
-    b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest"))
-    b.operations.invites.put(b"INVITE02", (b"s" * 16, "guest"))
+    b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest", ""))
+    b.operations.invites.put(b"INVITE02", (b"s" * 16, "guest", ""))
     slow, quick = Caller(3, b"INVITE01"), Caller(3, b"INVITE02")
     b.good(slow, "enrol", name="slow")
     b.good(quick, "enrol", name="quick")
@@ -181,7 +188,7 @@ def test_rights_are_enforced_whatever_the_rest_of_the_request():
         b.refused("not-allowed", guest, op, name="x")
     for op in ("", "nothing", "__init__", "answer", None, 5, {}):
         b.refused("bad-request", owner, op)
-    equal(b.uplink.joined, [])
+    equal((b.uplink.state, b.settings.uplinks), ("off", []))
     equal(len(b.phones.all()), 2)
 
 
@@ -231,11 +238,13 @@ def test_join():
     owner = b.enrolled()
     b.good(owner, "join", ssid="Dorm", key="correct horse")
     b.good(owner, "join", ssid="open", key="")
-    equal(b.uplink.joined, [("Dorm", "correct horse"), ("open", "")])
+    # The first of all is saved at once, the next one when it has let the bridge in (test_uplink).
+    equal(b.settings.uplinks, [{"ssid": "Dorm", "key": "correct horse"}])
+    equal((b.uplink.state, b.uplink.ssid), ("joining", "open"))
     for ssid, key in (("", ""), ("x" * 33, ""), ("a", "short"), ("a", "x" * 64), ("a", None), (None, ""), (5, "")):
         b.refused("bad-request", owner, "join", ssid=ssid, key=key)
     b.refused("bad-request", owner, "join", ssid="a")
-    equal(len(b.uplink.joined), 2)
+    equal((b.uplink.ssid, len(b.settings.uplinks)), ("open", 1))
 
 
 def test_bye():
@@ -277,7 +286,15 @@ def test_status_and_counters_in_pages():
     seen, page = [], 0
     while True:
         answer = b.good(owner, "status", page=page)
-        equal(answer["phones"], 3)
+        # The first page says all, the further ones the rest of the list.
+        equal(
+            sorted(answer),
+            sorted(
+                ["id", "ok", "leases"]
+                + ([] if page else ["bridge", "uplink", "phones"])
+                + (["more"] if "more" in answer else [])
+            ),
+        )
         seen += answer["leases"]
         if not answer.get("more"):
             break

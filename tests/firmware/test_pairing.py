@@ -9,6 +9,7 @@ from check import equal, until
 from speakeasy import eventlog, pairing, session
 from speakeasy.files import Files
 from speakeasy.lockout import Lockout
+from speakeasy.onetime import OneTime
 from speakeasy.operations import Operations
 from speakeasy.pairing import Pairing
 from speakeasy.phones import Phones
@@ -85,7 +86,9 @@ class Bench:
         self.lockout = Lockout(Files(), self.clock)
         policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
         policy.uplink_changed(X, MASK, ROUTER, ROUTER)
-        self.operations = Operations(ME, self.settings, self.phones, policy, Nothing(), Nothing())
+        self.operations = Operations(
+            ME, self.settings, self.phones, policy, Nothing(), Nothing(), Nothing(), OneTime(4, 600), Files()
+        )
         self.beats = 0
         self.pairing = Pairing(ME, self.phones, self.lockout, self.operations, self.beat)
         self.inbox, self.outbox, self.info = Inbox(), Outbox(), Info()
@@ -213,7 +216,7 @@ async def wrong(b, mode, key_id=ZEROS, secret=b"\xff" * 16):
 async def test_five_wrong_proofs_lock_modes_1_and_3_but_not_2():
     b = Bench()
     key_id, key = b.enrolled()
-    b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest"))
+    b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest", ""))
     for n in range(5):
         await wrong(b, 3, b"INVITE01" if n % 2 else b"UNKNOWN0")
     equal(b.pairing.state(), pairing.LOCKED)
@@ -258,7 +261,7 @@ async def test_an_unknown_key_id_looks_like_a_known_one():
 async def test_a_used_invite_is_worth_nothing():
     b = Bench()
     b.enrolled()
-    b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest"))
+    b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest", ""))
     phone = b.phone(3, b"INVITE01", b"s" * 16)
     await phone.greet()
     await phone.ask("enrol", name="x")

@@ -1,0 +1,60 @@
+"""The operations about the bridge itself (SPEC 2.4): how it is, what happened, and its ends."""
+
+import machine
+
+from . import eventlog, factory
+from .eventlog import log
+from .request import Caller, Refusal, page_of, paged
+
+
+class BridgeOperations:
+    """One method an operation, `do_` and its name."""
+
+    def __init__(self, identity, policy, status, files) -> None:
+        self._identity = identity
+        self._policy = policy
+        self._status = status
+        self._files = files
+
+    def do_status(self, _caller: Caller, request: dict) -> dict:
+        """All about the bridge; its leases in pages."""
+        return paged(self._status.answer(), "leases", self._status.leases(), request)
+
+    def do_counters(self, _caller: Caller, request: dict) -> dict:
+        """What the filter counted, by name, in pages."""
+        counted = [(name, count) for name, count in sorted(self._policy.counters().items()) if count > 0]
+        answer = paged({}, "counters", counted, request)
+        answer["counters"] = dict(answer["counters"])
+        return answer
+
+    def do_log(self, caller: Caller, request: dict) -> dict:
+        """What happened, newest first. Further pages go on where the first one began: new lines do not move them."""
+        if not page_of(request):
+            caller.log_mark = eventlog.count()
+        return paged({}, "lines", eventlog.newest(caller.log_mark), request)
+
+    def do_reboot(self, caller: Caller, _request: dict) -> dict:
+        """The bridge answers, disconnects, starts again."""
+        log("operations", "an owner starts the bridge again")
+        caller.afterwards = machine.reset
+        caller.leaving = True
+        return {}
+
+    def do_reset(self, caller: Caller, request: dict) -> dict:
+        """The bridge answers, disconnects, forgets everybody and everything, starts again."""
+        if request.get("bridge") != self._identity.bridge_id.hex():
+            raise Refusal("bad-request", "A reset forgets all phones: confirm it with the id of this bridge.")
+        caller.afterwards = self._erase
+        caller.leaving = True
+        return {}
+
+    def do_bye(self, caller: Caller, _request: dict) -> dict:
+        """The bridge disconnects after the answer."""
+        caller.leaving = True
+        return {}
+
+    def _erase(self) -> None:
+        try:
+            factory.run(self._files, machine.reset)
+        except OSError as e:  # nothing has changed then
+            log("operations", "the reset failed: error %d; ask for it again" % (e.errno or 0))

@@ -1,0 +1,107 @@
+"""The operations about networks (SPEC 2.4): the uplink's, those in sight, the speaker's own, and what may pass."""
+
+from .eventlog import log
+from .request import Caller, Refusal, page_of, paged
+from .settings import MAX_SERVICES, MODES, is_hosts, is_network, is_services
+from .uplink import Busy
+
+
+class NetworkOperations:
+    """One method an operation, `do_` and its name."""
+
+    def __init__(self, settings, policy, uplink, segment) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._uplink = uplink
+        self._segment = segment
+        self._found: list = []  # the last scan, for its further pages
+
+    def do_join(self, _caller: Caller, request: dict) -> dict:
+        """Join a network, and remember it once it has let the bridge in."""
+        network = {"ssid": request.get("ssid"), "key": request.get("key")}
+        if not is_network(network):
+            raise Refusal(
+                "bad-request", "A network's name has 1 to 32 bytes; its key is empty or has 8 to 63 characters."
+            )
+        self._uplink.join(network["ssid"], network["key"])
+        return {}
+
+    def do_scan(self, _caller: Caller, request: dict) -> dict:
+        """The networks in sight; a further page is of the same scan."""
+        if not page_of(request):
+            try:
+                self._found = self._uplink.scan()
+            except Busy:
+                raise Refusal(
+                    "busy",
+                    "The bridge is joining a network just now and cannot look around; try again in some seconds.",
+                ) from None
+        return paged({}, "networks", self._found, request)
+
+    def do_networks(self, _caller: Caller, request: dict) -> dict:
+        """The remembered networks in the order they are tried, or in another order from now on."""
+        order = request.get("order")
+        if order is not None:
+            known = sorted([network["ssid"] for network in self._settings.uplinks])
+            if (
+                not isinstance(order, list)
+                or not all(isinstance(ssid, str) for ssid in order)
+                or sorted(order) != known
+            ):
+                raise Refusal("bad-request", "An order names each remembered network once; nothing was changed.")
+            self._settings.order_networks(order)
+        listed = [{"ssid": network["ssid"], "open": not network["key"]} for network in self._settings.uplinks]
+        return paged({}, "networks", listed, request)
+
+    def do_forget(self, _caller: Caller, request: dict) -> dict:
+        """Forget a network and its key, and leave it if the bridge is on it."""
+        ssid = request.get("ssid")
+        if not isinstance(ssid, str) or not self._uplink.forget(ssid):
+            raise Refusal("not-found", "The bridge remembers no network of that name; list the networks.")
+        return {}
+
+    def do_segment(self, _caller: Caller, request: dict) -> dict:
+        """Name and key of the speaker's network, or others from now on."""
+        before = self._settings.segment
+        wanted = {"ssid": request.get("ssid", before["ssid"]), "key": request.get("key", before["key"])}
+        if not is_network(wanted) or not wanted["key"]:
+            raise Refusal(
+                "bad-request",
+                "A network's name has 1 to 32 bytes, the speaker's key 8 to 63 characters; nothing was changed.",
+            )
+        if wanted != before:
+            self._settings.change(segment=wanted)
+            log("operations", "the speaker's network has another name or key: the speaker must be told")
+        return {"ssid": wanted["ssid"], "key": wanted["key"], "state": self._segment.state}
+
+    def do_addressing(self, _caller: Caller, request: dict) -> dict:
+        """The addressing mode, the local hosts that the speaker may reach, or both; in force when this returns."""
+        settings = self._settings
+        mode = request.get("mode", settings.mode)
+        hosts = request.get("hosts", settings.hosts)
+        if mode not in MODES:
+            raise Refusal("bad-request", "The mode is passthrough or private; nothing was changed.")
+        if not is_hosts(hosts):
+            raise Refusal(
+                "bad-request", "Local hosts are named by their IPv4 addresses, at most 8; nothing was changed."
+            )
+        if (mode, hosts) != (settings.mode, settings.hosts):
+            settings.change(mode=mode, hosts=hosts)
+            log("operations", "addressing is %s; the speaker may reach %d local hosts" % (mode, len(hosts)))
+            self._policy.addressing(mode, hosts)
+        return {"mode": mode, "hosts": hosts}
+
+    def do_services(self, _caller: Caller, request: dict) -> dict:
+        """What leased phones may open to the speaker; in force when this returns."""
+        services = request.get("services", self._settings.services)
+        if not is_services(services):
+            raise Refusal(
+                "bad-request",
+                "Services are named like tcp/1400, at most %d, none of the bridge's own ports; nothing was changed."
+                % MAX_SERVICES,
+            )
+        if services != self._settings.services:
+            self._settings.change(services=services)
+            log("operations", "phones may reach these ports of the speaker: %s" % (" ".join(services) or "none"))
+            self._policy.services(services)
+        return {"services": services}
