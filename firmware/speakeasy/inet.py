@@ -41,6 +41,14 @@ def mac_text(mac: bytes) -> str:
     return "%02x:%02x:%02x:%02x:%02x:%02x" % (mac[0], mac[1], mac[2], mac[3], mac[4], mac[5])
 
 
+def parse_mac(text: str) -> bytes:
+    """`aa:bb:cc:dd:ee:ff`, lower case, as 6 bytes; ValueError otherwise."""
+    parts = text.split(":")
+    if len(parts) != 6 or not all(len(part) == 2 and all(c in "0123456789abcdef" for c in part) for part in parts):
+        raise ValueError("not a MAC")
+    return bytes([int(part, 16) for part in parts])
+
+
 def same_subnet(a: bytes, b: bytes, mask: bytes) -> bool:
     """Whether both addresses are in one subnet of `mask`."""
     return all((x ^ y) & m == 0 for x, y, m in zip(a, b, mask))

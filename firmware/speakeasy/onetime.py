@@ -1,4 +1,4 @@
-"""Things that are good once and not for long: tokens, invites, challenges. RAM only."""
+"""Things that are good once and not for long: tokens and invites. RAM only."""
 
 from . import clock, crypto
 

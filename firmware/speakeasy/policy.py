@@ -47,6 +47,10 @@ class Unseen(Exception):
     """The phone is on our own network, but the filter does not know which machine it is."""
 
 
+class Relayed(Exception):
+    """Another machine than the phone's own sent the claim."""
+
+
 class Policy:
     """`uplink_mac`, `segment_mac`: 6 bytes each. `beat()` is called at each turn of the poll loop."""
 
@@ -150,17 +154,23 @@ class Policy:
             self._last_news = dhcp.NOTHING
         log("policy", "the speaker is %s; it gets %s" % (inet.mac_text(mac), inet.text(self._wanted())))
 
-    def grant(self, phone_id: str, addr: bytes, port: int, local_port: int = CLAIM_PORT) -> bool:
+    def grant(
+        self, phone_id: str, addr: bytes, port: int, own_mac: bytes | None = None, local_port: int = CLAIM_PORT
+    ) -> bool:
         """Lease to a phone that proved itself from `addr`:`port`. True: bound to its MAC; False: by address only,
-        because a router stands in between. A lease of that phone at another address ends. Full, Unseen."""
+        because a router stands in between. `own_mac`: what the phone says that its MAC is, if it does.
+
+        What that phone, or another one at that address, had before ends. Full, Unseen, Relayed.
+        """
         mac = None
         if inet.same_subnet(addr, self._addr, self._mask):
             mac = pktfilter.flow_mac(_TCP, addr, port, local_port)
             if mac is None:
                 raise Unseen
-        for old, owner in list(self._phone_at.items()):
-            if owner == phone_id and old != addr:
-                self._end(old)
+            if own_mac is not None and own_mac != mac:
+                log("policy", "a claim of phone %s came by way of %s: refused" % (phone_id, inet.mac_text(mac)))
+                raise Relayed
+        self._make_way(phone_id, addr, mac)
         try:
             pktfilter.lease_add(addr, mac, LEASE_S)
         except OSError as e:
@@ -174,6 +184,21 @@ class Policy:
             % (phone_id, inet.text(addr), "from " + inet.mac_text(mac) + " only" if mac else "known by address only"),
         )
         return mac is not None
+
+    def _make_way(self, phone_id: str, addr: bytes, mac: bytes | None) -> None:
+        # Ends the phone's lease at another address, and another phone's at this one. A lease at this address for
+        # another MAC is ended by the filter itself, when it takes the new one.
+        macs = {entry[0]: entry[1] for entry in pktfilter.leases()}
+        for old, owner in list(self._phone_at.items()):
+            if owner == phone_id:
+                if old in macs and macs[old] != mac:
+                    before, now = [inet.mac_text(m) if m else "none" for m in (macs[old], mac)]
+                    log("policy", "phone %s has another MAC: %s, before %s" % (phone_id, now, before))
+                if old != addr:
+                    self._end(old)
+            elif old == addr:
+                self._end(old)
+                log("policy", "the lease of phone %s at %s ended: another phone is there" % (owner, inet.text(old)))
 
     def revoke(self, phone_id: str) -> int:
         """End all leases of a phone; the number of flows that ended with them."""

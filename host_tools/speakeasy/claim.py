@@ -1,4 +1,4 @@
-"""Claims: a phone proves on Wi-Fi who it is, and is let in from there (docs/SPEC.md, section 3).
+"""Claims: a phone proves on Wi-Fi who it is, and is let in from there; an owner opens Bluetooth (docs/SPEC.md, 3).
 
 The other side of the HTTP connection is whoever has the bridge's address: nothing that it says is trusted, its answers
 are bounded in size and time, and what is sent to it (a keyed proof over its challenge) is worth nothing elsewhere.
@@ -9,11 +9,14 @@ import io
 import json
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any, cast
 
+import psutil
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -27,6 +30,8 @@ LARGEST_ANSWER = 8192  # bytes, headers included
 
 _CHALLENGE = re.compile(r"[0-9a-f]{32}")
 _BRIDGE = re.compile(r"[0-9a-f]{16}")
+_ANSWER = re.compile(r"[0-9a-f]{64}")
+_MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 
 
 class ClaimError(SpeakeasyError):
@@ -38,7 +43,7 @@ class Unreachable(ClaimError):
 
 
 class ClaimRefused(ClaimError):
-    """The bridge said no. `word` as in SPEC 3: bad-proof, moved, full, slow-down."""
+    """The bridge (or whoever answers for it) said no. `word` as in SPEC 3: bad-proof, moved, relayed, full, ..."""
 
     def __init__(self, word: str, say: str) -> None:
         super().__init__(say)
@@ -57,12 +62,36 @@ class Lease:
     by: str
 
 
-def proof(key: bytes, bridge: bytes, phone: bytes, challenge: bytes, addr: str) -> bytes:
-    """The 32 bytes that prove `key` (32 bytes) for a challenge (16 bytes) from the address `addr` ("" for unknown)."""
-    claim_key = HKDF(hashes.SHA256(), 32, b"", b"speakeasy claim 1").derive(key)
-    tag = hmac.HMAC(claim_key, hashes.SHA256())
-    tag.update(bridge + phone + challenge + (IPv4Address(addr).packed if addr else bytes(4)))
-    return tag.finalize()
+def _key(key: bytes, purpose: str) -> bytes:
+    return HKDF(hashes.SHA256(), 32, b"", f"speakeasy {purpose} 1".encode()).derive(key)
+
+
+def _tag(key: bytes, *parts: bytes) -> hmac.HMAC:
+    tag = hmac.HMAC(key, hashes.SHA256())
+    tag.update(b"".join(parts))
+    return tag
+
+
+def claim_proof(key: bytes, bridge: bytes, phone: bytes, challenge: bytes, addr: str, mac: str) -> bytes:
+    """The 32 bytes that prove `key` (32 bytes) for a challenge (16 bytes) from the address `addr` and the MAC `mac`
+    ("aa:bb:cc:dd:ee:ff"); "" for what is not known."""
+    four = IPv4Address(addr).packed if addr else bytes(4)
+    six = bytes.fromhex(mac.replace(":", "")) if mac else bytes(6)
+    return _tag(_key(key, "claim"), bridge, phone, challenge, four, six).finalize()
+
+
+def open_proof(key: bytes, bridge: bytes, phone: bytes, challenge: bytes) -> bytes:
+    """The same for the request to open Bluetooth."""
+    return _tag(_key(key, "open"), bridge, phone, challenge).finalize()
+
+
+def is_answer(key: bytes, purpose: str, challenge: bytes, seconds: int, answer: str) -> bool:
+    """Whether `answer` (hex) is that of a bridge that knows `key`, for `purpose` "claim" or "open"."""
+    try:
+        _tag(_key(key, purpose), b"answer", challenge, seconds.to_bytes(4, "big")).verify(bytes.fromhex(answer))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def own_address(towards: str) -> str:
@@ -73,6 +102,23 @@ def own_address(towards: str) -> str:
             return str(sock.getsockname()[0])
     except OSError:
         raise Unreachable(f"There is no way from here to {towards}. Is this phone on the same network?") from None
+
+
+def own_mac(address: str) -> str:
+    """The MAC of the network interface that has this address of ours, "aa:bb:cc:dd:ee:ff"; "" when nobody can say."""
+    return mac_beside(address, list(psutil.net_if_addrs().values()))
+
+
+def mac_beside(address: str, interfaces: Sequence[Sequence[Any]]) -> str:
+    """As `own_mac`; for each interface all its addresses of any kind, as psutil gives them."""
+    there = [
+        entries for entries in interfaces if any((e.family, e.address) == (socket.AF_INET, address) for e in entries)
+    ]
+    macs = [e.address.lower().replace("-", ":") for entries in there for e in entries if e.family == psutil.AF_LINK]
+    # None: a tunnel. Several: nobody can say. Zeros: the loopback interface.
+    if len(there) != 1 or len(macs) != 1 or not _MAC.fullmatch(macs[0]) or macs[0] == "00:00:00:00:00:00":
+        return ""
+    return str(macs[0])
 
 
 class _Bytes:
@@ -131,20 +177,58 @@ async def _request(
 _SAY = {
     "bad-proof": "The bridge does not know this phone (any more). Ask an owner whether it was revoked, and pair again "
     "with an invite, or, if the bridge was reset, pair with the setup code on its label.",
-    "moved": "The bridge sees this phone at another address than the phone itself does: a router stands in between.",
+    "moved": "The bridge sees this phone at another address than the phone itself does: a router stands in between. "
+    "If that is so, claim with --any-address: then the lease is for that router's address.",
+    "relayed": "Something between this phone and the bridge answers for it: a repeater, or somebody who listens. If "
+    "it is a repeater of yours, claim with --any-address: then it, and whoever is behind it, is let in.",
     "full": "The bridge has no room for one more phone on Wi-Fi. Have an owner look at `speakeasy status`.",
     "slow-down": "The bridge has seen too many wrong claims. Wait ten seconds, and try again.",
+    "not-allowed": "Only an owner may open the bridge's Bluetooth. Ask one, or press the button on the bridge.",
+    "unseen": "The bridge has not seen yet which machine this is. Try again in a second.",
+    "busy": "The bridge is busy with other phones. Try again in a few seconds.",
 }
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> ClaimRefused:
     word = printable(answer.get("error") or "")
     if word not in _SAY:
-        return ClaimRefused("failed", f"The bridge refused the claim (HTTP status {status}). Try again.")
-    said = _SAY[word]
-    if word == "moved":
-        said += " If that is so, claim with --any-address: then the lease is for that router's address."
-    return ClaimRefused(word, said)
+        return ClaimRefused("failed", f"The bridge refused (HTTP status {status}). Try again.")
+    return ClaimRefused(word, _SAY[word])
+
+
+async def _challenge(addr: str, port: int, bridge: bytes) -> bytes:
+    try:
+        IPv4Address(addr)
+    except AddressValueError:
+        raise ClaimError(f"{addr!r} is no address. It looks like 10.66.0.117; `speakeasy status` shows it.") from None
+    status, answer = await _request(addr, port, "GET", "/challenge", None)
+    theirs, challenge = answer.get("bridge"), answer.get("challenge")
+    if status == 503:
+        raise _refusal(status, {"error": "busy"})
+    if (
+        status != 200
+        or not isinstance(theirs, str)
+        or not isinstance(challenge, str)
+        or not _BRIDGE.fullmatch(theirs)
+        or not _CHALLENGE.fullmatch(challenge)
+    ):
+        raise Unreachable(f"What answers at {addr} is no bridge: its challenge is not understood.")
+    if theirs != bridge.hex():
+        raise Unreachable(f"Another bridge ({theirs}) answers at {addr}.")
+    return bytes.fromhex(challenge)
+
+
+async def _prove(addr: str, port: int, purpose: str, key: bytes, challenge: bytes, body: dict[str, str]) -> Any:
+    """Sends the proof; the answer is the bridge's own: it knows our key."""
+    status, answer = await _request(addr, port, "POST", f"/{purpose}", body)
+    if status != 200:
+        raise _refusal(status, answer)
+    seconds, tag = answer.get({"claim": "lease_s", "open": "open_s"}[purpose]), answer.get("answer")
+    if type(seconds) is not int or not 0 <= seconds < 1 << 32 or not isinstance(tag, str) or not _ANSWER.fullmatch(tag):
+        raise Unreachable(f"What answers at {addr} is no bridge: its answer is not understood.")
+    if not is_answer(key, purpose, challenge, seconds, tag):
+        raise Unreachable(f"What answers at {addr} is not our bridge: it does not know this phone's key.")
+    return answer
 
 
 async def claim(
@@ -158,37 +242,25 @@ async def claim(
 ) -> Lease:
     """Claims a lease from the bridge at `addr`. Raises Unreachable (also when that is another bridge) or ClaimRefused.
 
-    `name_address`: our own address is part of the proof, so that nobody in between can have the lease instead of us.
+    `name_address`: our own address and MAC are part of the proof, so that nobody in between can have the lease instead
+    of us.
     """
-    try:
-        IPv4Address(addr)
-    except AddressValueError:
-        raise ClaimError(f"{addr!r} is no address. It looks like 10.66.0.117; `speakeasy status` shows it.") from None
-    status, answer = await _request(addr, port, "GET", "/challenge", None)
-    theirs, challenge = answer.get("bridge"), answer.get("challenge")
-    if status == 503:
-        raise ClaimError("The bridge is busy with other phones. Try again in a few seconds.")
-    if (
-        status != 200
-        or not isinstance(theirs, str)
-        or not isinstance(challenge, str)
-        or not _BRIDGE.fullmatch(theirs)
-        or not _CHALLENGE.fullmatch(challenge)
-    ):
-        raise Unreachable(f"What answers at {addr} is no bridge: its challenge is not understood.")
-    if theirs != bridge.hex():
-        raise Unreachable(f"Another bridge ({theirs}) answers at {addr}.")
+    challenge = await _challenge(addr, port, bridge)
     own = own_address(addr) if name_address else ""
-    body = {
-        "phone": phone.hex(),
-        "challenge": challenge,
-        "addr": own,
-        "proof": proof(key, bridge, phone, bytes.fromhex(challenge), own).hex(),
-    }
-    status, answer = await _request(addr, port, "POST", "/claim", body)
-    if status != 200:
-        raise _refusal(status, answer)
-    lease_s = answer.get("lease_s")
-    if not isinstance(lease_s, int):
-        raise Unreachable(f"What answers at {addr} is no bridge: its answer is not understood.")
-    return Lease(printable(answer.get("addr")), lease_s, printable(answer.get("by")))
+    mac = own_mac(own) if own else ""
+    proof = claim_proof(key, bridge, phone, challenge, own, mac)
+    body = {"phone": phone.hex(), "challenge": challenge.hex(), "addr": own, "mac": mac, "proof": proof.hex()}
+    answer = await _prove(addr, port, "claim", key, challenge, body)
+    return Lease(printable(answer.get("addr")), answer["lease_s"], printable(answer.get("by")))
+
+
+async def open_bluetooth(addr: str, port: int, *, bridge: bytes, phone: bytes, key: bytes) -> int:
+    """Asks the bridge at `addr` to let phones in over Bluetooth; returns for how many seconds. An owner may.
+
+    Raises as `claim` does.
+    """
+    challenge = await _challenge(addr, port, bridge)
+    proof = open_proof(key, bridge, phone, challenge)
+    body = {"phone": phone.hex(), "challenge": challenge.hex(), "proof": proof.hex()}
+    seconds: int = (await _prove(addr, port, "open", key, challenge, body))["open_s"]
+    return seconds

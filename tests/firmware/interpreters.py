@@ -57,19 +57,7 @@ class Rv32:
     # All that does not run here: this board has no sockets. (Where tests bring a radio of their own, no_radio/ has what
     # the firmware imports.)
     left_out = {  # noqa: RUF012
-        "test_claims::test_claim_over_a_socket": "socket",
-        "test_claims::test_body_in_pieces": "socket",
-        "test_claims::test_bad_requests": "socket",
-        "test_claims::test_head_limit_below_at_above": "socket",
-        "test_claims::test_body_limit_below_at_above": "socket",
-        "test_claims::test_half_a_request_is_given_up_after_5_s": "socket",
-        "test_claims::test_who_says_nothing_gives_way_to_a_phone": "socket",
-        "test_claims::test_a_fifth_request_is_told_to_wait": "socket",
-        "test_claims::test_phones_that_hang_up_leave_nothing": "socket",
-        "test_claims::test_wrong_claims_are_slowed_down_good_ones_are_not": "socket",
-        "test_claims::test_many_wrong_claims_do_not_keep_a_good_one_out": "socket",
-        "test_claims::test_no_secret_in_the_log": "socket",
-        "test_claims::test_it_can_be_started_again": "socket",
+        "test_claim_server": "socket",
         "test_http_guard": "socket",
         "test_gena": "socket",
         "test_discovery::test_on_real_sockets_and_only_while_addressing_is_private": "socket",

@@ -150,10 +150,16 @@ class Phone:
         return b"\3" + proof
 
 
-def claim_proof(key, phone_id, challenge, addr=bytes(4), bridge_id=BRIDGE_ID):
+def claim_proof(key, phone_id, challenge, addr=bytes(4), mac=bytes(6), bridge_id=BRIDGE_ID):
     """The proof of SPEC 3; bytes in, hex out."""
     claim_key = crypto.hkdf(b"", key, b"speakeasy claim 1", 32)
-    return crypto.hmac(claim_key, bridge_id, phone_id, challenge, addr).hex()
+    return crypto.hmac(claim_key, bridge_id, phone_id, challenge, addr, mac).hex()
+
+
+def open_proof(key, phone_id, challenge, bridge_id=BRIDGE_ID):
+    """The other one."""
+    open_key = crypto.hkdf(b"", key, b"speakeasy open 1", 32)
+    return crypto.hmac(open_key, bridge_id, phone_id, challenge).hex()
 
 
 class FakeFilter:

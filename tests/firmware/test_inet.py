@@ -38,6 +38,14 @@ def test_mac_text():
     equal(inet.mac_text(b"\2\0\0\0\x42\xff"), "02:00:00:00:42:ff")
 
 
+def test_parse_mac():
+    for text, mac in (("02:00:00:00:42:ff", b"\2\0\0\0\x42\xff"), ("fe:dc:ba:98:76:54", b"\xfe\xdc\xba\x98\x76\x54")):
+        equal(inet.parse_mac(text), mac)
+    for text in ("", "02:00:00:00:42", "02:00:00:00:42:ff:", "02:00:00:00:42:FF", "2:0:0:0:42:ff", "02-00-00-00-42-ff"):
+        with raises(ValueError):
+            inet.parse_mac(text)
+
+
 def test_same_subnet():
     mask = inet.parse("255.255.252.0")
     assert inet.same_subnet(inet.parse("10.66.0.1"), inet.parse("10.66.3.255"), mask)

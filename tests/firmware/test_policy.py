@@ -9,7 +9,7 @@ filter = FakeFilter().install()
 from check import equal, raises, until  # noqa: E402
 from speakeasy import dhcp, inet  # noqa: E402
 from speakeasy import policy as policies  # noqa: E402
-from speakeasy.policy import LEASE_S, Full, Policy, Unseen  # noqa: E402
+from speakeasy.policy import LEASE_S, Full, Policy, Relayed, Unseen  # noqa: E402
 
 PHONE = "00112233445566aa"
 OTHER = "00112233445566bb"
@@ -171,6 +171,46 @@ def test_a_phone_has_one_lease():
     equal(list(filter.held), [ADDR2])
 
 
+def test_a_claim_by_way_of_another_machine_is_refused():
+    p = make()
+    filter.macs[(ADDR, 1)] = MAC2
+    with Console() as console, raises(Relayed):
+        p.grant(PHONE, ADDR, 1, MAC)
+    equal((filter.held, p.leases()), ({}, []))
+    assert "by way of %s" % inet.mac_text(MAC2) in console.text
+    # What the phone had stays.
+    filter.macs[(ADDR, 2)] = MAC
+    p.grant(PHONE, ADDR, 2, MAC)
+    with raises(Relayed):
+        p.grant(PHONE, ADDR, 1, MAC)
+    equal(p.leases(), [(PHONE, ADDR, MAC, LEASE_S)])
+    # Behind a router nobody knows a MAC.
+    equal(p.grant(PHONE, FAR, 1, MAC), False)
+
+
+def test_a_phone_that_moves():
+    p = make()
+    filter.macs[(ADDR, 1)] = filter.macs[(ADDR2, 2)] = MAC
+    filter.macs[(ADDR2, 3)] = MAC2
+    steps = (
+        (ADDR, 1, (MAC, False)),
+        (ADDR, 1, (MAC, False)),  # the same again: renewed, nothing ends
+        (ADDR2, 2, (MAC, False)),
+        (ADDR2, 3, (MAC2, True)),
+        (FAR, 1, (None, True)),
+        (ADDR, 1, (MAC, True)),
+    )
+    last = None
+    for addr, port, (mac, changed) in steps:
+        del filter.calls[:]
+        with Console() as console:
+            p.grant(PHONE, addr, port)
+        equal(p.leases(), [(PHONE, addr, mac, LEASE_S)])
+        equal([c[1] for c in filter.calls if c[0] == "lease_end"], [last] if last not in (None, addr) else [])
+        equal("has another MAC" in console.text, changed)
+        last = addr
+
+
 def test_two_phones_two_leases_and_an_address_taken_over():
     p = make()
     filter.macs[(ADDR, 1)] = MAC
@@ -180,6 +220,20 @@ def test_two_phones_two_leases_and_an_address_taken_over():
     equal(len(p.leases()), 2)
     p.grant(OTHER, ADDR, 3)
     equal(p.leases(), [(OTHER, ADDR, MAC2, LEASE_S)])
+
+
+def test_an_address_taken_over_by_the_same_machine_begins_anew():
+    # Two phones' keys on one machine: the first one's flows must not become the other's.
+    p = make()
+    filter.macs[(ADDR, 1)] = MAC
+    p.grant(PHONE, ADDR, 1)
+    del filter.calls[:]
+    with Console() as console:
+        p.grant(OTHER, ADDR, 1)
+    equal(filter.calls, [("lease_end", ADDR), ("lease_add", ADDR, MAC, LEASE_S)])
+    equal(p.leases(), [(OTHER, ADDR, MAC, LEASE_S)])
+    assert "the lease of phone %s" % PHONE in console.text
+    equal((p.revoke(PHONE), list(filter.held)), (0, [ADDR]))
 
 
 def test_revoke_ends_the_lease_in_the_filter():

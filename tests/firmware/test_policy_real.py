@@ -43,6 +43,18 @@ def test_sixteen_leases_and_the_seventeenth():
     p.grant("f" * 16, FAR + b"\x20", 1)
 
 
+def test_seventeen_phones_and_one_that_takes_anothers_place():
+    p = make()
+    for n in range(16):
+        p.grant("%016x" % n, FAR + bytes((n + 1,)), 1)
+    # At an address that has a lease, a phone needs no free one.
+    p.grant("f" * 16, FAR + b"\5", 1)
+    equal(len(p.leases()), 16)
+    equal([phone for phone, addr, _, _ in p.leases() if addr == FAR + b"\5"], ["f" * 16])
+    with raises(Full):
+        p.grant("%016x" % 4, FAR + b"\x20", 1)
+
+
 def test_a_changed_address_ends_all_leases():
     p = make()
     p.grant("a" * 16, FAR + b"\1", 1)

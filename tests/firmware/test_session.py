@@ -146,13 +146,6 @@ async def test_bad_hello_vectors():
         refused(session.BAD_MESSAGE, bridge.proof, b"\3" + bytes(32))
 
 
-def test_claim_vectors():
-    for vector in vectors()["claims"]:
-        v = {k: bytes.fromhex(x) for k, x in vector.items() if k not in ("addr", "what")}
-        claim_key = crypto.hkdf(b"", v["phone_key"], b"speakeasy claim 1", 32)
-        equal(claim_key, v["claim_key"])
-
-
 def test_hello_at_its_length():
     right = Phone(1, ZEROS, SETUP_CODE).hello
     equal(Handshake(BRIDGE_ID).hello(right), (1, ZEROS))

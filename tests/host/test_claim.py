@@ -5,41 +5,89 @@ import json
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from speakeasy import claim as c
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "pairing.json").read_text())
 BRIDGE, PHONE, KEY = bytes.fromhex("b0b1b2b3b4b5b6b7"), bytes.fromhex("f0f1f2f3f4f5f6f7"), bytes(range(0x40, 0x60))
 CHALLENGE = bytes(range(0x80, 0x90))
+SECONDS = {"claim": 43200, "open": 300}
+CLAIMS = [(purpose, case) for purpose in SECONDS for case in VECTORS[f"{purpose}s"]]
 
 
-@pytest.mark.parametrize("case", VECTORS["claims"], ids=lambda case: case["addr"] or "no address")
-def test_proof_vectors(case: dict[str, str]) -> None:
-    given = [bytes.fromhex(case[name]) for name in ("phone_key", "bridge", "phone", "challenge")]
-    assert c.proof(*given, case["addr"]).hex() == case["proof"]
+def unhexed(case: dict[str, Any], *names: str) -> list[bytes]:
+    return [bytes.fromhex(case[name]) for name in names]
+
+
+@pytest.mark.parametrize("case", VECTORS["claims"], ids=lambda case: f"{case['from']} {case['addr']} {case['mac']}")
+def test_claim_proof_vectors(case: dict[str, Any]) -> None:
+    given = unhexed(case, "phone_key", "bridge", "phone", "challenge")
+    assert c.claim_proof(*given, case["addr"], case["mac"]).hex() == case["proof"]
+
+
+@pytest.mark.parametrize("case", VECTORS["opens"], ids=lambda case: case["from"])
+def test_open_proof_vectors(case: dict[str, Any]) -> None:
+    assert c.open_proof(*unhexed(case, "phone_key", "bridge", "phone", "challenge")).hex() == case["proof"]
+
+
+@pytest.mark.parametrize(("purpose", "case"), CLAIMS, ids=lambda x: x if isinstance(x, str) else x["challenge"])
+def test_answer_vectors(purpose: str, case: dict[str, Any]) -> None:
+    key, challenge = unhexed(case, "phone_key", "challenge")
+    seconds, answer = case["lease_s" if purpose == "claim" else "open_s"], case["answer"]
+    assert c.is_answer(key, purpose, challenge, seconds, answer)
+    for bent in (
+        (bytes(32), purpose, challenge, seconds, answer),
+        (key, "open" if purpose == "claim" else "claim", challenge, seconds, answer),
+        (key, purpose, bytes(16), seconds, answer),
+        (key, purpose, challenge, seconds + 1, answer),
+        (key, purpose, challenge, seconds, answer[:-1] + ("0" if answer[-1] != "0" else "1")),
+        (key, purpose, challenge, seconds, ""),
+    ):
+        assert not c.is_answer(*bent)
+
+
+def true_answer(purpose: str) -> str:
+    """From the text of SPEC 3 alone."""
+    key = HKDF(hashes.SHA256(), 32, b"", f"speakeasy {purpose} 1".encode()).derive(KEY)
+    tag = hmac.HMAC(key, hashes.SHA256())
+    tag.update(b"answer" + CHALLENGE + SECONDS[purpose].to_bytes(4, "big"))
+    return tag.finalize().hex()
 
 
 class Server:
-    """A claim server as in SPEC 3, on aiohttp."""
+    """A claim server as in SPEC 3, on aiohttp; `more` goes into its answers, None takes a member out."""
 
-    def __init__(self, bridge: bytes = BRIDGE, status: int = 200, answer: dict[str, Any] | None = None) -> None:
-        self.bridge, self.status, self.answer = bridge, status, answer
+    def __init__(
+        self, bridge: bytes = BRIDGE, status: int = 200, instead: dict[str, Any] | None = None, **more: Any
+    ) -> None:
+        self.bridge, self.status, self.instead, self.more = bridge, status, instead, more
         self.claims: list[dict[str, Any]] = []
 
     async def challenge(self, _: web.Request) -> web.Response:
         return web.json_response({"bridge": self.bridge.hex(), "challenge": CHALLENGE.hex()})
 
-    async def claim(self, request: web.Request) -> web.Response:
+    async def proof(self, request: web.Request) -> web.Response:
         self.claims.append(await request.json())
-        answer = {"addr": request.remote, "lease_s": 43200, "by": "mac"} if self.answer is None else self.answer
+        purpose = request.path[1:]
+        answer = self.instead
+        if answer is None:
+            answer = {"addr": request.remote, "by": "mac"} if purpose == "claim" else {}
+            answer["lease_s" if purpose == "claim" else "open_s"] = SECONDS[purpose]
+            answer["answer"] = true_answer(purpose)
+            answer = {name: value for name, value in {**answer, **self.more}.items() if value is not None}
         return web.json_response(answer, status=self.status)
 
     async def serve(self, work: Callable[[int], Awaitable[None]]) -> None:
         app = web.Application()
-        app.add_routes([web.get("/challenge", self.challenge), web.post("/claim", self.claim)])
+        app.add_routes([web.get("/challenge", self.challenge)])
+        app.add_routes([web.post(f"/{purpose}", self.proof) for purpose in SECONDS])
         runner = web.AppRunner(app)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -54,6 +102,13 @@ async def claim(port: int, **more: Any) -> c.Lease:
     return await c.claim("127.0.0.1", port, bridge=BRIDGE, phone=PHONE, key=KEY, **more)
 
 
+async def open_bluetooth(port: int) -> int:
+    return await c.open_bluetooth("127.0.0.1", port, bridge=BRIDGE, phone=PHONE, key=KEY)
+
+
+ASKS: dict[str, Callable[[int], Awaitable[object]]] = {"claim": claim, "open": open_bluetooth}
+
+
 def test_a_claim_names_our_address_and_proves_the_key() -> None:
     server = Server()
 
@@ -62,9 +117,9 @@ def test_a_claim_names_our_address_and_proves_the_key() -> None:
 
     asyncio.run(server.serve(work))
     (body,) = server.claims
-    assert set(body) == {"phone", "challenge", "addr", "proof"}
-    assert body["addr"] == "127.0.0.1"
-    assert body["proof"] == c.proof(KEY, BRIDGE, PHONE, CHALLENGE, "127.0.0.1").hex()
+    assert set(body) == {"phone", "challenge", "addr", "mac", "proof"}
+    assert (body["addr"], body["mac"]) == ("127.0.0.1", "")  # the loopback interface has none
+    assert body["proof"] == c.claim_proof(KEY, BRIDGE, PHONE, CHALLENGE, "127.0.0.1", "").hex()
     assert KEY.hex() not in json.dumps(body)
 
 
@@ -75,8 +130,83 @@ def test_a_claim_without_our_address() -> None:
         await claim(port, name_address=False)
 
     asyncio.run(server.serve(work))
-    assert server.claims[0]["addr"] == ""
-    assert server.claims[0]["proof"] == c.proof(KEY, BRIDGE, PHONE, CHALLENGE, "").hex()
+    assert (server.claims[0]["addr"], server.claims[0]["mac"]) == ("", "")
+    assert server.claims[0]["proof"] == c.claim_proof(KEY, BRIDGE, PHONE, CHALLENGE, "", "").hex()
+
+
+def test_an_owner_opens_bluetooth() -> None:
+    server = Server()
+
+    async def work(port: int) -> None:
+        assert await open_bluetooth(port) == 300
+
+    asyncio.run(server.serve(work))
+    proof = c.open_proof(KEY, BRIDGE, PHONE, CHALLENGE).hex()
+    assert server.claims == [{"phone": PHONE.hex(), "challenge": CHALLENGE.hex(), "proof": proof}]
+
+
+NO_ANSWERS: dict[str, dict[str, Any]] = {
+    "none": {"answer": None},
+    "another key's": {"answer": "00" * 32},
+    "of a claim to open, or the other way": {"answer": true_answer("claim")[::-1]},
+    "short": {"answer": true_answer("claim")[:-2]},
+    "a number": {"answer": 7},
+    "for another time": {"lease_s": 43201, "open_s": 301},
+    "no time": {"lease_s": None, "open_s": None},
+    "a time that is none": {"lease_s": True, "open_s": True},
+    "a text": {"lease_s": "43200", "open_s": "300"},
+    "too long a time": {"lease_s": 1 << 32, "open_s": 1 << 32},
+    "less than none": {"lease_s": -1, "open_s": -1},
+}
+
+
+@pytest.mark.parametrize("ask", ASKS)
+@pytest.mark.parametrize("what", NO_ANSWERS)
+def test_who_does_not_know_our_key_is_not_our_bridge(ask: str, what: str) -> None:
+    async def work(port: int) -> None:
+        with pytest.raises(c.Unreachable, match=r"is no bridge|is not our bridge"):
+            await ASKS[ask](port)
+
+    asyncio.run(Server(**NO_ANSWERS[what]).serve(work))
+
+
+def test_the_answer_of_one_thing_is_none_of_the_other() -> None:
+    async def work(port: int) -> None:
+        with pytest.raises(c.Unreachable, match="is not our bridge"):
+            await open_bluetooth(port)
+
+    asyncio.run(Server(instead={"open_s": 43200, "answer": true_answer("claim")}).serve(work))
+
+
+def test_the_mac_of_each_interface() -> None:
+    for name, addresses in psutil.net_if_addrs().items():
+        own = [a.address for a in addresses if a.family == socket.AF_INET]
+        device = Path("/sys/class/net") / name
+        if len(own) == 1 and (device / "address").exists():
+            ethernet = (device / "type").read_text().strip() == "1"
+            assert c.own_mac(own[0]) == ((device / "address").read_text().strip() if ethernet else "")
+    assert c.own_mac("127.0.0.1") == ""
+    assert c.own_mac("203.0.113.99") == ""  # not ours
+
+
+LINK, INET = (psutil.AF_LINK, "02:00:00:00:42:01"), (socket.AF_INET, "10.66.0.130")
+INTERFACES: dict[str, tuple[str, list[list[tuple[int, str]]]]] = {
+    "one": ("02:00:00:00:42:01", [[LINK, INET], [(psutil.AF_LINK, "02:00:00:00:42:02"), (socket.AF_INET, "10.0.0.1")]]),
+    "one of Windows": ("02:00:00:00:42:ab", [[(psutil.AF_LINK, "02-00-00-00-42-AB"), INET]]),
+    "one with two addresses": ("02:00:00:00:42:01", [[LINK, (socket.AF_INET, "10.66.0.131"), INET]]),
+    "two with one address": ("", [[LINK, INET], [(psutil.AF_LINK, "02:00:00:00:42:02"), INET]]),
+    "a tunnel": ("", [[INET]]),
+    "a tunnel with zeros": ("", [[(psutil.AF_LINK, "00:00:00:00:00:00"), INET]]),
+    "a longer one": ("", [[(psutil.AF_LINK, "00:00:00:00:00:00:00:e0"), INET]]),
+    "two MACs": ("", [[LINK, (psutil.AF_LINK, "02:00:00:00:42:02"), INET]]),
+}
+
+
+@pytest.mark.parametrize("what", INTERFACES)
+def test_which_mac_is_ours(what: str) -> None:
+    mac, interfaces = INTERFACES[what]
+    found = [[SimpleNamespace(family=family, address=text) for family, text in several] for several in interfaces]
+    assert c.mac_beside("10.66.0.130", found) == mac
 
 
 def test_nothing_is_proven_to_another_bridge() -> None:
@@ -90,16 +220,22 @@ def test_nothing_is_proven_to_another_bridge() -> None:
     assert server.claims == []
 
 
+@pytest.mark.parametrize("ask", ASKS)
 @pytest.mark.parametrize(
     ("status", "word"),
-    [(403, "bad-proof"), (409, "moved"), (503, "full"), (429, "slow-down"), (500, "no such word"), (403, None)],
+    [
+        *((403, word) for word in ("bad-proof", "not-allowed")),
+        *((409, word) for word in ("moved", "relayed")),
+        *((503, word) for word in ("full", "unseen", "busy")),
+        *((429, "slow-down"), (500, "no such word"), (403, None)),
+    ],
 )
-def test_refusals_have_words(status: int, word: str | None) -> None:
-    server = Server(status=status, answer={"error": word, "say": "\x1b[2Jevil"})
+def test_refusals_have_words(ask: str, status: int, word: str | None) -> None:
+    server = Server(status=status, instead={"error": word, "say": "\x1b[2Jevil"})
 
     async def work(port: int) -> None:
         with pytest.raises(c.ClaimRefused) as caught:
-            await claim(port)
+            await ASKS[ask](port)
         assert caught.value.word == (word if word and " " not in word else "failed")
         assert str(caught.value).isprintable()
 

@@ -10,6 +10,7 @@ host_tools: both are checked against its output. The secrets in it are fixed and
 import json
 import sys
 from collections.abc import Iterable
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,10 @@ PHONE_NONCE = bytes(range(0x60, 0x70))
 BRIDGE_NONCE = bytes(range(0x70, 0x80))
 PHONE_PRIVATE = bytes(range(0xA0, 0xC0))
 BRIDGE_PRIVATE = bytes(range(0xC0, 0xE0))
-CHALLENGE = bytes(range(0x80, 0x90))
+BOOT_KEY = bytes(range(0x80, 0xA0))
+TIME_MS = 3 * 10**9
+LEASE_S = 12 * 3600
+OPEN_S = 300
 
 
 def sha256(data: bytes) -> bytes:
@@ -270,23 +274,53 @@ def bad_fragments() -> list[dict[str, Any]]:
     ]
 
 
-def claims() -> list[dict[str, str]]:
+def claim_challenge(addr: bytes) -> bytes:
+    time = TIME_MS.to_bytes(6, "big")
+    return time + mac(BOOT_KEY, time + addr)[:10]
+
+
+def on_wifi(addr: str, key: bytes) -> dict[str, Any]:
+    """What claims and requests to open have in common: the phone asks from `addr`."""
+    return {
+        "phone_key": PHONE_KEY.hex(),
+        "key": key.hex(),
+        "bridge": BRIDGE_ID.hex(),
+        "phone": PHONE_ID.hex(),
+        "boot_key": BOOT_KEY.hex(),
+        "time_ms": TIME_MS,
+        "from": addr,
+        "challenge": claim_challenge(IPv4Address(addr).packed).hex(),
+    }
+
+
+def claims() -> list[dict[str, Any]]:
     key = hkdf(b"", PHONE_KEY, b"speakeasy claim 1", 32)
     cases = []
-    for addr, four in (("10.66.0.130", bytes([10, 66, 0, 130])), ("", bytes(4)), ("255.0.0.1", bytes([255, 0, 0, 1]))):
-        proof = mac(key, BRIDGE_ID + PHONE_ID + CHALLENGE + four)
-        cases.append(
-            {
-                "phone_key": PHONE_KEY.hex(),
-                "claim_key": key.hex(),
-                "bridge": BRIDGE_ID.hex(),
-                "phone": PHONE_ID.hex(),
-                "challenge": CHALLENGE.hex(),
-                "addr": addr,
-                "proof": proof.hex(),
-            }
-        )
+    for came_from, addr, own_mac in (
+        ("10.66.0.130", "10.66.0.130", "02:00:00:00:42:30"),
+        ("10.99.0.5", "10.99.0.5", ""),
+        ("10.99.0.5", "", "fe:dc:ba:98:76:54"),
+        ("10.99.0.5", "", ""),
+        ("255.0.0.1", "255.0.0.1", ""),
+    ):
+        case = on_wifi(came_from, key)
+        nonce = bytes.fromhex(case["challenge"])
+        four = IPv4Address(addr).packed if addr else bytes(4)
+        six = bytes.fromhex(own_mac.replace(":", "")) if own_mac else bytes(6)
+        proof = mac(key, BRIDGE_ID + PHONE_ID + nonce + four + six)
+        answer = mac(key, b"answer" + nonce + LEASE_S.to_bytes(4, "big"))
+        more = {"addr": addr, "mac": own_mac, "proof": proof.hex(), "lease_s": LEASE_S, "answer": answer.hex()}
+        cases.append({**case, **more})
     return cases
+
+
+def opens() -> list[dict[str, Any]]:
+    key = hkdf(b"", PHONE_KEY, b"speakeasy open 1", 32)
+    case = on_wifi("10.66.0.130", key)
+    nonce = bytes.fromhex(case["challenge"])
+    proof = mac(key, BRIDGE_ID + PHONE_ID + nonce)
+    answer = mac(key, b"answer" + nonce + OPEN_S.to_bytes(4, "big"))
+    return [{**case, "proof": proof.hex(), "open_s": OPEN_S, "answer": answer.hex()}]
 
 
 def vectors() -> dict[str, Any]:
@@ -304,6 +338,7 @@ def vectors() -> dict[str, Any]:
         ],
         "bad_hellos": bad_hellos(),
         "claims": claims(),
+        "opens": opens(),
     }
 
 
