@@ -10,7 +10,7 @@ void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uin
     pf_hash_init(pf, key);
     pf_rates_init(pf);
     pf_flows_init(pf);
-    pf->frag_id = (uint16_t)pf_random(pf);
+    pf->frag_id = pf_random(pf);
     const struct pf_service sonos = {.port = pf_wire16(1400), .proto = PF_TCP};
     pf->service[0] = sonos;
     pf->service_count = 1;
@@ -96,10 +96,12 @@ enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_
     return pf_count(pf, c);
 }
 
-/* The same for a plain IP frame that the fast path knows to be of no flow: MACs and flows are not looked at again. */
-enum pf_counter pf_rules_unknown(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len)
+/* The same for a plain IP frame that the fast path knows to be of no flow: MACs and flows are not looked at again. `remote`: for
+ * pf_flow_open(). */
+enum pf_counter pf_rules_unknown(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t remote)
 {
     pf->no_flow = true;
+    pf->remote = remote;
     const enum pf_counter c = dispatch_ip(pf, from, frame, len);
     pf->no_flow = false;
     return pf_count(pf, c);

@@ -408,7 +408,8 @@ struct pf_flow {
 /* One of the owners' ports and the port it has at X: kept while a flow uses it (endpoint-independent mapping). */
 struct pf_map {
     uint16_t port[2]; /* as in struct pf_flow */
-    uint16_t next[2]; /* hash chains: index + 1, 0 at the end; the list of free ones */
+    uint16_t next
+        [2]; /* hash chains: index + 1, 0 at the end (the owner's: only if the ports differ); the list of free ones */
     uint16_t flows;
     uint8_t kind; /* PF_KIND_PROTO and PF_KIND_SPEAKER */
 };
@@ -499,7 +500,7 @@ enum {
     PF_PEERS = PF_PEER_LEASE + PF_LEASES
 };
 enum { PF_FRAGS = PF_FRAGS_STRANGERS + PF_FRAGS_KNOWN + PF_FRAGS_PHONES, PF_HELD = PF_HELD_KNOWN + PF_HELD_PHONES };
-enum { PF_PEER_BUCKETS = 32, PF_BUCKETS = PF_FLOWS, PF_MAP_BUCKETS = PF_FLOWS / 2 };
+enum { PF_PEER_BUCKETS = 32, PF_BUCKETS = PF_FLOWS, PF_MAP_BUCKETS = PF_FLOWS / 2, PF_MAPS = PF_FLOWS + 1 };
 
 /* Flows by what they may be evicted for. */
 enum pf_class {
@@ -531,6 +532,7 @@ struct pf {
     uint8_t service_count;
     bool in_first;   /* the rules look at a first fragment */
     bool no_flow;    /* they look at a frame of which it is known that it is of no flow */
+    uint32_t remote; /* of the frame that was looked for last: the remote's part of its flow's hash */
     uint8_t sent_to; /* the peer that it was sent to */
     struct pf_service service[PF_SERVICES];
     uint32_t counters[PF_COUNTER_COUNT];
@@ -558,9 +560,9 @@ struct pf {
     uint16_t flow_head[2][PF_BUCKETS];
     struct pf_flow flow[PF_FLOWS];
     struct pf_ring ring[PF_FLOWS + PF_CLASS_COUNT];
-    uint16_t flow_map[PF_FLOWS]; /* each flow's mapping: index + 1 */
+    uint16_t flow_map[PF_FLOWS]; /* each flow's mapping: pf_map_at() */
 
-    struct pf_map map[PF_FLOWS];
+    struct pf_map map[PF_MAPS]; /* a new flow has its own before another gives way */
     uint16_t map_head[2][PF_MAP_BUCKETS];
 
     struct pf_dhcp dhcp[PF_DHCP_QUEUE];

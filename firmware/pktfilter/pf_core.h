@@ -105,7 +105,7 @@ PF_INLINE bool pf_is_multicast(uint32_t wire)
 
 /* pf_hash.c */
 void pf_hash_init(struct pf *pf, const uint8_t key[16]);
-uint32_t pf_random(struct pf *pf);
+uint16_t pf_random(struct pf *pf);
 
 /* Multilinear over 16-bit pieces, strongly universal in its upper 16 bits (Lemire, Kaser: "Strongly universal string hashing
  * is fast"): without the key nobody chooses pairs that meet more often than by chance, at a tenth of the cost of a cipher.
@@ -127,10 +127,16 @@ PF_INLINE uint32_t pf_hash_mix(uint32_t sum)
     return (uint32_t)((uint64_t)sum * sum >> 32);
 }
 
-/* `pair`: of the remote address; then the remote's port and the one on this side. */
-PF_INLINE uint32_t pf_hash_flow(const struct pf *pf, uint32_t pair, uint32_t rport, uint32_t port)
+/* The remote's part, the same in both indexes. `pair`: of its address. */
+PF_INLINE uint32_t pf_hash_remote(const struct pf *pf, uint32_t pair, uint32_t rport)
 {
-    return pf_hash_mix(pair + pf->hash_key[3] * rport + pf->hash_key[4] * port);
+    return pair + pf->hash_key[3] * rport;
+}
+
+/* That, and the port on this side. */
+PF_INLINE uint32_t pf_hash_flow(const struct pf *pf, uint32_t remote, uint32_t port)
+{
+    return pf_hash_mix(remote + pf->hash_key[4] * port);
 }
 
 /* pf_rate.c */
@@ -150,7 +156,6 @@ void pf_sum_l4(uint8_t *frame);
 
 /* pf_flow.c */
 void pf_flows_init(struct pf *pf);
-void pf_chain_cut(uint16_t *at, uint16_t *next, size_t size, unsigned link);
 struct pf_flow *pf_flow_find(struct pf *pf, unsigned side, unsigned key, uint32_t raddr, uint32_t rport, uint32_t port);
 enum pf_counter pf_flow_pass(struct pf *pf, struct pf_pkt *p, unsigned side, unsigned owner);
 enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, unsigned peer);
@@ -161,6 +166,15 @@ bool pf_flow_expired(const struct pf *pf, const struct pf_flow *f);
 int pf_flows_end_of(struct pf *pf, unsigned peer);
 
 /* pf_map.c */
+/* A mapping's link is where it is in struct pf, in units of two bytes; 0: none. It costs less than an index. */
+enum { PF_MAP_UNIT = 2 };
+typedef char pf_links_reach[sizeof(struct pf) <= (size_t)PF_MAP_UNIT * UINT16_MAX ? 1 : -1];
+
+PF_INLINE struct pf_map *pf_map_at(struct pf *pf, unsigned link)
+{
+    return (struct pf_map *)(void *)((uint8_t *)pf + (size_t)PF_MAP_UNIT * link);
+}
+
 void pf_maps_init(struct pf *pf);
 unsigned pf_map_get(struct pf *pf, unsigned kind, uint16_t lport);
 void pf_map_put(struct pf *pf, unsigned link);
@@ -181,6 +195,7 @@ PF_INLINE bool pf_tcp_is_syn(unsigned flags)
 }
 
 /* pf_tcp.c */
+void pf_tcp_syn(struct pf_flow *f, const struct pf_pkt *p, unsigned from);
 enum pf_counter pf_tcp_track(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned from);
 bool pf_tcp_opens_anew(const struct pf_flow *f, unsigned flags, unsigned from);
 void pf_tcp_reset_owner(struct pf *pf, const struct pf_flow *f);
@@ -252,7 +267,7 @@ enum pf_counter pf_from_host_segment(struct pf *pf, struct pf_pkt *p);
 void pf_fast_configure(struct pf *pf);
 enum pf_counter pf_dispatch(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 enum pf_counter pf_rules(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
-enum pf_counter pf_rules_unknown(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
+enum pf_counter pf_rules_unknown(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t remote);
 enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 enum pf_counter pf_fast_out(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len);
 
@@ -262,6 +277,7 @@ void pf_frags_sweep(struct pf *pf, uint32_t age);
 
 /* pf_forward.c: a frame of a flow */
 enum pf_counter pf_forward(struct pf *pf, struct pf_pkt *p, struct pf_flow *f, unsigned side);
+enum pf_counter pf_send_on(struct pf *pf, struct pf_pkt *p, struct pf_flow *f, unsigned side);
 enum pf_counter pf_hit_in(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, bool checked);
 enum pf_counter pf_hit_out(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, bool checked);
 enum pf_counter pf_to_speaker(struct pf *pf, uint8_t *frame, uint32_t len, enum pf_counter passed);

@@ -52,17 +52,18 @@ PF_INLINE bool is_sane(const struct pf *pf, uint32_t src)
 
 /* A SYN to X of no flow. What could open nothing, because it is from no phone, is dropped at once: no sum or length is
  * looked at for it. Not inlined: what is live before and after would not fit into the registers together. */
-static __attribute__((noinline)) enum pf_counter stranger(struct pf *pf, uint32_t pair, uint8_t *frame, size_t len,
+static __attribute__((noinline)) enum pf_counter stranger(struct pf *pf, uint32_t remote, uint8_t *frame, size_t len,
                                                           uint32_t src)
 {
     const uint16_t port = rd16(frame + PF_L4 + 2);
     if ((frame[PF_L4 + PF_TCP_FLAGS] & (PF_FIN | PF_SYN | PF_RST | PF_ACK)) != PF_SYN || port == pf->cfg.claim_port ||
         pf->cfg.addr == 0 || !is_sane(pf, src)) {
-        return pf_rules_unknown(pf, PF_UPLINK, frame, len);
+        return pf_rules_unknown(pf, PF_UPLINK, frame, len, remote);
     }
+    const uint32_t pair = remote - pf_hash_remote(pf, 0, rd16(frame + PF_L4));
     for (unsigned i = pf->peer_head[pair >> 16 & (PF_PEER_BUCKETS - 1)]; i != 0; i = pf->peer_next[i - 1]) {
         if (pf->peer[i].addr == src && pf_is_lease(i)) {
-            return pf_rules_unknown(pf, PF_UPLINK, frame, len);
+            return pf_rules_unknown(pf, PF_UPLINK, frame, len, remote);
         }
     }
     for (unsigned i = 0; i < pf->service_count; i++) {
@@ -87,7 +88,8 @@ enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame,
     const uint32_t pair = pf_hash_pair(pf, rd16(frame + PF_O_SRC), rd16(frame + PF_O_SRC + 2));
     const uint16_t rport = rd16(frame + PF_L4);
     const uint16_t eport = rd16(frame + PF_L4 + 2);
-    unsigned i = pf->flow_head[PF_FROM_REMOTE][(pf_hash_flow(pf, pair, rport, eport) ^ proto) & (PF_BUCKETS - 1)];
+    const uint32_t remote = pf_hash_remote(pf, pair, rport);
+    unsigned i = pf->flow_head[PF_FROM_REMOTE][(pf_hash_flow(pf, remote, eport) ^ proto) & (PF_BUCKETS - 1)];
     while (i != 0) {
         struct pf_flow *f = &pf->flow[i - 1];
         if (f->raddr == src && f->rport == rport && f->port[PF_FROM_REMOTE] == eport &&
@@ -96,8 +98,8 @@ enum pf_counter pf_fast_uplink(struct pf *pf, enum pf_port from, uint8_t *frame,
         }
         i = f->next[PF_FROM_REMOTE];
     }
-    return proto == PF_TCP && len >= PF_FAST_MIN + 12 ? stranger(pf, pair, frame, len, src)
-                                                      : pf_rules_unknown(pf, PF_UPLINK, frame, len);
+    return proto == PF_TCP && len >= PF_FAST_MIN + 12 ? stranger(pf, remote, frame, len, src)
+                                                      : pf_rules_unknown(pf, PF_UPLINK, frame, len, remote);
 }
 
 /* From one of the owners. */
@@ -117,7 +119,8 @@ enum pf_counter pf_fast_out(struct pf *pf, enum pf_port from, uint8_t *frame, si
     const uint32_t pair = pf_hash_pair(pf, rd16(frame + PF_O_DST), rd16(frame + PF_O_DST + 2));
     const uint16_t lport = rd16(frame + PF_L4);
     const uint16_t rport = rd16(frame + PF_L4 + 2);
-    unsigned i = pf->flow_head[PF_FROM_OWNER][(pf_hash_flow(pf, pair, rport, lport) ^ key) & (PF_BUCKETS - 1)];
+    const uint32_t remote = pf_hash_remote(pf, pair, rport);
+    unsigned i = pf->flow_head[PF_FROM_OWNER][(pf_hash_flow(pf, remote, lport) ^ key) & (PF_BUCKETS - 1)];
     while (i != 0) {
         struct pf_flow *f = &pf->flow[i - 1];
         if (f->raddr == dst && f->port[PF_FROM_OWNER] == lport && f->rport == rport && (f->kind & PF_KIND_KEY) == key) {
@@ -125,7 +128,7 @@ enum pf_counter pf_fast_out(struct pf *pf, enum pf_port from, uint8_t *frame, si
         }
         i = f->next[PF_FROM_OWNER];
     }
-    return pf_rules_unknown(pf, from, frame, len);
+    return pf_rules_unknown(pf, from, frame, len, remote);
 }
 
 #endif

@@ -8,8 +8,6 @@
  */
 #include "pf_core.h"
 
-enum { SAMPLE = 4 };
-
 static unsigned index_of(const struct pf *pf, const struct pf_flow *f)
 {
     return (unsigned)(f - pf->flow);
@@ -20,64 +18,61 @@ static unsigned class_of(const struct pf_flow *f)
     return f->kind >> PF_KIND_CLASS_SHIFT;
 }
 
-/* The remote's part of the hash; it is the same in both indexes. */
 static uint32_t hash_remote(const struct pf *pf, uint32_t raddr, uint32_t rport)
 {
-    return pf_hash_pair(pf, raddr & 0xffff, raddr >> 16) + pf->hash_key[3] * rport;
+    return pf_hash_remote(pf, pf_hash_pair(pf, raddr & 0xffff, raddr >> 16), rport);
 }
 
 static uint16_t *head_of(struct pf *pf, unsigned side, uint32_t remote, uint32_t port, unsigned kind)
 {
-    const uint32_t hash = pf_hash_mix(remote + pf->hash_key[4] * port);
-    return &pf->flow_head[side][(hash ^ (kind & PF_KIND_SEEN_BY(side))) & (PF_BUCKETS - 1)];
+    return &pf->flow_head[side][(pf_hash_flow(pf, remote, port) ^ (kind & PF_KIND_SEEN_BY(side))) & (PF_BUCKETS - 1)];
 }
 
-/* Chains of links (index + 1) through an array: `next` is where its first element has the next link, `size` an element's. */
-static uint16_t *next_of(uint16_t *next, size_t size, unsigned link)
+/* Kept in a register: -Os would work it out again at each use. */
+static struct pf_flow *linked(struct pf *pf, unsigned link)
 {
-    return (uint16_t *)(void *)((uint8_t *)next + (link - 1) * size);
+    struct pf_flow *f = &pf->flow[link - 1];
+#if defined(__GNUC__)
+    __asm__("" : "+r"(f)); /* NOLINT(portability-no-assembler): there is none in it */
+#endif
+    return f;
 }
 
-/* Takes a link out of the chain that begins at `at`. */
-void pf_chain_cut(uint16_t *at, uint16_t *next, size_t size, unsigned link)
+/* Likewise. */
+static struct pf_ring *rings_of(struct pf *pf)
 {
-    uint16_t *const own = next_of(next, size, link);
-    while (*at != link) {
-        at = next_of(next, size, *at);
-    }
-    *at = *own;
+    struct pf_ring *rings = pf->ring;
+#if defined(__GNUC__)
+    __asm__("" : "+r"(rings)); /* NOLINT(portability-no-assembler): there is none in it */
+#endif
+    return rings;
 }
 
 static bool is_long(struct pf *pf, unsigned side, unsigned link)
 {
     unsigned n = 0;
     for (; link != 0; n++) {
-        link = pf->flow[link - 1].next[side];
+        link = linked(pf, link)->next[side];
     }
     return n >= PF_CHAIN_MAX;
-}
-
-static void ring_in(struct pf *pf, unsigned class, unsigned i)
-{
-    const uint16_t sentinel = (uint16_t)(PF_FLOWS + class);
-    const uint16_t last = pf->ring[sentinel].prev;
-    pf->ring[i].next = sentinel;
-    pf->ring[i].prev = last;
-    pf->ring[last].next = (uint16_t)i;
-    pf->ring[sentinel].prev = (uint16_t)i;
-    pf->class_count[class]++;
 }
 
 /* At the end of its new class's ring, which may be its old one. */
 static void set_class(struct pf *pf, struct pf_flow *f, unsigned to)
 {
+    struct pf_ring *const rings = rings_of(pf);
     const unsigned i = index_of(pf, f);
+    struct pf_ring *const own = &rings[i];
+    struct pf_ring *const end = &rings[PF_FLOWS + to];
     const unsigned from = class_of(f);
-    const struct pf_ring own = pf->ring[i];
-    pf->ring[own.prev].next = own.next;
-    pf->ring[own.next].prev = own.prev;
+    rings[own->prev].next = own->next;
+    rings[own->next].prev = own->prev;
     pf->class_count[from]--;
-    ring_in(pf, to, i);
+    own->next = (uint16_t)(PF_FLOWS + to);
+    own->prev = end->prev;
+    rings[end->prev].next = (uint16_t)i;
+    end->prev = (uint16_t)i;
+    pf->class_count[to]++;
     f->kind = (uint8_t)((f->kind & PF_KIND_ALL) | to << PF_KIND_CLASS_SHIFT);
     if (from == PF_CLASS_PHONE_PROTECTED) {
         pf->protected_flows[f->peer]--;
@@ -92,12 +87,12 @@ void pf_flows_init(struct pf *pf)
     memset(pf->flow, 0, sizeof(pf->flow));
     memset(pf->flow_head, 0, sizeof(pf->flow_head));
     memset(pf->class_count, 0, sizeof(pf->class_count));
-    for (unsigned class = 0; class < PF_CLASS_COUNT; class++) {
-        pf->ring[PF_FLOWS + class].next = pf->ring[PF_FLOWS + class].prev = (uint16_t)(PF_FLOWS + class);
+    for (unsigned i = 0; i < PF_FLOWS + PF_CLASS_COUNT; i++) {
+        const bool free = i <= PF_FLOWS; /* the first class is that of all, and begins behind the last of them */
+        pf->ring[i].next = (uint16_t)(free ? (i + 1) % (PF_FLOWS + 1) : i);
+        pf->ring[i].prev = (uint16_t)(free ? (i + PF_FLOWS) % (PF_FLOWS + 1) : i);
     }
-    for (unsigned i = 0; i < PF_FLOWS; i++) {
-        ring_in(pf, PF_CLASS_FREE, i);
-    }
+    pf->class_count[PF_CLASS_FREE] = PF_FLOWS;
     memset(pf->protected_flows, 0, sizeof(pf->protected_flows));
     pf_maps_init(pf);
 }
@@ -130,9 +125,10 @@ static void expire(struct pf *pf, struct pf_flow *f)
 /* The flow that one side's frames belong to: the remote's, by the port at X, or the owner's, by its own port. */
 struct pf_flow *pf_flow_find(struct pf *pf, unsigned side, unsigned key, uint32_t raddr, uint32_t rport, uint32_t port)
 {
-    unsigned i = *head_of(pf, side, hash_remote(pf, raddr, rport), port, key);
+    pf->remote = hash_remote(pf, raddr, rport);
+    unsigned i = *head_of(pf, side, pf->remote, port, key);
     while (i != 0) {
-        struct pf_flow *f = &pf->flow[i - 1];
+        struct pf_flow *f = linked(pf, i);
         if (f->raddr == raddr && f->rport == rport && f->port[side] == port &&
             (f->kind & PF_KIND_SEEN_BY(side)) == key) {
             if (!pf_flow_expired(pf, f)) {
@@ -185,37 +181,35 @@ void pf_flow_classify(struct pf *pf, struct pf_flow *f)
     }
 }
 
-/* The longest idle of the first few of a class; NULL: it is empty. */
+/* The longer idle of the first two of a class; NULL: it is empty. */
 static struct pf_flow *victim_of(struct pf *pf, unsigned class)
 {
-    struct pf_flow *best = NULL;
-    uint32_t best_idle = 0;
-    const unsigned first = pf->ring[PF_FLOWS + class].next;
-    unsigned i = first;
-    for (unsigned n = 0; n < SAMPLE && i < PF_FLOWS; n++) {
-        struct pf_flow *f = &pf->flow[i];
-        const uint32_t idle = pf->now - f->seen;
-        if (best == NULL || idle > best_idle) {
-            best = f;
-            best_idle = idle;
-        }
-        i = pf->ring[i].next;
+    const unsigned i = pf->ring[PF_FLOWS + class].next;
+    if (i >= PF_FLOWS) {
+        return NULL;
     }
-    if (best != NULL && best != &pf->flow[first]) {
-        set_class(pf, &pf->flow[first], class); /* others get their turn to be looked at */
+    struct pf_flow *first = &pf->flow[i];
+    const unsigned k = pf->ring[i].next;
+    if (k < PF_FLOWS && pf->now - pf->flow[k].seen > pf->now - first->seen) {
+        set_class(pf, first, class); /* others get their turn to be looked at */
+        return &pf->flow[k];
     }
-    return best;
+    return first;
 }
 
 /* Out of the indexes; it keeps its place in its class. */
 static void unlink_flow(struct pf *pf, struct pf_flow *f)
 {
-    const unsigned i = index_of(pf, f);
+    const unsigned link = index_of(pf, f) + 1;
     const uint32_t remote = hash_remote(pf, f->raddr, f->rport);
     for (unsigned side = 0; side < 2; side++) {
-        pf_chain_cut(head_of(pf, side, remote, f->port[side], f->kind), &pf->flow[0].next[side], sizeof(*f), i + 1);
+        uint16_t *at = head_of(pf, side, remote, f->port[side], f->kind);
+        while (*at != link) {
+            at = &linked(pf, *at)->next[side];
+        }
+        *at = f->next[side];
     }
-    pf_map_put(pf, pf->flow_map[i]);
+    pf_map_put(pf, pf->flow_map[link - 1]);
 }
 
 void pf_flow_end(struct pf *pf, struct pf_flow *f)
@@ -224,20 +218,33 @@ void pf_flow_end(struct pf *pf, struct pf_flow *f)
     set_class(pf, f, PF_CLASS_FREE);
 }
 
-/* A free place, or that of a flow that gives way to a new one, which keeps its class until then; NULL: none. A class is tried when those before it are empty. */
-static struct pf_flow *take(struct pf *pf, bool phone)
+/* Connections to the claim port are few and short. The first half-open one gives way, else the first: who floods, or holds
+ * connections, locks nobody out. NULL: there is room for one more. */
+static struct pf_flow *claim_victim(const struct pf *pf)
+{
+    const unsigned loose = pf->class_count[PF_CLASS_CLAIM_LOOSE];
+    if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] < PF_CLAIM_FLOWS) {
+        return NULL;
+    }
+    const unsigned class = loose != 0 ? PF_CLASS_CLAIM_LOOSE : PF_CLASS_CLAIM_SETTLED;
+    return (struct pf_flow *)&pf->flow[pf->ring[PF_FLOWS + class].next];
+}
+
+/* A free place, or that of a flow that gives way to a new one of a class, and keeps its own until then; NULL: none. A class is tried when those before it are empty. */
+static struct pf_flow *take(struct pf *pf, unsigned class)
 {
     enum {
         FROM_OTHERS = PF_CLASS_LOOSE | PF_CLASS_PHONE_LOOSE << 4 | PF_CLASS_SETTLED << 8,
         FROM_PHONES = PF_CLASS_PHONE_LOOSE | PF_CLASS_LOOSE << 4 | PF_CLASS_SETTLED << 8,
         OWN = PF_CLASS_LOOSE | PF_CLASS_SETTLED << 4
     };
+    const bool phone = class == PF_CLASS_PHONE_LOOSE;
     const unsigned others = (unsigned)pf->class_count[PF_CLASS_LOOSE] + pf->class_count[PF_CLASS_SETTLED];
-    if (pf->class_count[PF_CLASS_FREE] > 0 && (phone || others < PF_FLOWS - PF_PHONE_SHARE)) {
+    struct pf_flow *f = class == PF_CLASS_CLAIM_LOOSE ? claim_victim(pf) : NULL;
+    if (f == NULL && pf->class_count[PF_CLASS_FREE] > 0 && (phone || others < PF_FLOWS - PF_PHONE_SHARE)) {
         return &pf->flow[pf->ring[PF_FLOWS + PF_CLASS_FREE].next];
     }
     unsigned order = others < PF_OTHER_SHARE ? FROM_PHONES : phone ? FROM_OTHERS : OWN;
-    struct pf_flow *f = NULL;
     for (; order != 0 && f == NULL; order >>= 4) {
         f = victim_of(pf, order & 15);
     }
@@ -246,18 +253,6 @@ static struct pf_flow *take(struct pf *pf, bool phone)
         pf_count(pf, PF_C_flows_evicted);
     }
     return f;
-}
-
-/* Connections to the claim port are few and short. The first half-open one gives way, else the first: who floods, or holds
- * connections, locks nobody out. */
-static void take_claim(struct pf *pf)
-{
-    const unsigned loose = pf->class_count[PF_CLASS_CLAIM_LOOSE];
-    if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] >= PF_CLAIM_FLOWS) {
-        const unsigned class = loose != 0 ? PF_CLASS_CLAIM_LOOSE : PF_CLASS_CLAIM_SETTLED;
-        pf_flow_end(pf, &pf->flow[pf->ring[PF_FLOWS + class].next]);
-        pf_count(pf, PF_C_flows_evicted);
-    }
 }
 
 /* The change of a flow's TCP or UDP checksum on its way out. Modulo 0xffff, so that 0 stands for all that leave it as it is. */
@@ -271,66 +266,59 @@ static uint16_t delta_of(const struct pf *pf, const struct pf_flow *f)
     return delta == 0xffff ? 0 : delta;
 }
 
-/* A new flow, in the place `f`, which is in no index. PF_C_none: it is made. */
-static enum pf_counter make(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned kind, unsigned peer)
-{
-    const unsigned side = (kind & PF_KIND_INBOUND) != 0 ? PF_FROM_REMOTE : PF_FROM_OWNER;
-    const unsigned i = index_of(pf, f);
-    const unsigned map = pf_map_get(pf, kind, p->port[side ^ 1U]);
-    if (map == 0) {
-        return PF_C_drop_ports_full;
-    }
-    const uint32_t remote = hash_remote(pf, p->addr[side], p->port[side]);
-    uint16_t *head[2];
-    for (unsigned s = 0; s < 2; s++) {
-        f->port[s] = pf->map[map - 1].port[s];
-        head[s] = head_of(pf, s, remote, f->port[s], kind);
-        if (is_long(pf, s, *head[s])) {
-            pf_map_put(pf, map);
-            return PF_C_drop_chain_full;
-        }
-    }
-    for (unsigned s = 0; s < 2; s++) {
-        f->next[s] = *head[s];
-        *head[s] = (uint16_t)(i + 1);
-        f->u.end[s] = 0;
-    }
-    pf->flow_map[i] = (uint16_t)map;
-    f->raddr = p->addr[side];
-    f->rport = p->port[side];
-    f->seen = pf->now;
-    f->kind = (uint8_t)((f->kind & ~(unsigned)PF_KIND_ALL) | kind);
-    f->delta = delta_of(pf, f);
-    f->state = 0;
-    f->scale = 0;
-    f->peer = (uint8_t)peer;
-    return PF_C_none;
-}
-
-/* The packet begins a flow: it is made, and the packet goes on its way in it. `kind`: PF_KIND_* without class. */
+/* The packet, which has been looked for, begins a flow: it is made, and the packet goes on its way in it. `kind`: PF_KIND_* without class. All that may be in its
+ * way is looked at before another flow gives way to it. */
 enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, unsigned peer)
 {
+    const unsigned side = (kind & PF_KIND_INBOUND) != 0 ? PF_FROM_REMOTE : PF_FROM_OWNER;
     const bool claim = pf_is_claim(kind, peer);
     if ((kind & PF_KIND_SPEAKER) != 0 && p->frame[PF_O_TTL] <= 1) { /* what is dropped leaves no flow */
         return PF_C_drop_ttl;
     }
-    if (claim) {
-        take_claim(pf);
+    const unsigned map = pf_map_get(pf, kind, p->port[side ^ 1U]);
+    if (map == 0) {
+        return PF_C_drop_ports_full;
     }
-    struct pf_flow *f = take(pf, pf_is_lease(peer));
+    const uint16_t *port = pf_map_at(pf, map)->port;
+    uint16_t *const by_remote = head_of(pf, PF_FROM_REMOTE, pf->remote, port[PF_FROM_REMOTE], kind);
+    uint16_t *const by_owner = head_of(pf, PF_FROM_OWNER, pf->remote, port[PF_FROM_OWNER], kind);
+    if (is_long(pf, PF_FROM_REMOTE, *by_remote) || is_long(pf, PF_FROM_OWNER, *by_owner)) {
+        pf_map_put(pf, map);
+        return PF_C_drop_chain_full;
+    }
+    const unsigned class = claim ? PF_CLASS_CLAIM_LOOSE : pf_is_lease(peer) ? PF_CLASS_PHONE_LOOSE : PF_CLASS_LOOSE;
+    struct pf_flow *f = take(pf, class);
     if (f == NULL) {
+        pf_map_put(pf, map);
         return PF_C_drop_flows_full;
     }
-    const enum pf_counter c = make(pf, f, p, kind, peer);
-    set_class(pf, f, c == PF_C_none ? class_for(pf, f) : PF_CLASS_FREE);
-    if (c != PF_C_none) {
-        return c;
-    }
+    set_class(pf, f, class);
+    const unsigned link = index_of(pf, f) + 1;
+    f->port[PF_FROM_REMOTE] = port[PF_FROM_REMOTE];
+    f->port[PF_FROM_OWNER] = port[PF_FROM_OWNER];
+    f->next[PF_FROM_REMOTE] = *by_remote;
+    f->next[PF_FROM_OWNER] = *by_owner;
+    *by_remote = (uint16_t)link;
+    *by_owner = (uint16_t)link;
+    pf->flow_map[link - 1] = (uint16_t)map;
+    f->raddr = p->addr[side];
+    f->rport = p->port[side];
+    f->seen = pf->now;
+    f->kind = (uint8_t)(kind | class << PF_KIND_CLASS_SHIFT);
+    f->delta = delta_of(pf, f);
+    f->state = 0;
+    f->scale = 0;
+    f->peer = (uint8_t)peer;
+    f->u.end[PF_FROM_REMOTE] = 0;
+    f->u.end[PF_FROM_OWNER] = 0;
     if (claim) {
         pf_mac_copy(f->u.mac, p->frame + 6);
     }
+    if (p->proto == PF_TCP) {
+        pf_tcp_syn(f, p, side);
+    }
     pf_count(pf, PF_C_flows_made);
-    return pf_forward(pf, p, f, (kind & PF_KIND_INBOUND) != 0 ? PF_FROM_REMOTE : PF_FROM_OWNER);
+    return pf_send_on(pf, p, f, side);
 }
 
 /* All flows with one peer: a lease that ends, an address that is no peer's any more. Or all of the speaker (PF_ENDS_SPEAKER),

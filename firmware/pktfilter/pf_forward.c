@@ -223,6 +223,17 @@ static bool renews(const struct pf_flow *f, const struct pf_pkt *p, unsigned sid
     return f->state != before || ((p->flags & PF_RST) == 0 && ((p->flags & PF_SYN) == 0 || (before & PF_T_OPEN) == 0));
 }
 
+/* What may pass goes on. */
+enum pf_counter pf_send_on(struct pf *pf, struct pf_pkt *p, struct pf_flow *f, unsigned side)
+{
+    if (pf->in_first && side == PF_FROM_OWNER) {
+        pf->sent_to = f->peer;
+    }
+    const enum pf_counter passed = (side == PF_FROM_REMOTE ? pf_hit_in : pf_hit_out)(pf, f, p->frame, p->len, true);
+    pf->counters[passed]--; /* pf_rules() counts it */
+    return passed;
+}
+
 /* From the uplink to the flow's owner, or from that to the uplink. */
 enum pf_counter pf_forward(struct pf *pf, struct pf_pkt *p, struct pf_flow *f, unsigned side)
 {
@@ -234,10 +245,5 @@ enum pf_counter pf_forward(struct pf *pf, struct pf_pkt *p, struct pf_flow *f, u
     if (renews(f, p, side, before)) {
         f->seen = pf->now;
     }
-    if (pf->in_first && side == PF_FROM_OWNER) {
-        pf->sent_to = f->peer;
-    }
-    const enum pf_counter passed = (side == PF_FROM_REMOTE ? pf_hit_in : pf_hit_out)(pf, f, p->frame, p->len, true);
-    pf->counters[passed]--; /* pf_rules() counts it */
-    return passed;
+    return pf_send_on(pf, p, f, side);
 }

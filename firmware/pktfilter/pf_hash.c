@@ -1,9 +1,9 @@
 /*
  * Keys and random numbers: a counter, enciphered by Chaskey's permutation with 12 rounds between two additions of the key
  * (Mouha and others: "Chaskey: an efficient MAC algorithm for 32-bit microcontrollers"; 12 rounds: ISO/IEC 29192-6). The
- * key is that given at boot. Four numbers a block.
+ * key is that given at boot. Eight numbers a block.
  *
- * The flow table's hash itself (pf_hash_flow() in pf_core.h) is keyed with five of these numbers.
+ * The flow table's hash itself (pf_hash_flow() in pf_core.h) is keyed with five pairs of these numbers.
  */
 #include "pf_core.h"
 
@@ -36,24 +36,26 @@ static void next_block(struct pf *pf)
     pf->random[1] = v1 ^ k[1];
     pf->random[2] = v2 ^ k[2];
     pf->random[3] = v3 ^ k[3];
-    pf->random_left = 4;
+    pf->random_left = 8;
 }
 
-uint32_t pf_random(struct pf *pf)
+uint16_t pf_random(struct pf *pf)
 {
     if (pf->random_left == 0) {
         next_block(pf);
     }
-    return pf->random[--pf->random_left];
+    pf->random_left--;
+    return rd16((const uint8_t *)pf->random + 2 * (size_t)pf->random_left);
 }
 
 void pf_hash_init(struct pf *pf, const uint8_t key[16])
 {
     for (unsigned i = 0; i < 4; i++) { /* little-endian words, on any machine */
-        pf->random_key[i] =
-            pf_host32(pf_wire32((const uint8_t[4]){key[4 * i + 3], key[4 * i + 2], key[4 * i + 1], key[4 * i]}));
+        const uint8_t *k = key + 4 * (size_t)i;
+        pf->random_key[i] = k[0] + k[1] * 256U + (k[2] + k[3] * 256U) * 65536U;
     }
     for (unsigned i = 0; i < 5; i++) {
-        pf->hash_key[i] = pf_random(pf);
+        const uint32_t high = pf_random(pf);
+        pf->hash_key[i] = high << 16 | pf_random(pf);
     }
 }

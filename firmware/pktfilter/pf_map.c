@@ -3,41 +3,42 @@
  * remote (RFC 4787 REQ-1, endpoint-independent), and lives as long as the first and the last of them. The port is kept
  * where the other owner does not have it, else a random one is taken (RFC 6056).
  *
- * As with flows: found by the port that the remote sees, or by the one that the owner has.
+ * Found by the port that the remote sees; those that could not be kept also by the one that the owner has.
  */
 #include "pf_core.h"
 
 enum { RANDOM_TRIES = 64 };
 
-static uint16_t *head_of(struct pf *pf, unsigned side, unsigned key, uint32_t port)
+/* By the number alone: one port has a mapping for each protocol and owner at most. */
+static uint16_t *head_of(struct pf *pf, unsigned side, uint32_t port)
 {
-    return &pf->map_head[side][pf_hash_mix(pf_hash_pair(pf, port, key)) & (PF_MAP_BUCKETS - 1)];
+    return &pf->map_head[side][pf_hash_mix(pf_hash_pair(pf, port, 0)) & (PF_MAP_BUCKETS - 1)];
 }
 
 void pf_maps_init(struct pf *pf)
 {
     memset(pf->map_head, 0, sizeof(pf->map_head));
     pf->map_free = 0;
-    for (unsigned i = PF_FLOWS; i > 0; i--) {
-        pf->map[i - 1].next[0] = pf->map_free;
-        pf->map_free = (uint16_t)i;
+    for (unsigned i = PF_MAPS; i > 0; i--) {
+        struct pf_map *m = &pf->map[i - 1];
+        m->next[0] = pf->map_free;
+        pf->map_free = (uint16_t)(((uint8_t *)m - (uint8_t *)pf) / PF_MAP_UNIT);
     }
 }
 
-/* A mapping's link (index + 1); 0: none. `head`: of the chain that it is in, or would be. */
-static unsigned find(struct pf *pf, unsigned side, unsigned kind, uint32_t port, uint16_t **head)
+/* Where a mapping's link is; it is 0, and the place for another one, if there is none. */
+static uint16_t *find(struct pf *pf, unsigned side, unsigned kind, uint32_t port)
 {
     const unsigned mask = PF_KIND_SEEN_BY(side);
-    *head = head_of(pf, side, kind & mask, port);
-    unsigned i = **head;
-    while (i != 0) {
-        const struct pf_map *m = &pf->map[i - 1];
+    uint16_t *at = head_of(pf, side, port);
+    while (*at != 0) {
+        struct pf_map *m = pf_map_at(pf, *at);
         if (m->port[side] == port && ((m->kind ^ kind) & mask) == 0) {
             break;
         }
-        i = m->next[side];
+        at = &m->next[side];
     }
-    return i;
+    return at;
 }
 
 /* Ports that one owner may always have: the services are the speaker's; the claim port, DHCP, and what it guards the host's. */
@@ -58,7 +59,7 @@ static uint16_t another(struct pf *pf, unsigned kind, uint16_t lport)
     const uint32_t wanted = pf_host16(lport);
     const uint32_t random = pf_random(pf);
     const bool low = wanted < 1024 && (kind & PF_KIND_PROTO) != PF_ICMP;
-    const uint32_t port = low ? 512 + random % 512 : 1024 + random % (65536 - 1024);
+    const uint32_t port = low ? 512 + random % 512 : 1024 + (random * (65536 - 1024) >> 16);
     return pf_wire16((uint16_t)((port & ~1U) | (wanted & 1)));
 }
 
@@ -66,48 +67,64 @@ static uint16_t another(struct pf *pf, unsigned kind, uint16_t lport)
  * Its link; 0: impossible. */
 unsigned pf_map_get(struct pf *pf, unsigned kind, uint16_t lport)
 {
-    const bool inbound = (kind & PF_KIND_INBOUND) != 0;
-    uint16_t eport = lport;
-    uint16_t *head[2];
-    unsigned link = find(pf, PF_FROM_OWNER, kind, lport, &head[PF_FROM_OWNER]);
-    if (link == 0) {
-        for (unsigned n = 0;
-             find(pf, PF_FROM_REMOTE, kind, eport, &head[PF_FROM_REMOTE]) != 0 || is_reserved(pf, kind, eport); n++) {
-            if (inbound || n == RANDOM_TRIES) {
-                return 0;
-            }
-            eport = another(pf, kind, lport);
-        }
-        link = pf->map_free; /* there are as many mappings as flows */
-        struct pf_map *m = &pf->map[link - 1];
-        pf->map_free = m->next[0];
-        m->port[PF_FROM_OWNER] = lport;
-        m->port[PF_FROM_REMOTE] = eport;
-        m->flows = 0;
-        m->kind = (uint8_t)(kind & PF_KIND_KEY);
-        for (unsigned side = 0; side < 2; side++) {
-            m->next[side] = *head[side];
-            *head[side] = (uint16_t)link;
-        }
+    uint16_t *at = find(pf, PF_FROM_REMOTE, kind, lport);
+    struct pf_map *m = pf_map_at(pf, *at);
+    if (*at != 0 && m->port[PF_FROM_OWNER] == lport && ((m->kind ^ kind) & PF_KIND_SPEAKER) == 0) {
+        m->flows++;
+        return *at;
     }
-    struct pf_map *m = &pf->map[link - 1];
-    if (inbound && m->port[PF_FROM_REMOTE] != lport) {
+    const bool inbound = (kind & PF_KIND_INBOUND) != 0;
+    uint16_t *const moved = find(pf, PF_FROM_OWNER, kind, lport);
+    if (*moved != 0) {
+        if (!inbound) {
+            pf_map_at(pf, *moved)->flows++;
+            return *moved;
+        }
         return 0;
     }
-    m->flows++;
+    uint16_t eport = lport;
+    for (unsigned n = 0; *at != 0 || is_reserved(pf, kind, eport); n++) {
+        if (inbound || n == RANDOM_TRIES) {
+            return 0;
+        }
+        eport = another(pf, kind, lport);
+        at = find(pf, PF_FROM_REMOTE, kind, eport);
+    }
+    const uint16_t link = pf->map_free; /* there is one more mapping than flows */
+    m = pf_map_at(pf, link);
+    pf->map_free = m->next[0];
+    m->port[PF_FROM_OWNER] = lport;
+    m->port[PF_FROM_REMOTE] = eport;
+    m->next[PF_FROM_OWNER] = 0;
+    m->next[PF_FROM_REMOTE] = 0;
+    m->flows = 1;
+    m->kind = (uint8_t)(kind & PF_KIND_KEY);
+    *at = link;
+    if (eport != lport) {
+        *moved = link;
+    }
     return link;
+}
+
+static void cut(struct pf *pf, unsigned side, const struct pf_map *m, unsigned link)
+{
+    uint16_t *at = head_of(pf, side, m->port[side]);
+    while (*at != link) {
+        at = &pf_map_at(pf, *at)->next[side];
+    }
+    *at = m->next[side];
 }
 
 /* One flow less. */
 void pf_map_put(struct pf *pf, unsigned link)
 {
-    struct pf_map *m = &pf->map[link - 1];
+    struct pf_map *m = pf_map_at(pf, link);
     if (--m->flows > 0) {
         return;
     }
-    for (unsigned side = 0; side < 2; side++) {
-        pf_chain_cut(head_of(pf, side, m->kind & PF_KIND_SEEN_BY(side), m->port[side]), &pf->map[0].next[side],
-                     sizeof(*m), link);
+    const unsigned sides = m->port[PF_FROM_OWNER] != m->port[PF_FROM_REMOTE] ? 2 : 1;
+    for (unsigned side = PF_FROM_REMOTE; side < sides; side++) {
+        cut(pf, side, m, link);
     }
     m->next[0] = pf->map_free;
     pf->map_free = (uint16_t)link;

@@ -63,7 +63,11 @@ void pf_peer_forget(struct pf *pf, unsigned peer)
 {
     give_up(pf, peer);
     if (pf->peer[peer].addr != 0) {
-        pf_chain_cut(head_of(pf, pf->peer[peer].addr), pf->peer_next, sizeof(pf->peer_next[0]), peer);
+        uint16_t *at = head_of(pf, pf->peer[peer].addr);
+        while (*at != peer) {
+            at = &pf->peer_next[*at - 1];
+        }
+        *at = pf->peer_next[peer - 1];
     }
     memset(&pf->peer[peer], 0, sizeof(pf->peer[peer]));
     pf->peer[peer].ttl_ms = UINT32_MAX;

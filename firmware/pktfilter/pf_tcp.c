@@ -32,15 +32,15 @@ static bool is_over(const struct pf_flow *f)
 
 static unsigned scale_option(const struct pf_pkt *p)
 {
-    const uint8_t *const end = p->l4 + header_of(p);
     const uint8_t *o = p->l4 + 20;
-    while (o < end && *o != 0) {
+    const uint8_t *const last = p->l4 + header_of(p) - 1; /* where no option but of one byte can be */
+    while (o < last && *o != 0) {
         if (*o == 1) {
             o++;
             continue;
         }
-        const unsigned len = o + 1 < end ? o[1] : 0;
-        if (len < 2 || len > (size_t)(end - o)) {
+        const unsigned len = o[1];
+        if (len - 2 > (size_t)(last - o) - 1) { /* too short, or too long */
             break;
         }
         if (*o == 3 && len == 3) {
@@ -49,6 +49,16 @@ static unsigned scale_option(const struct pf_pkt *p)
         o += len;
     }
     return NO_SCALE;
+}
+
+/* A side's SYN: of a new flow, or the answer to that. Claims have a MAC where others have numbers. */
+void pf_tcp_syn(struct pf_flow *f, const struct pf_pkt *p, unsigned from)
+{
+    f->state |= (uint8_t)(PF_T_SYN << from);
+    if (!pf_is_claim(f->kind, f->peer)) {
+        f->u.end[from] = be32(p->l4 + PF_TCP_SEQ) + 1 + p->l4_len - header_of(p);
+        f->scale |= (uint8_t)(scale_option(p) << 4 * from);
+    }
 }
 
 static enum pf_counter track_syn(struct pf_flow *f, const struct pf_pkt *p, unsigned from, uint32_t seq, uint32_t data)
@@ -76,10 +86,8 @@ static enum pf_counter track_syn(struct pf_flow *f, const struct pf_pkt *p, unsi
     } else if ((p->flags & PF_ACK) != 0) {
         return PF_C_drop_tcp_state;
     }
-    const unsigned scale = scale_option(p);
-    f->scale = (uint8_t)(from == PF_FROM_REMOTE ? (f->scale & 0xf0U) | scale : (f->scale & 0x0fU) | scale << 4);
-    f->state |= (uint8_t)mine;
-    f->u.end[from] = end;
+    f->scale &= (uint8_t)(0xf0 >> 4 * from); /* of a SYN before this one */
+    pf_tcp_syn(f, p, from);
     if ((f->state & PF_T_BOTH_SYN) == PF_T_BOTH_SYN && (scale_of(f, 0) == NO_SCALE || scale_of(f, 1) == NO_SCALE)) {
         f->scale = 0; /* both or none (RFC 7323, 2.2) */
     }

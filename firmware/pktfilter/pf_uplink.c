@@ -31,9 +31,10 @@ static enum pf_counter open_claim(struct pf *pf, struct pf_pkt *p)
 {
     /* By MAC on the link: addresses cost a stranger nothing, while an access point wants each MAC to be associated. */
     const uint8_t *mac = p->frame + 6;
-    const uint32_t who = pf_on_link(pf, p->addr[PF_SRC])
-                             ? pf_hash_flow(pf, pf_hash_pair(pf, rd16(mac), rd16(mac + 2)), rd16(mac + 4), 0)
-                             : pf_hash_addr(pf, p->addr[PF_SRC]);
+    const uint32_t who =
+        pf_on_link(pf, p->addr[PF_SRC])
+            ? pf_hash_mix(pf_hash_remote(pf, pf_hash_pair(pf, rd16(mac), rd16(mac + 2)), rd16(mac + 4)))
+            : pf_hash_addr(pf, p->addr[PF_SRC]);
     struct pf_bucket *bucket = &pf->claim[who % PF_CLAIM_BUCKETS];
     if (!pf_rate(bucket, PF_RATE_CLAIM, PF_BURST_CLAIM, pf->now)) {
         return PF_C_drop_rate_claim;

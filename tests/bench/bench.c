@@ -826,13 +826,13 @@ static void measure_new(const char *name, enum family family, bool collide, bool
             c.lport = (uint16_t)(33000 + first + i * (PF_FLOWS / ROUNDS) % (conn_count - first));
             c.eport = c.lport;
         }
-        pf.random_left = i % 4; /* four numbers are made at a time: each has its share of that */
+        pf.random_left = i % 8; /* eight numbers are made at a time: each has its share of that */
         const struct conn before = c;
         outs = 0;
         exchange(name, &c, c.inbound != 0 ? FROM_REMOTE : FROM_OWNER, SYN, 0);
         check(name, !collide || c.eport != c.lport, "a taken port was used twice");
         copy_state(&pf, &saved);
-        pf.random_left = i % 4;
+        pf.random_left = i % 8;
         c = before;
         const uint32_t made = pf.counters[PF_C_flows_made];
         const uint32_t evicted = pf.counters[PF_C_flows_evicted];

@@ -3,6 +3,8 @@
 
 #include "pf_core.h"
 
+#include <stddef.h>
+
 #define COUNTER_NAME(name) #name,
 const char *const pf_counter_names[PF_COUNTER_COUNT] = {PF_COUNTERS(COUNTER_NAME)};
 #undef COUNTER_NAME
@@ -103,41 +105,60 @@ static int check_indexes(const struct pf *pf)
     return 0;
 }
 
+/* A mapping's number by its link; PF_MAPS: it is none's. */
+static unsigned map_of(const struct pf *pf, unsigned link)
+{
+    const size_t at = (size_t)PF_MAP_UNIT * link - offsetof(struct pf, map);
+    return at % sizeof(pf->map[0]) == 0 && at < sizeof(pf->map) ? (unsigned)(at / sizeof(pf->map[0])) : PF_MAPS;
+}
+
 /* A mapping for each of the owners' ports that flows use, with as many flows as it says; none has another's port at X. */
 static int check_maps(const struct pf *pf)
 {
-    uint16_t flows[PF_FLOWS] = {0};
+    uint16_t flows[PF_MAPS] = {0};
     unsigned mapped[2] = {0};
+    unsigned moved = 0; /* only those are also found by their owner's port */
     for (unsigned i = 0; i < PF_FLOWS; i++) {
         const struct pf_flow *f = &pf->flow[i];
         if (class_of(f) != PF_CLASS_FREE) {
-            const struct pf_map *m = &pf->map[pf->flow_map[i] - 1];
-            if (m->kind != (f->kind & PF_KIND_KEY) || memcmp(m->port, f->port, sizeof(m->port)) != 0) {
+            const unsigned n = map_of(pf, pf->flow_map[i]);
+            if (n == PF_MAPS || pf->map[n].kind != (f->kind & PF_KIND_KEY) ||
+                memcmp(pf->map[n].port, f->port, sizeof(f->port)) != 0) {
                 return __LINE__;
             }
-            flows[pf->flow_map[i] - 1]++;
+            flows[n]++;
         }
     }
     for (unsigned b = 0; b < 2 * PF_MAP_BUCKETS; b++) {
         const unsigned side = b / PF_MAP_BUCKETS;
-        for (unsigned i = pf->map_head[side][b % PF_MAP_BUCKETS]; i != 0; i = pf->map[i - 1].next[side]) {
-            const struct pf_map *m = &pf->map[i - 1];
-            if (++mapped[side] > PF_FLOWS || flows[i - 1] == 0 || m->flows != flows[i - 1]) {
+        for (unsigned link = pf->map_head[side][b % PF_MAP_BUCKETS]; link != 0;) {
+            const unsigned n = map_of(pf, link);
+            if (n == PF_MAPS || ++mapped[side] > PF_FLOWS || flows[n] == 0 || pf->map[n].flows != flows[n]) {
                 return __LINE__;
             }
-            for (unsigned j = m->next[side]; j != 0; j = pf->map[j - 1].next[side]) {
-                if (m->port[side] == pf->map[j - 1].port[side] &&
-                    ((m->kind ^ pf->map[j - 1].kind) & PF_KIND_SEEN_BY(side)) == 0) {
+            const struct pf_map *m = &pf->map[n];
+            moved += side == PF_FROM_REMOTE && m->port[PF_FROM_REMOTE] != m->port[PF_FROM_OWNER];
+            if (side == PF_FROM_OWNER && m->port[PF_FROM_REMOTE] == m->port[PF_FROM_OWNER]) {
+                return __LINE__;
+            }
+            link = m->next[side];
+            for (unsigned other = link; other != 0; other = pf->map[map_of(pf, other)].next[side]) {
+                const struct pf_map *k = &pf->map[map_of(pf, other)];
+                if (m->port[side] == k->port[side] && ((m->kind ^ k->kind) & PF_KIND_SEEN_BY(side)) == 0) {
                     return __LINE__;
                 }
             }
         }
     }
     unsigned unused = 0;
-    for (unsigned i = pf->map_free; i != 0 && unused <= PF_FLOWS; i = pf->map[i - 1].next[0]) {
-        unused++;
+    for (unsigned link = pf->map_free; link != 0 && unused <= PF_MAPS; unused++) {
+        const unsigned n = map_of(pf, link);
+        if (n == PF_MAPS) {
+            return __LINE__;
+        }
+        link = pf->map[n].next[0];
     }
-    return mapped[0] == mapped[1] && mapped[0] + unused == PF_FLOWS ? 0 : __LINE__;
+    return mapped[PF_FROM_OWNER] == moved && mapped[PF_FROM_REMOTE] + unused == PF_MAPS ? 0 : __LINE__;
 }
 
 /* Every peer that has an address is in a chain once; no lease comes after another that has its address. */

@@ -111,8 +111,8 @@ MUTANTS = [
     Mutant(
         "pf_flow.c",
         "take",
-        "if (pf->class_count[PF_CLASS_FREE] > 0 && (phone || others < PF_FLOWS - PF_PHONE_SHARE)) {",
-        "if (pf->class_count[PF_CLASS_FREE] > 0 && (phone || others <= PF_FLOWS - PF_PHONE_SHARE)) {",
+        "if (f == NULL && pf->class_count[PF_CLASS_FREE] > 0 && (phone || others < PF_FLOWS - PF_PHONE_SHARE)) {",
+        "if (f == NULL && pf->class_count[PF_CLASS_FREE] > 0 && (phone || others <= PF_FLOWS - PF_PHONE_SHARE)) {",
     ),
     Mutant(
         "pf_flow.c",
@@ -123,14 +123,14 @@ MUTANTS = [
     Mutant(
         "pf_flow.c",
         "victim_of",
-        "if (best == NULL || idle > best_idle) {",
-        "if (best == NULL || idle < best_idle) {",
+        "if (k < PF_FLOWS && pf->now - pf->flow[k].seen > pf->now - first->seen) {",
+        "if (k < PF_FLOWS && pf->now - pf->flow[k].seen < pf->now - first->seen) {",
     ),
     Mutant(
         "pf_flow.c",
-        "take_claim",
-        "if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] >= PF_CLAIM_FLOWS) {",
-        "if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] > PF_CLAIM_FLOWS) {",
+        "claim_victim",
+        "if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] < PF_CLAIM_FLOWS) {",
+        "if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] <= PF_CLAIM_FLOWS) {",
     ),
     Mutant("pf_flow.c", "is_long", "return n >= PF_CHAIN_MAX;", "return n > PF_CHAIN_MAX;"),
     Mutant(
@@ -149,9 +149,10 @@ MUTANTS = [
     Mutant(
         "pf_map.c",
         "pf_map_get",
-        "if (inbound && m->port[PF_FROM_REMOTE] != lport) {",
-        "if (inbound && m->port[PF_FROM_OWNER] != lport) {",
+        "if (inbound || n == RANDOM_TRIES) {",
+        "if (n == RANDOM_TRIES) {",
     ),
+    Mutant("pf_map.c", "pf_map_get", "if (!inbound) {", "if (*moved != 0) {"),
     Mutant("pf_arp.c", "contradicts", "return PF_C_drop_arp_spoof;", "return PF_C_none;"),
     Mutant(
         "pf_core.h",

@@ -9,6 +9,7 @@ from frames import HOSTS, frame, mac_of
 from script import DEFAULT, run, start
 
 NO_UPLINK = Config(addr="0.0.0.0", mask="0.0.0.0", router="0.0.0.0", dns=())
+CLAIM = 7780
 
 
 def known(pf: Filter, config: Config = DEFAULT) -> None:
@@ -401,6 +402,43 @@ def test_established_ones_give_way_when_there_are_no_others(pf: Filter) -> None:
     assert verdict(pf, "segment", "udp S:20 > server:53") == "pass_speaker_uplink"
     assert 2003 not in {f.local_port for f in pf.flows()}  # the longest idle
     pf.check()
+
+
+def fill(pf: Filter) -> None:
+    """The host has all that is not the phones'; connections to the claim port do not count."""
+    for i in range(limit("PF_FLOWS") - limit("PF_PHONE_SHARE") - sum(f.external_port != CLAIM for f in pf.flows())):
+        assert pf.input("host_uplink", frame("host_uplink", f"tcp X:{2000 + i} > server:80 S")) == "pass_host_uplink"
+    pf.out()
+
+
+def test_what_is_refused_evicts_nothing(pf: Filter) -> None:
+    """Here for want of a port."""
+    known(pf)
+    for port in range(513, 1024, 2):
+        pf.jump(50)
+        assert pf.input("segment", frame("segment", f"udp S:{port} > server:53")) == "pass_speaker_uplink"
+    pf.out()
+    fill(pf)
+    before = pf.flows()
+    assert verdict(pf, "host_uplink", "udp X:513 > server:53") == "drop_ports_full"
+    assert pf.count("flows_evicted") == 0 and pf.flows() == before
+    assert verdict(pf, "host_uplink", "udp X:512 > server:53") == "pass_host_uplink"
+    assert pf.count("flows_evicted") == 1
+
+
+def test_a_full_claim_port_takes_no_others_place(pf: Filter) -> None:
+    """Where its own oldest connection gives way, nobody else does."""
+    known(pf)
+    for i in range(limit("PF_CLAIM_FLOWS")):
+        pf.jump(1000)
+        assert verdict(pf, "uplink", f"tcp flatmate:{i + 1} > X:{CLAIM} S") == "pass_uplink_host"
+    pf.out()
+    fill(pf)
+    pf.jump(1000)
+    evicted, flows = pf.count("flows_evicted"), len(pf.flows())
+    assert verdict(pf, "uplink", f"tcp flatmate:17 > X:{CLAIM} S") == "pass_uplink_host"
+    assert pf.count("flows_evicted") == evicted + 1 and len(pf.flows()) == flows
+    assert 1 not in {f.remote_port for f in pf.flows()}
 
 
 def test_a_checksum_of_zero_is_sent_as_ones(pf: Filter) -> None:

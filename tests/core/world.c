@@ -100,6 +100,7 @@ struct pf *world_enter(unsigned i)
 
 void world_same(const char *what)
 {
+    world[0].remote = world[1].remote = 0; /* tells of one frame only: a hit of the fast path leaves it alone */
     promise(memcmp(&world[0], &world[1], sizeof(struct pf)) == 0, what);
     promise(outs[0].count == outs[1].count, "another number of frames out by the fast path");
     for (size_t i = 0; i < outs[0].count; i++) {

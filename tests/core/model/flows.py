@@ -134,13 +134,11 @@ class Table:
             f.kind = new
 
     def add(self, f: Flow, choices: Choices, reserved: Callable[[Flow, int], bool]) -> None:
-        """`reserved`: may that port at X not be this flow's owner's?
-
-        What gave way is gone, even if the flow is refused then."""
-        self.make_room(f)
+        """`reserved`: may that port at X not be this flow's owner's? What is refused makes no other flow give way."""
         self.choose_port(f, choices, reserved)
         if choices.chain_full(f):
             raise Drop("drop_chain_full")
+        self.make_room(f)
         self.flows.append(f)
         self.by_out[f.out_key] = self.by_in[f.in_key] = f
         self.classify(f)
@@ -183,6 +181,7 @@ class Table:
             claims = c["claims loose"] + c["claims settled"]
             if len(claims) >= self.limits.CLAIM_FLOWS:
                 self._evict(claims[0])
+                return
         others = len(c["others loose"]) + len(c["others settled"])
         most = self.limits.FLOWS - (0 if f.lease else self.limits.PHONE_SHARE)
         if len(self.flows) < self.limits.FLOWS and (f.lease or others < most):
@@ -196,7 +195,7 @@ class Table:
         if candidates is None:
             raise Drop("drop_flows_full")
         first = candidates[0]
-        victim = min(candidates[:4], key=lambda g: g.seen)  # the first of those that are idle for equally long
+        victim = min(candidates[:2], key=lambda g: g.seen)  # the first of those that are idle for equally long
         if victim is not first:
             candidates.remove(first)
             candidates.append(first)
