@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from dorm import daemon, topology
+from dorm.dorm import PASSTHROUGH, PRIVATE
 from dorm.errors import DormError
 
 
@@ -24,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run a dorm in the foreground")
     serve.add_argument("--ready", type=int, default=None, help=argparse.SUPPRESS)
     serve.add_argument("--ble", default="bumble")
+    serve.add_argument("--mode", default=PASSTHROUGH, choices=(PASSTHROUGH, PRIVATE))
     return parser
 
 
@@ -45,7 +47,8 @@ def _run(arguments: argparse.Namespace) -> int:
             ready = None if arguments.ready is None else os.fdopen(arguments.ready, "wb")
             if ready is not None:
                 os.set_inheritable(arguments.ready, False)
-            return daemon.serve(run_dir or topology.run_dir(), ready, die_with_starter=ready is None, ble=arguments.ble)
+            options = {"ble": arguments.ble, "mode": arguments.mode}
+            return daemon.serve(run_dir or topology.run_dir(), ready, die_with_starter=ready is None, **options)
     return 0
 
 

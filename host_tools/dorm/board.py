@@ -260,6 +260,14 @@ class Board:
         path.touch(0o600)
         path.write_text(text)
 
+    def mode(self) -> str | None:
+        """The addressing that the bridge has saved; None before it has saved anything."""
+        try:
+            mode = json.loads((self.flash / "settings.json").read_text())["data"]["mode"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return str(mode)
+
     # --- console --------------------------------------------------------------------------------------------------
 
     def serial(self) -> str:

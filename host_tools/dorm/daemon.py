@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dorm import topology as t
-from dorm.dorm import LOCK, Dorm
+from dorm.dorm import LOCK, PASSTHROUGH, Dorm
 from dorm.errors import DormError
 from dorm.jsonlines import ask_json, serve_json
 from dorm.people import person_environment
@@ -86,7 +86,7 @@ def _tell(ready: BinaryIO, what: dict[str, Any]) -> None:
 async def report(dorm: Dorm) -> dict[str, Any]:
     """What `status` shows: machines and addresses; `bridge` and `speaker` are null where there is none.
 
-    The speaker's `fitting` is the address that the mode which the dorm came up with gives it, as soon as that is known.
+    The speaker's `fitting` is the address that the bridge's mode gives it, as soon as that is known.
     """
     bridge = speaker = None
     if dorm.board is not None:
@@ -95,6 +95,7 @@ async def report(dorm: Dorm) -> dict[str, Any]:
             "boots": int(dorm.board.boots),
             "address": dorm.bridge_address(),
             "label": dorm.label(),
+            "mode": dorm.mode,
         }
         try:
             state = await dorm.speaker.state()
@@ -127,7 +128,7 @@ async def report(dorm: Dorm) -> dict[str, Any]:
 
 
 # --- joining it -----------------------------------------------------------------------------------------------------
-def up(run_dir: Path | None = None, *, ble: str = "bumble") -> None:
+def up(run_dir: Path | None = None, *, ble: str = "bumble", mode: str = PASSTHROUGH) -> None:
     """Starts a dorm in the background; returns when it is up. Raises DormError when it could not be."""
     require_root()
     run_dir = run_dir or t.run_dir()
@@ -135,7 +136,10 @@ def up(run_dir: Path | None = None, *, ble: str = "bumble") -> None:
     with tempfile.TemporaryFile() as output:  # nothing of ours, as a pipe that waits for its end, may stay with it
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "dorm", "--run-dir", str(run_dir), "serve", "--ready", str(write), "--ble", ble],
+                [
+                    *(sys.executable, "-m", "dorm", "--run-dir", str(run_dir), "serve"),
+                    *("--ready", str(write), "--ble", ble, "--mode", mode),
+                ],
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

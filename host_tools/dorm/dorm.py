@@ -82,7 +82,7 @@ class Dorm:
     network at its first boot. `mode` is the addressing that the bridge is provisioned with, `lan` the dorm's network.
     `board_options` go to dorm.board.Board.
 
-    Attributes: `mode` (who switches the addressing later says so here), `lan`; once up: `namespaces` and `people` (both
+    Attributes: `lan`; once up: `namespaces` and `people` (both
     by name), `router`, `internet`, `speaker`, `board`, `air` (the board's Wi-Fi), `bluetooth`.
     """
 
@@ -107,7 +107,7 @@ class Dorm:
         self.board: Any = None
         self.air: Any = None
         self.bluetooth: Any = None
-        self.mode = mode
+        self._mode = mode
         self.lan = lan
         self.began = time.monotonic()
         self._ble = ble
@@ -225,7 +225,7 @@ class Dorm:
             self.speaker = SpeakerMachine(ns[t.SPEAKER], run)
             await self._begin("speaker", self.speaker)
             if self._provision:
-                self.board.provision(mode=self.mode)
+                self.board.provision(mode=self._mode)
             await self.board.power_on()
         self._write_description()
         await self.until(self._everyone_is_there, STARTUP_S, "everybody in the dorm to have an address")
@@ -381,6 +381,11 @@ class Dorm:
         new = await self.router.change_address(t.MAC[t.HOST_UPLINK], address)
         self.renew_dhcp(t.BRIDGE)
         return new
+
+    @property
+    def mode(self) -> str:
+        """The addressing: as the bridge has saved it, whoever has chosen it; before, as it is provisioned."""
+        return (self.board.mode() if self.board is not None else None) or self._mode
 
     def segment_address(self) -> str:
         """The bridge's own address on the segment. Raises DormError when there is none yet."""

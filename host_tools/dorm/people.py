@@ -27,6 +27,8 @@ def person_environment(run_dir: Path, name: str) -> dict[str, str]:
             "SPEAKEASY_HOME": home,
             "HOME": home,
             "USER": name,
+            # What people of the dorm keep stays in the dorm.
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
         }
     )
 

@@ -23,7 +23,7 @@ from bleak.exc import (
     BleakGATTProtocolError,
 )
 
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import NotReached
 
 SERVICE = "5ea50001-7a1c-4b0e-9d57-0f5a3c8e2b11"
 INBOX = "5ea50002-7a1c-4b0e-9d57-0f5a3c8e2b11"
@@ -47,7 +47,7 @@ RETRY_S = 0.5
 QUEUE_LENGTH = 256
 
 
-class BleError(SpeakeasyError):
+class BleError(NotReached):
     """What happened and what to do about it, in a sentence or two for people."""
 
 
@@ -120,7 +120,7 @@ def _explain(error: BaseException, what: str) -> BleError:
         )
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         return BleError(
-            "The virtual radio is not there. Start the dorm first: speakeasy dorm up."
+            "The virtual radio is not there. Start the dorm first: `speakeasy dorm up`."
             if os.environ.get(AIR_VARIABLE)
             else "The system's Bluetooth service does not answer. On Linux: sudo systemctl start bluetooth."
         )

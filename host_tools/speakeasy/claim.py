@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import NotReached, SpeakeasyError
 from speakeasy.session import printable
 
 PORT = 7780
@@ -38,7 +38,7 @@ class ClaimError(SpeakeasyError):
     """The claim was not answered, or not as a bridge would."""
 
 
-class Unreachable(ClaimError):
+class Unreachable(ClaimError, NotReached):
     """No bridge answers at this address: it may have another one by now."""
 
 

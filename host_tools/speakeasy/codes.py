@@ -12,6 +12,7 @@ GROUP = 5  # symbols between two hyphens
 SETUP_CODE_BYTES = 16
 INVITE_ID_BYTES = 8
 INVITE_BYTES = INVITE_ID_BYTES + 16
+SETUP_CODE_SYMBOLS = -(-8 * SETUP_CODE_BYTES // 5) + 1  # with the check symbol, without hyphens
 LONGEST_TEXT = 200  # what a person may have typed; anything longer is not looked at
 
 Reason = Literal["length", "symbol", "padding", "check"]

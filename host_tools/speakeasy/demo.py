@@ -32,7 +32,7 @@ from speakeasy import codes
 from speakeasy.errors import SpeakeasyError
 from speakeasy.session import PHONE_KEY_BYTES
 from speakeasy.store import PhoneKey, Store
-from speakeasy.terminal import counter_table
+from speakeasy.terminal import as_called, counter_table, err, show_json
 
 BOOT_S = 60.0  # power on to an address for the speaker
 COMMAND_S = 90.0  # one `speakeasy` command: its own waits are shorter
@@ -218,7 +218,7 @@ async def flatmate_gets_nothing(demo: Demo) -> None:
         not rebooted["reached"] and dorm.speaker.boots == boots,
         "no answer, no reboot",
     )
-    guessed = await demo.speakeasy(t.FLATMATE, "pair", "--code", "-", secret=codes.write(os.urandom(16)))
+    guessed = await demo.speakeasy(t.FLATMATE, "pair", secret=codes.write(os.urandom(16)))
     say.check(
         "guesses a setup code, over Bluetooth",
         str(guessed.get("error", "is paired")).partition(". ")[0],
@@ -246,7 +246,7 @@ async def phone_pairs(demo: Demo) -> None:
         not before["open"],
         "no answer",
     )
-    paired = await demo.speakeasy(t.PHONE, "pair", "--code", "-", "--name", PHONE_NAME, secret=demo.code)
+    paired = await demo.speakeasy(t.PHONE, "pair", "--no-claim", "--name", PHONE_NAME, secret=demo.code)
     say.must(
         "pairs over Bluetooth LE with the setup code on the label",
         f"it is {paired.get('role')} of bridge {paired.get('bridge')}" if "error" not in paired else paired["error"],
@@ -423,7 +423,7 @@ async def owner_revokes_phone(demo: Demo) -> None:
         invited.get("invite"),
         "an invite",
     )
-    joined = await demo.speakeasy(t.LAPTOP, "pair", "--invite", "-", "--name", LAPTOP_NAME, secret=invited["invite"])
+    joined = await demo.speakeasy(t.LAPTOP, "pair", "--no-claim", "--name", LAPTOP_NAME, secret=invited["link"])
     say.must(
         "the laptop pairs with the invite, over Bluetooth",
         f"it is {joined.get('role')}, too" if "error" not in joined else joined["error"],
@@ -565,9 +565,9 @@ async def _keep_status(demo: Demo) -> None:
             (demo.dorm.run_dir / "log" / f"status-by-{who}.json").write_text(json.dumps(status, indent=1) + "\n")
 
 
-def _console() -> Console:
+def _console(*, stderr: bool = False) -> Console:
     # Lines stay whole in a log; in a terminal they break where the terminal does it.
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, stderr=stderr)
 
 
 def _copy_logs(source: Path, target: Path) -> None:
@@ -577,13 +577,13 @@ def _copy_logs(source: Path, target: Path) -> None:
         raise SpeakeasyError(f"The logs could not be copied to {target} ({error}). They are in {source}.") from None
 
 
-async def _run(run_dir: Path | None, ble: str, keep_logs: Path | None) -> int:
+async def _run(run_dir: Path | None, ble: str, keep_logs: Path | None, as_json: bool) -> int:
     if keep_logs is not None:
         try:
             keep_logs.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SpeakeasyError(f"{keep_logs} cannot be made ({error.strerror}). Name another --keep-logs.") from None
-    console = _console()
+    console = _console(stderr=as_json)
     say = Transcript(console)
     began = time.monotonic()
     console.print("[bold]Speakeasy: one speaker in a crowded network, and who gets in[/]")
@@ -610,6 +610,8 @@ async def _run(run_dir: Path | None, ble: str, keep_logs: Path | None) -> int:
     except DormError as error:
         raise SpeakeasyError(str(error)) from None
     seconds = time.monotonic() - began
+    if as_json:
+        show_json({"checks": say.checks, "failed": say.failed, "good": good, "seconds": round(seconds, 1)})
     if good:
         console.print(f"\n[bold green]All {say.checks} checks are as they should be.[/] {seconds:.0f} s.")
         return 0
@@ -620,17 +622,21 @@ async def _run(run_dir: Path | None, ble: str, keep_logs: Path | None) -> int:
     return 1
 
 
-def run(run_dir: Path | None = None, *, ble: str = "bumble", keep_logs: Path | None = None) -> int:
+def run(
+    run_dir: Path | None = None, *, ble: str = "bumble", keep_logs: Path | None = None, as_json: bool = False
+) -> int:
     """The demo, from nothing to nothing. Returns the exit status: 0, 1, or 130 after Ctrl-C.
+
+    `as_json`: what is seen goes to standard error, and the outcome, in JSON, to standard output.
 
     Raises SpeakeasyError when the dorm cannot be built here.
     """
 
     async def work() -> int:
         try:
-            return await _run(run_dir, ble, keep_logs)
+            return await _run(run_dir, ble, keep_logs, as_json)
         except SpeakeasyError as error:
-            Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}")
+            err.print(f"[bold red]error:[/] {escape(as_called(str(error)))}")
             return 1
 
     try:

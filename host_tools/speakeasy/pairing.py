@@ -6,7 +6,8 @@ the first thing that the next attempt tries.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from speakeasy.errors import SpeakeasyError
@@ -73,12 +74,25 @@ async def _enrol(store: Store, session: Session, credential: Credential, name: s
     return Paired(session.bridge, key.role, was_known=False)
 
 
+def _next_key(
+    store: Store, bridge: bytes, keys: Iterable[PhoneKey], tried: set[bytes]
+) -> tuple[PhoneKey | None, bytes]:
+    """A key that was not tried yet. One that the keyring does not give out is left: a new one may take its place."""
+    for key in keys:
+        if key.phone not in tried:
+            tried.add(key.phone)
+            with suppress(StoreError):
+                return key, store.secret(bridge, key)
+    return None, b""
+
+
 async def pair(
     store: Store, find: Find, credential: Credential | None, name: str, bridge: bytes | None
 ) -> Paired | None:
     """Pairs with `bridge`, or with the one that is found.
 
-    Keys that are stored for it are tried first; None when none is good and there is no `credential`.
+    Keys that are stored for it are tried first; None when none is good and there is no `credential`. What the keyring
+    needs to be unlocked is asked before: see Store.keeps_in_keyring.
     Raises SpeakeasyError.
     """
     tried: set[bytes] = set()
@@ -87,12 +101,11 @@ async def pair(
         link, info = await _meet(find, bridge)
         bridge = info.bridge  # whatever happens to the link now, it is this one that we stay with
         known = store.get(bridge)
-        keys = [*known.pending, *([known.key] if known.key else [])] if known and info.state != UNOWNED else []
-        key = next((key for key in keys if key.phone not in tried), None)
+        keys = known.all_keys() if known and info.state != UNOWNED else ()
+        key, secret = _next_key(store, bridge, keys, tried)
         if key is not None:
-            tried.add(key.phone)
             try:
-                session = await Session.open(link, Credential.phone_key(key.phone, key.key), info)
+                session = await Session.open(link, Credential.phone_key(key.phone, secret), info)
             except WrongSecret:
                 continue
             async with session:

@@ -1,47 +1,62 @@
 """What a phone remembers: bridges, and its keys for them.
 
-One JSON file, `bridges.json`, mode 0600, in $SPEAKEASY_HOME, else in `speakeasy` below the XDG configuration directory.
+One JSON file, `bridges.json`, mode 0600, in $SPEAKEASY_HOME, else in `speakeasy` below the XDG configuration directory
+(Windows: %APPDATA%). New keys go into the system's keyring where there is one (`"key": null` in the file), else into
+the file; a key stays where it was put first.
+
 A change writes a new file beside it, flushes it to disk, and renames it over the old one: after a power cut there is
 the old state or the new one, complete. Two commands at once wait for each other. A file that is not understood is never
 written over.
 """
 
-import fcntl
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Self
 
 from speakeasy.errors import SpeakeasyError
+from speakeasy.system_keyring import SystemKeyring, Unusable, system
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 FILE = "bridges.json"
 LOCK = "bridges.lock"
-VERSION = 1
+VERSION = 2  # with a key in the keyring; 1: all keys in the file
 LARGEST_FILE = 1 << 20  # bytes; ours has a few hundred for each bridge
 LOCK_LIMIT_S = 10.0
 MOST_PENDING = 4  # keys of unfinished enrolments kept for each bridge
 DEFAULT_CLAIM_PORT = 7780
+
+# Not on every system.
+_CLOEXEC, _NOFOLLOW, _DIRECTORY = (getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_DIRECTORY"))
 
 _HEX_8 = re.compile(r"[0-9a-f]{16}")
 _HEX_32 = re.compile(r"[0-9a-f]{64}")
 
 
 class StoreError(SpeakeasyError):
-    """The file of bridges cannot be used. The message names the file, never what is in it."""
+    """The file of bridges, or a key, cannot be used. The message names the file, never what is in it."""
 
 
 @dataclass(frozen=True)
 class PhoneKey:
-    """What an enrolment gave this phone: its id (8 bytes), its key (32 bytes), its role and name."""
+    """What an enrolment gave this phone: its id (8 bytes), its key (32 bytes), its role and name.
+
+    `key` is None when the key is in the system's keyring: `Store.secret` has it.
+    """
 
     phone: bytes
-    key: bytes = field(repr=False)
+    key: bytes | None = field(repr=False)
     role: str
     name: str
 
@@ -60,12 +75,18 @@ class Bridge:
     addr: str | None = None
     claim_port: int = DEFAULT_CLAIM_PORT
 
+    def all_keys(self) -> tuple[PhoneKey, ...]:
+        """Confirmed or not, those that may be newer first."""
+        return (*self.pending, *([self.key] if self.key else []))
+
 
 def directory() -> Path:
     """Where this person's bridges are kept."""
     home = os.environ.get("SPEAKEASY_HOME")
     if home:
         return Path(home)
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or Path.home()) / "speakeasy"
     config = os.environ.get("XDG_CONFIG_HOME") or ""
     return (Path(config) if os.path.isabs(config) else Path.home() / ".config") / "speakeasy"
 
@@ -73,9 +94,10 @@ def directory() -> Path:
 class Store:
     """The bridges of one person. Reads the file afresh for each call."""
 
-    def __init__(self, where: Path) -> None:
+    def __init__(self, where: Path, keyring: SystemKeyring | None = None) -> None:
         self._directory = where
         self._file = where / FILE
+        self._keyring = keyring or system()
 
     @classmethod
     def default(cls) -> Self:
@@ -122,12 +144,50 @@ class Store:
         what = "No bridge's id begins" if not found else "More than one bridge's id begins"
         raise StoreError(f"{what} with {name!r}. Known here: {ids}.")
 
+    # --- keys -------------------------------------------------------------------------------------------------------
+    def secret(self, bridge: bytes, key: PhoneKey) -> bytes:
+        """The 32 bytes of a key of ours for `bridge`. Raises StoreError when the keyring does not give them out."""
+        if key.key is not None:
+            return key.key
+        try:
+            return _hex(self._keyring.get(_name(bridge, key.phone)), _HEX_32)
+        except Unusable:
+            what = (
+                "is in this system's keyring, which is locked or cannot be reached from here: unlock it (where you are "
+            )
+            what += "logged in at the screen), and try again"
+        except ValueError:
+            what = "has gone from this system's keyring"
+        raise StoreError(f"This phone's key for bridge {bridge.hex()} {what}; or pair again with an invite.")
+
+    def keeps_in_keyring(self) -> bool:
+        """Whether a new key will go into the keyring. Asks a person to unlock it, so that nobody waits for it later."""
+        return self._keyring.usable()
+
+    def _put_away(self, bridge: bytes, key: PhoneKey) -> PhoneKey:
+        if key.key is None:
+            return key
+        try:
+            self._keyring.put(_name(bridge, key.phone), key.key.hex())
+        except Unusable:
+            return key
+        return replace(key, key=None)
+
+    def _clear_keyring(self, bridge: bytes, before: Bridge | None, after: Bridge | None) -> None:
+        """After a change is on disk: what the file does not name any more is of no use to anybody."""
+        kept = {key.phone for key in after.all_keys()} if after else set()
+        for key in before.all_keys() if before else ():
+            if key.key is None and key.phone not in kept:
+                with suppress(Unusable):
+                    self._keyring.drop(_name(bridge, key.phone))
+
     # --- writing ----------------------------------------------------------------------------------------------------
     def add_pending(self, bridge: bytes, key: PhoneKey) -> None:
         """Keeps a key that the bridge is about to be told to save. Must be done before `confirm` is sent."""
+        stored = self._put_away(bridge, key)
 
         def change(known: Bridge) -> Bridge:
-            return replace(known, pending=(key, *known.pending)[:MOST_PENDING])
+            return replace(known, pending=(stored, *known.pending)[:MOST_PENDING])
 
         self._change(bridge, change)
 
@@ -150,22 +210,36 @@ class Store:
         if known is not None and (known.addr, known.claim_port) != (addr, claim_port):
             self._change(bridge, lambda known: replace(known, addr=addr, claim_port=claim_port))
 
-    def _change(self, bridge: bytes, change: Callable[[Bridge], Bridge]) -> None:
+    def forget(self, bridge: bytes) -> None:
+        """This phone is not paired with that bridge any more. What is pending stays: nobody knows what it is worth."""
+
+        def change(known: Bridge) -> Bridge | None:
+            return replace(known, key=None) if known.pending else None
+
+        self._change(bridge, change)
+
+    def _change(self, bridge: bytes, change: Callable[[Bridge], Bridge | None]) -> None:
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._locked():
                 known = {item.id: item for item in self.bridges()}
-                known[bridge] = change(known.get(bridge) or Bridge(bridge))
-                self._write([_to_json(item) for item in known.values()])
+                before = known.get(bridge)
+                after = change(before or Bridge(bridge))
+                if after is None:
+                    known.pop(bridge, None)
+                else:
+                    known[bridge] = after
+                self._write(list(known.values()))
         except OSError as error:
             raise StoreError(
                 f"{self._file} cannot be written ({error.strerror}): nothing was changed. Make room or mend the "
                 "permissions, and try again."
             ) from None
+        self._clear_keyring(bridge, before, after)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        fd = os.open(self._directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(self._directory / LOCK, os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o600)
         try:
             self._wait_for_lock(fd)
             yield
@@ -175,26 +249,24 @@ class Store:
     def _wait_for_lock(self, fd: int) -> None:
         """Another command has it for a few milliseconds; one that was stopped must not stop us, too."""
         end = time.monotonic() + LOCK_LIMIT_S
-        while True:
-            try:
-                return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise StoreError(
-                        f"Another `speakeasy` holds {self._directory / LOCK}. End it, and try again."
-                    ) from None
-                time.sleep(0.005)
+        while not _lock(fd):
+            if time.monotonic() > end:
+                raise StoreError(f"Another command holds {self._directory / LOCK}. End it, and try again.")
+            time.sleep(0.005)
 
-    def _write(self, bridges: list[dict[str, Any]]) -> None:
-        text = json.dumps({"version": VERSION, "bridges": bridges}, indent=1) + "\n"
+    def _write(self, bridges: list[Bridge]) -> None:
+        in_keyring = any(key.key is None for item in bridges for key in item.all_keys())
+        value = {"version": VERSION if in_keyring else 1, "bridges": [_to_json(item) for item in bridges]}
+        text = json.dumps(value, indent=1) + "\n"
         new = self._directory / (FILE + ".new")
         fd = os.open(
             new,
-            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW,
+            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _CLOEXEC | _NOFOLLOW,
             0o600,
         )
         try:
-            os.fchmod(fd, 0o600)  # one left by a power cut may have another mode
+            if sys.platform != "win32":
+                os.fchmod(fd, 0o600)  # one left by a power cut may have another mode
             data = text.encode()
             while data:
                 data = data[os.write(fd, data) :]
@@ -202,11 +274,29 @@ class Store:
         finally:
             os.close(fd)
         os.replace(new, self._file)
-        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)  # the rename itself
-        finally:
-            os.close(fd)
+        if sys.platform != "win32":  # which flushes no directories
+            fd = os.open(self._directory, os.O_RDONLY | _DIRECTORY | _CLOEXEC)
+            try:
+                os.fsync(fd)  # the rename itself
+            finally:
+                os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    """Takes the lock, until the file is closed; False when another process has it."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _name(bridge: bytes, phone: bytes) -> str:
+    """What a key is called in the keyring."""
+    return f"{bridge.hex()}/{phone.hex()}"
 
 
 # --- the file's form ------------------------------------------------------------------------------------------------
@@ -219,7 +309,7 @@ def _hex(text: object, form: re.Pattern[str]) -> bytes:
 def _key(value: dict[str, Any]) -> PhoneKey:
     return PhoneKey(
         _hex(value["phone"], _HEX_8),
-        _hex(value["key"], _HEX_32),
+        None if value["key"] is None else _hex(value["key"], _HEX_32),
         str(value["role"]),
         str(value["name"]),
     )
@@ -238,10 +328,10 @@ def _bridge(value: dict[str, Any]) -> Bridge:
     )
 
 
-def _key_to_json(key: PhoneKey) -> dict[str, str]:
+def _key_to_json(key: PhoneKey) -> dict[str, str | None]:
     return {
         "phone": key.phone.hex(),
-        "key": key.key.hex(),
+        "key": None if key.key is None else key.key.hex(),
         "role": key.role,
         "name": key.name,
     }

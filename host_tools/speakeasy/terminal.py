@@ -1,8 +1,14 @@
 """How the command speaks: results on standard output, one line of error on standard error, JSON for scripts."""
 
 import json
+import os
+import re
+import shlex
+import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,22 +20,76 @@ from speakeasy.errors import SpeakeasyError
 from speakeasy.reasons import in_words
 from speakeasy.session import printable
 
+NAME = "speakeasy"
+# How whoever typed `--as WHO` called this command: it runs as another program on that person's machine.
+CALLED_VARIABLE = "SPEAKEASY_CALLED"
+
 # Lines are not broken by us: a terminal does that, and a script wants them whole.
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
+# --- how it was called ----------------------------------------------------------------------------------------------
+def called() -> str:
+    """What a person has to type to call this command again, as they did now."""
+    known = os.environ.get(CALLED_VARIABLE)
+    if known:
+        return known
+    program = sys.argv[0]
+    if os.path.basename(program) == "cli.py":
+        words = f"{os.path.basename(sys.executable)} -m speakeasy.cli"
+    elif Path(program).stem != NAME:
+        return NAME  # not as a command at all
+    else:
+        found = shutil.which(NAME)
+        words = NAME if found and _same(found, program) else shlex.quote(program)
+    return f"sudo {words}" if Path(os.environ.get("SUDO_COMMAND", "").partition(" ")[0]).name == NAME else words
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def as_called(text: str) -> str:
+    """Puts in how this command was called where a text names it: "`speakeasy claim`"."""
+    return re.sub(rf"`{NAME}(?=[ `])", lambda _: f"`{called()}", text)
+
+
+def command(words: str = "") -> str:
+    """A command of ours to show to a person, as markup."""
+    return f"[bold]{escape(f'{called()} {words}'.strip())}[/]"
+
+
+# --- failing --------------------------------------------------------------------------------------------------------
 @contextmanager
 def failures() -> Iterator[None]:
-    """Turns what may go wrong into one line and exit status 1."""
+    """Turns what may go wrong into one line and an exit status."""
     try:
         yield
     except SpeakeasyError as error:
-        text = " ".join(str(error).split())
+        text = " ".join(as_called(str(error)).split())
         err.print(f"[bold red]error:[/] {escape(text)}")
-        raise typer.Exit(1) from None
+        raise typer.Exit(error.exit_status) from None
+
+
+# --- in words -------------------------------------------------------------------------------------------------------
+def shown(value: object) -> str:
+    """What a bridge has sent, fit for a terminal and for rich; "-" for nothing."""
+    return escape(printable("-" if value in (None, "") else value))
+
+
+def duration(seconds: object) -> str:
+    """So long, roughly."""
+    if not isinstance(seconds, int):
+        return "?"
+    if seconds >= 5400:
+        return f"{seconds / 3600:.0f} hours"
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds} seconds"
 
 
 def counter_table(counters: Mapping[str, int]) -> Table:

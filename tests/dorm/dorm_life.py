@@ -54,9 +54,9 @@ async def answers(dorm: Dorm, who: str, ip: str, port: int, timeout_s: float = 2
     return False
 
 
-async def speakeasy(dorm: Dorm, who: str, *words: str) -> dict[str, Any]:
-    """Runs the command on somebody's machine; it must succeed. Returns its JSON."""
-    done = await dorm.person(who).run("speakeasy", *words, "--json", timeout_s=PAIR_S)
+async def speakeasy(dorm: Dorm, who: str, *words: str, secret: str | None = None) -> dict[str, Any]:
+    """Runs the command on somebody's machine, `secret` on its standard input; it must succeed. Returns its JSON."""
+    done = await dorm.person(who).run("speakeasy", *words, "--json", timeout_s=PAIR_S, input=secret or "")
     answer = json.loads(done.stdout)
     assert isinstance(answer, dict)
     return answer
@@ -65,13 +65,15 @@ async def speakeasy(dorm: Dorm, who: str, *words: str) -> dict[str, Any]:
 async def own(dorm: Dorm, who: str = t.PHONE) -> None:
     """The first owner pairs with the setup code on the label."""
     _, code = await dorm.serial_label()
-    assert (await speakeasy(dorm, who, "pair", "--code", code, "--name", who))["role"] == "owner"
+    paired = await speakeasy(dorm, who, "pair", "--no-claim", "--name", who, secret=code)
+    assert paired["role"] == "owner"
 
 
 async def invite(dorm: Dorm, host: str, guest: str, role: str = "guest") -> None:
     """An owner invites somebody, who pairs with the invite."""
     text = (await speakeasy(dorm, host, "invite", "--role", role))["invite"]
-    assert (await speakeasy(dorm, guest, "pair", "--invite", text, "--name", guest))["role"] == role
+    paired = await speakeasy(dorm, guest, "pair", "--no-claim", "--name", guest, secret=text)
+    assert paired["role"] == role
 
 
 async def claim(dorm: Dorm, who: str) -> dict[str, Any]:

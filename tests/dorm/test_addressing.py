@@ -181,7 +181,7 @@ async def test_the_modes_change_at_run_time_and_back(owned: Dorm, soco: Controll
         leases = (await speakeasy(owned, t.PHONE, "status"))["leases"]
         assert [lease["addr"] for lease in leases] == [owned.person(t.PHONE).address]
         assert (await speakeasy(owned, t.PHONE, "mode", mode))["mode"] == mode
-        owned.mode = mode
+        assert owned.mode == mode
         began = time.monotonic()
 
         async def moved() -> bool:

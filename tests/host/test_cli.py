@@ -10,9 +10,12 @@ import pytest
 import typer
 from dorm import topology
 from peer import BRIDGE_ID, SETUP_CODE, Bridge, MemoryLink
+from speakeasy import asking, cli, codes, links, reach
 from speakeasy import claim as claims
-from speakeasy import cli, codes
-from speakeasy.errors import SpeakeasyError
+from speakeasy.commands import bridge as bridge_commands
+from speakeasy.commands import claim as claim_commands
+from speakeasy.commands import networks
+from speakeasy.errors import NotReached
 from speakeasy.reasons import WORDS
 from speakeasy.store import Store
 from typer.main import get_command
@@ -39,7 +42,7 @@ Run = Callable[..., Any]
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SPEAKEASY_HOME", str(tmp_path))
-    for name in ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY"):
+    for name in ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY", "SPEAKEASY_CALLED", "SUDO_COMMAND"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -47,7 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def bridge(monkeypatch: pytest.MonkeyPatch) -> Bridge:
     bridge = Bridge(answers={"status": STATUS, "join": {}})
-    monkeypatch.setattr(cli, "find", bridge.find)
+    monkeypatch.setattr(reach, "find", bridge.find)
     return bridge
 
 
@@ -57,10 +60,15 @@ def run(*argv: str, stdin: str | None = None) -> Any:
     return result
 
 
-def refused(*argv: str, stdin: str | None = None, says: str = "") -> str:
+def pair(*argv: str) -> Any:
+    """Pairs with the setup code, typed on standard input; without a claim, for nobody answers it here."""
+    return run("pair", "--no-claim", *argv, stdin=CODE + "\n")
+
+
+def refused(*argv: str, stdin: str | None = None, says: str = "", status: int = 1) -> str:
     """The one line that a refused command prints."""
     result = run(*argv, stdin=stdin)
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == status, result.output
     assert "Traceback" not in result.output
     lines = result.stderr.strip().splitlines()
     assert lines[-1].startswith("error: ")
@@ -70,7 +78,7 @@ def refused(*argv: str, stdin: str | None = None, says: str = "") -> str:
 
 
 def test_pair_claim_and_manage(home: Path, bridge: Bridge) -> None:
-    result = run("pair", "--code", CODE, "--name", "Ada")
+    result = pair("--name", "Ada")
     assert result.exit_code == 0, result.output
     assert f"an owner of bridge {BRIDGE_ID.hex()}" in result.stdout
     assert "127.0.0.1" in result.stdout
@@ -130,31 +138,31 @@ def with_state(state: str, **more: Any) -> dict[str, Any]:
 def test_join_waits_for_the_outcome(
     seen: list[dict[str, Any]], says: str | None, home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "JOIN_POLL_S", 0.01)
-    monkeypatch.setattr(cli, "JOIN_LIMIT_S", 0.3)
-    run("pair", "--code", CODE)
+    monkeypatch.setattr(networks, "JOIN_POLL_S", 0.01)
+    monkeypatch.setattr(networks, "JOIN_LIMIT_S", 0.3)
+    pair()
     bridge.answers = Statuses(*seen)
     if says is not None:
-        refused("join", "Dorm", "--key", "correct horse", says=says)
+        refused("join", "Dorm", stdin="correct horse\n", says=says)
     else:
-        result = run("join", "Dorm", "--key", "correct horse")
+        result = run("join", "Dorm", stdin="correct horse\n")
         assert result.exit_code == 0, result.output
         assert result.stdout == "The bridge is on Dorm, at 127.0.0.1.\n"
     assert [heard["key"] for heard in bridge.heard if heard["op"] == "join"] == ["correct horse"]
 
 
-def test_ctrl_c_at_the_prompt_for_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_at_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     def abort(*_: object, **__: object) -> str:
         raise typer.Abort
 
     monkeypatch.setattr(typer, "prompt", abort)
     with pytest.raises(typer.Exit) as caught:
-        cli._prompted_key()
+        asking.prompted("Key", hide=True)
     assert caught.value.exit_code == 130
 
 
 def test_status_says_what_to_do(home: Path, bridge: Bridge) -> None:
-    run("pair", "--code", CODE)
+    pair()
     bridge.answers["status"] = {
         **STATUS,
         "damaged": True,
@@ -164,7 +172,7 @@ def test_status_says_what_to_do(home: Path, bridge: Bridge) -> None:
     }
     text = run("status").stdout
     for words in (
-        cli.DAMAGED,
+        bridge_commands.DAMAGED,
         "on Old, at 10.0.0.9",
         "speakeasy join 'my dorm'",
         "No speaker yet",
@@ -174,7 +182,7 @@ def test_status_says_what_to_do(home: Path, bridge: Bridge) -> None:
 
 
 def test_status_in_words_and_for_scripts(home: Path, bridge: Bridge) -> None:
-    run("pair", "--code", CODE)
+    pair()
     bridge.counters = {"drop_no_lease": 7, "pass_uplink_speaker": 3, "something_new": 1}
     text = run("status").stdout
     for words in ("127.0.0.1", "2 hours", WORDS["drop_no_lease"], "something new", "whoever has this address"):
@@ -184,25 +192,25 @@ def test_status_in_words_and_for_scripts(home: Path, bridge: Bridge) -> None:
     assert value["uplink"] == UPLINK
 
 
-@pytest.mark.parametrize("how", ["argument", "stdin", "environment"])
+@pytest.mark.parametrize("how", ["stdin", "dash", "link", "environment", "link in environment"])
 def test_ways_to_give_the_code(how: str, home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
-    if how == "environment":
-        monkeypatch.setenv("SPEAKEASY_CODE", CODE.lower())
-        result = run("pair", "--json")
-    elif how == "stdin":
-        result = run("pair", "--code", "-", "--json", stdin=CODE + "\n")
+    text = links.write(links.CODE, CODE) if how.startswith("link") else CODE.lower()
+    if how.endswith("environment"):
+        monkeypatch.setenv("SPEAKEASY_CODE", text)
+        result = run("pair", "--json", "--no-claim")
     else:
-        result = run("pair", "--code", CODE, "--json")
+        result = run("pair", *(["-"] if how == "dash" else []), "--json", "--no-claim", stdin=text + "\n")
     assert json.loads(result.stdout) == {
         "bridge": BRIDGE_ID.hex(),
         "role": "owner",
         "was_known": False,
         "addr": "127.0.0.1",
+        "lease": None,
     }
     assert CODE not in result.output
     monkeypatch.delenv("SPEAKEASY_CODE", raising=False)
     assert run("pair", "--json").exit_code == 1, "no code, no terminal, nothing unfinished"
-    assert "was paired already" in run("pair", "--code", CODE).stdout
+    assert "was paired already" in pair().stdout
 
 
 def test_pair_without_a_code_goes_on_where_it_was_lost(home: Path, bridge: Bridge) -> None:
@@ -215,7 +223,7 @@ def test_pair_without_a_code_goes_on_where_it_was_lost(home: Path, bridge: Bridg
         return messages
 
     bridge.lie = lie
-    refused("pair", "--code", CODE)
+    refused("pair", stdin=CODE)
     bridge.lie = lambda _connection, _what, messages: messages
     result = run("pair")
     assert result.exit_code == 0, result.output
@@ -226,28 +234,33 @@ def test_pair_without_a_code_goes_on_where_it_was_lost(home: Path, bridge: Bridg
 @pytest.mark.parametrize(
     ("argv", "stdin", "says"),
     [
-        (["pair"], None, "--code"),
-        (["pair", "--code", "123"], None, "it would have 27 letters"),
-        (["pair", "--code", CODE[:-1] + "7"], None, "mistake in this setup code"),
-        (["pair", "--code", "-"], "", "No setup code came"),
-        (["pair", "--code", codes.write(b"another code....")], None, "does not accept this setup code"),
-        (["pair", "--invite", codes.write(bytes(24))], None, "does not accept this invite"),
-        (["pair", "--code", CODE, "--name", "x" * 33], None, "1 to 32"),
-        (["pair", "--code", CODE, "--bridge", "77"], None, "16 hex digits"),
+        (["pair"], None, "Pipe it in, set SPEAKEASY_CODE"),
+        (["pair", "-"], "\n", "Pipe it in, set SPEAKEASY_CODE"),
+        (["pair", CODE], None, "Secrets are not taken from the command line"),
+        (["pair"], "123", "it would have 27 letters"),
+        (["pair"], CODE[:-1] + "7", "mistake in this setup code"),
+        (["pair"], "speakeasy:#wifi=x", "neither a setup code nor an invite"),
+        (["pair"], "speakeasy:#code=" + CODE[:-1] + "7", "mistake in this setup code"),
+        (["pair"], codes.write(b"another code...."), "does not accept this setup code"),
+        (["pair"], codes.write(bytes(24)), "does not accept this invite"),
+        (["pair"], links.write(links.INVITE, codes.write(bytes(24))), "does not accept this invite"),
+        (["pair", "--name", "x" * 33], CODE, "1 to 32"),
+        (["pair", "--bridge", "77"], CODE, "16 hex digits"),
         (["claim"], None, "speakeasy pair"),
         (["phones"], None, "speakeasy pair"),
         (["revoke", "Ada"], None, "speakeasy pair"),
         (["invite"], None, "speakeasy pair"),
         (["status"], None, "speakeasy pair"),
-        (["join", "Dorm", "--key", "short"], None, "8 to 63"),
+        (["join", "Dorm"], "short", "8 to 63"),
         (["join", "x" * 33, "--open"], None, "1 to 32 bytes"),
-        (["join", "Dorm"], None, "--key -"),
+        (["join", "Dorm"], None, "No key of the network came"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
 def test_refusals_say_what_to_do(argv: list[str], stdin: str | None, says: str, home: Path, bridge: Bridge) -> None:
     line = refused(*argv, stdin=stdin, says=says)
     assert codes.write(b"another code....") not in line
+    assert CODE not in line
     assert not Store(home).bridges()
 
 
@@ -257,31 +270,31 @@ def test_usage(argv: list[str], home: Path) -> None:
 
 
 def test_revoked_means_pair_again(home: Path, bridge: Bridge) -> None:
-    run("pair", "--code", CODE)
+    pair()
     bridge.phones = {b"another1": (bytes(32), "Zoë", "owner")}
-    assert "setup code on its label" in refused("status", says="speakeasy pair --invite")
-    refused("pair", "--code", CODE, says="Ask an owner for an invite")
+    assert "setup code on its label" in refused("status", says="then `speakeasy pair`")
+    refused("pair", stdin=CODE, says="Ask an owner for an invite")
 
 
 def test_radio_failures_are_one_line(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(_bridge: bytes | None, _timeout_s: float) -> MemoryLink:
-        raise SpeakeasyError("No bridge was heard within 20 s.")
+        raise NotReached("No bridge was heard within 20 s.")
 
-    monkeypatch.setattr(cli, "find", nothing)
-    refused("pair", "--code", CODE, says="No bridge was heard")
+    monkeypatch.setattr(reach, "find", nothing)
+    refused("pair", stdin=CODE, says="No bridge was heard", status=3)
 
 
 def test_no_radio_at_all(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The real find(): the virtual radio's socket is not there."""
     monkeypatch.setenv("SPEAKEASY_AIR", str(tmp_path / "no such air"))
-    refused("pair", "--code", CODE, says="dorm up")
+    refused("pair", stdin=CODE, says="dorm up", status=3)
 
 
 def test_two_bridges(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
-    run("pair", "--code", CODE)
+    pair()
     other = Bridge(bridge_id=b"8 bytes!", answers={"status": {**STATUS, "uplink": {**UPLINK, "addr": None}}})
-    monkeypatch.setattr(cli, "find", other.find)
-    result = run("pair", "--code", CODE)
+    monkeypatch.setattr(reach, "find", other.find)
+    result = pair()
     assert "on no network yet" in result.stdout
     refused("status", says="--bridge")
     assert json.loads(run("status", "--bridge", b"8 b".hex(), "--json").stdout)["uplink"]["addr"] is None
@@ -291,7 +304,7 @@ def test_two_bridges(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 def test_claim_asks_over_bluetooth_when_the_address_has_changed(
     home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("pair", "--code", CODE)
+    pair()
     Store(home).saw(BRIDGE_ID, addr="127.0.0.9", claim_port=7780)
     asked: list[str] = []
 
@@ -301,7 +314,7 @@ def test_claim_asks_over_bluetooth_when_the_address_has_changed(
             raise claims.Unreachable("nobody")
         return claims.Lease("10.66.0.130", 43200, "mac")
 
-    monkeypatch.setattr(cli, "claim_lease", at)
+    monkeypatch.setattr(claim_commands.claims, "claim", at)
     result = run("claim")
     assert asked == ["127.0.0.9", "127.0.0.1"]
     assert "10.66.0.130" in result.stdout
@@ -312,7 +325,7 @@ def test_claim_asks_over_bluetooth_when_the_address_has_changed(
 
 
 def test_a_bridge_with_evil_words(home: Path, bridge: Bridge) -> None:
-    run("pair", "--code", CODE)
+    pair()
     evil = "[bold]\x1b[2J\nx"
     bridge.phones[b"another1"] = bytes(32), evil, "guest"
     bridge.answers["status"] = {**STATUS, "uplink": {**UPLINK, "ssid": evil}}
@@ -349,7 +362,7 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
 
 
 def test_mode_and_hosts(home: Path, bridge: Bridge) -> None:
-    run("pair", "--code", CODE)
+    pair()
     bridge.answers["addressing"] = {"mode": "private", "hosts": ["10.66.0.9", "10.66.0.8"]}
     asked = len(bridge.heard)
     assert "is private: the speaker has an address of its own" in run("mode", "private").stdout
@@ -369,7 +382,7 @@ def test_mode_and_hosts(home: Path, bridge: Bridge) -> None:
 
 
 def test_hosts_that_are_none_are_not_sent(home: Path, bridge: Bridge) -> None:
-    run("pair", "--code", CODE)
+    pair()
     asked = len(bridge.heard)
     refused("hosts", "nas.local", says="nas.local is no IPv4 address. Nothing was changed.")
     refused("hosts", "10.66.0.1", "--none", says="Nothing was changed")
@@ -379,7 +392,7 @@ def test_hosts_that_are_none_are_not_sent(home: Path, bridge: Bridge) -> None:
 
 
 def test_status_shows_mode_and_hosts(home: Path, bridge: Bridge) -> None:
-    run("pair", "--code", CODE)
+    pair()
     shown = run("status").stdout
     assert "passthrough: the speaker has the bridge's own address on the network (127.0.0.1)." in shown
     assert "may also reach" not in shown

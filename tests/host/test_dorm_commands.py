@@ -10,7 +10,7 @@ import pytest
 from dorm import daemon, people, topology
 from dorm.dorm import LOCK
 from dorm.errors import DormError
-from speakeasy import dorm_commands
+from speakeasy.commands import dorm as dorm_commands
 
 
 def test_a_dorm_that_is_somebody_elses(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from speakeasy import system_keyring
 from speakeasy.store import MOST_PENDING, Bridge, PhoneKey, Store, StoreError, directory
 
 ONE, TWO = bytes.fromhex("0102030405060708"), bytes.fromhex("0102aabbccddeeff")
@@ -178,10 +180,10 @@ def test_a_damaged_file_is_named_and_left_alone(text: str, tmp_path: Path) -> No
 
 
 def test_a_newer_file_is_not_touched(tmp_path: Path) -> None:
-    (tmp_path / "bridges.json").write_text('{"version": 2, "bridges": []}')
+    (tmp_path / "bridges.json").write_text('{"version": 3, "bridges": []}')
     with pytest.raises(StoreError, match="newer"):
         Store(tmp_path).add_pending(ONE, key(1))
-    assert json.loads((tmp_path / "bridges.json").read_text())["version"] == 2
+    assert json.loads((tmp_path / "bridges.json").read_text())["version"] == 3
 
 
 def test_no_room_on_the_disk_is_said_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,3 +227,128 @@ def test_keys_stay_out_of_repr() -> None:
     bridge = Bridge(ONE, key(7), (key(8),))
     assert bytes([7] * 32).hex() not in repr(bridge)
     assert "\\x07\\x07\\x07\\x07\\x07\\x07\\x07\\x07\\x07" not in repr(bridge)
+
+
+# --- the system's keyring -------------------------------------------------------------------------------------------
+def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str) -> Store:
+    """A store, as in a new process on a system with that keyring."""
+    monkeypatch.setenv("KEYRING_FILE", str(tmp_path / "keyring"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", backend if "." in backend else f"keyrings.{backend}")
+    monkeypatch.setattr(system_keyring, "SCRIPT_LIMIT_S", 0.3)
+    system_keyring.system.cache_clear()
+    return Store(tmp_path / "home")
+
+
+def kept(tmp_path: Path) -> dict[str, str]:
+    """What is in the keyring that works."""
+    file = tmp_path / "keyring"
+    return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+def name(bridge: bytes, n: int) -> str:
+    return f"speakeasy {bridge.hex()}/{key(n).phone.hex()}"
+
+
+def test_keys_go_into_the_keyring_and_not_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = use(monkeypatch, tmp_path, "InFile")
+    assert store.keeps_in_keyring()
+    paired(store, ONE, 1)
+    assert kept(tmp_path) == {name(ONE, 1): (key(1).key or b"").hex()}
+    text = (tmp_path / "home" / "bridges.json").read_text()
+    assert (key(1).key or b"").hex() not in text
+    assert json.loads(text)["version"] == 2
+    known = use(monkeypatch, tmp_path, "InFile").choose(None)
+    assert known.key is not None
+    assert known.key.key is None
+    assert store.secret(ONE, known.key) == key(1).key
+
+
+def test_what_is_forgotten_leaves_the_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = use(monkeypatch, tmp_path, "InFile")
+    for n in range(1, MOST_PENDING + 2):
+        store.add_pending(ONE, key(n))
+    assert set(kept(tmp_path)) == {name(ONE, n) for n in range(2, MOST_PENDING + 2)}
+    store.confirm(ONE, key(5).phone, "owner", others_are_void=True)
+    assert set(kept(tmp_path)) == {name(ONE, 5)}
+    store.add_pending(ONE, key(6))
+    store.forget(ONE)
+    assert set(kept(tmp_path)) == {name(ONE, 6)}, "what is pending may be worth something"
+    assert [bridge.key for bridge in store.bridges()] == [None]
+    store.confirm(ONE, key(6).phone, "guest")
+    store.forget(ONE)
+    assert kept(tmp_path) == {}
+    assert store.bridges() == []
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "keyring.backends.null.Keyring",
+        "keyring.backends.fail.Keyring",
+        "keyring.backends.chainer.ChainerBackend",
+        "Plaintext",
+        "Locked",
+        "Hanging",
+        "Forgetful",
+        "Odd",
+        "NoSuch",
+        "no.such.Module",
+    ],
+)
+def test_without_a_keyring_worth_the_name_the_file_has_the_keys(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = use(monkeypatch, tmp_path, backend)
+    began = time.monotonic()
+    if backend != "Forgetful":
+        assert not store.keeps_in_keyring()
+    paired(store, ONE, 1)
+    paired(store, TWO, 2)
+    assert time.monotonic() - began < 5, "one wait, if any"
+    assert [store.secret(bridge.id, bridge.key) for bridge in store.bridges() if bridge.key] == [key(1).key, key(2).key]
+    assert json.loads((tmp_path / "home" / "bridges.json").read_text())["version"] == 1
+    assert kept(tmp_path) == {}
+
+
+def test_a_file_from_before_goes_on_working_with_a_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paired(use(monkeypatch, tmp_path, "Plaintext"), ONE, 1)
+    store = use(monkeypatch, tmp_path, "InFile")
+    paired(store, TWO, 2)
+    store.saw(ONE, addr="10.66.0.117", claim_port=7781)
+    assert set(kept(tmp_path)) == {name(TWO, 2)}
+    store = use(monkeypatch, tmp_path, "InFile")
+    assert [store.secret(bridge.id, bridge.key) for bridge in store.bridges() if bridge.key] == [key(1).key, key(2).key]
+
+
+@pytest.mark.parametrize(
+    ("backend", "says"),
+    [("Locked", "unlock it"), ("Hanging", "unlock it"), ("Plaintext", "unlock it"), ("InFile", "has gone")],
+)
+def test_a_key_that_the_keyring_keeps_to_itself(
+    backend: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paired(use(monkeypatch, tmp_path, "InFile"), ONE, 1)
+    (tmp_path / "keyring").unlink()
+    store = use(monkeypatch, tmp_path, backend)
+    known = store.choose(None)
+    assert known.key is not None
+    with pytest.raises(StoreError, match=says):
+        store.secret(ONE, known.key)
+
+
+def test_no_room_for_the_file_leaves_no_key_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = use(monkeypatch, tmp_path, "InFile")
+    paired(store, ONE, 1)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("speakeasy.store.os.write", full)
+        with pytest.raises(StoreError, match="No space left"):
+            store.add_pending(TWO, key(2))
+        with pytest.raises(StoreError, match="No space left"):
+            store.forget(ONE)
+    known = store.choose(None)
+    assert known.key is not None
+    assert store.secret(ONE, known.key) == key(1).key

@@ -1,10 +1,11 @@
-"""`speakeasy dorm ...` and `--as WHO`: the virtual dorm, to play with by hand."""
+"""The virtual dorm, to play with by hand: `speakeasy dorm ...`, `--as WHO`, and the demo."""
 
 import os
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,15 +15,28 @@ from dorm.errors import DormError
 from rich.markup import escape
 from rich.table import Table
 
+from speakeasy.commands.speaker import Mode
 from speakeasy.errors import SpeakeasyError
-from speakeasy.terminal import JsonOption, failures, out, show_json
+from speakeasy.terminal import CALLED_VARIABLE, JsonOption, called, command, failures, out, show_json
 
 # What belongs to the person at the keyboard, not to the one whose shell is opened.
 SECRET_VARIABLES = ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY")
 
 app = typer.Typer(
-    no_args_is_help=True, help="The virtual dorm: a network, a bridge, a speaker and people, to try things."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The virtual dorm: a network, a bridge, a speaker and people, to try things.",
 )
+
+
+class Ble(StrEnum):
+    """Whose Bluetooth the simulated bridge has."""
+
+    bumble = "bumble"
+    nimble = "nimble"
+
+
+BleOption = Annotated[Ble, typer.Option(help="The bridge's Bluetooth.")]
 
 RunDirOption = Annotated[
     Path | None,
@@ -44,12 +58,17 @@ def dorm_failures() -> Iterator[None]:
             raise SpeakeasyError(str(error)) from None
 
 
-def run_as(who: str, argv: list[str], run_dir: Path | None = None, *, keep_secrets: bool = True) -> NoReturn:
-    """Becomes the program `argv` on the machine of `who` in the running dorm."""
+def run_as(who: str, argv: list[str], run_dir: Path | None = None, *, as_us: bool = False) -> NoReturn:
+    """Becomes the program `argv` on the machine of `who` in the running dorm.
+
+    `as_us`: it is this command again, which may have the secrets that we were given, and says how we were called.
+    """
     with dorm_failures():
         words, env, home = daemon.entry(who, run_dir)
-        if not keep_secrets:
-            env = {name: value for name, value in env.items() if name not in SECRET_VARIABLES}
+        if as_us:
+            env[CALLED_VARIABLE] = f"{called()} --as {shlex.quote(who)}"
+        else:
+            env = {name: value for name, value in env.items() if name not in (*SECRET_VARIABLES, CALLED_VARIABLE)}
         os.chdir(home)
         try:
             os.execvpe(words[0], [*words, *argv], env)
@@ -57,17 +76,39 @@ def run_as(who: str, argv: list[str], run_dir: Path | None = None, *, keep_secre
             raise SpeakeasyError(f"{words[0]} cannot be run ({error.strerror}). Install util-linux.") from None
 
 
+def choose_person(
+    who: Annotated[
+        str | None,
+        typer.Option("--as", metavar="WHO", help="Be this person of the running dorm: phone, laptop, flatmate, ..."),
+    ] = None,
+) -> None:
+    """Pair this phone with a Speakeasy bridge, and be let in to its speaker."""
+    if who is not None:
+        run_as(who, [sys.executable, "-m", "speakeasy.cli", *_without_as(sys.argv[1:])], as_us=True)
+
+
+def _without_as(argv: list[str]) -> list[str]:
+    at = next(n for n, word in enumerate(argv) if word == "--as" or word.startswith("--as="))
+    return argv[:at] + argv[at + (2 if argv[at] == "--as" else 1) :]
+
+
 @app.command()
 def up(
     run_dir: RunDirOption = None,
-    ble: Annotated[str, typer.Option(help="The bridge's Bluetooth: bumble or nimble.")] = "bumble",
+    ble: BleOption = Ble.bumble,
+    mode: Annotated[Mode, typer.Option(help="The addressing that the bridge begins with.")] = Mode.passthrough,
+    as_json: JsonOption = False,
 ) -> None:
     """Start the dorm; it stays in the background."""
     with dorm_failures():
-        daemon.up(run_dir, ble=ble)
-        show(daemon.settled(run_dir))
-    out.print("\nTry: [bold]speakeasy --as phone pair[/], then [bold]speakeasy --as phone claim[/]")
-    out.print("     [bold]speakeasy dorm shell flatmate[/] to be somebody else, [bold]speakeasy dorm down[/] to end it")
+        daemon.up(run_dir, ble=ble.value, mode=mode.value)
+        state = daemon.settled(run_dir)
+    if as_json:
+        show_json(state)
+        return
+    show(state)
+    out.print(f"\nTry: {command('--as phone pair')}, then {command('--as phone status')}")
+    out.print(f"     {command('dorm shell flatmate')} to be somebody else, {command('dorm down')} to end it")
 
 
 @app.command()
@@ -95,7 +136,7 @@ def show(state: dict[str, Any]) -> None:
     if speaker:
         table.add_row("speaker", text(speaker["address"]), text(speaker["state"]).lower())
     for name, address in state["people"].items():
-        table.add_row(text(name), text(address), f"speakeasy dorm shell {name}")
+        table.add_row(text(name), text(address), escape(f"{called()} dorm shell {name}"))
     out.print(table)
     if bridge and bridge.get("label"):
         bridge_id, code = bridge["label"]
@@ -109,19 +150,37 @@ def show(state: dict[str, Any]) -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def shell(
     who: Annotated[str, typer.Argument(help="phone, laptop, flatmate, attacker; or router, speaker, ...")],
-    command: Annotated[list[str] | None, typer.Argument(help="A program to run instead of a shell.")] = None,
+    program: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND...", help="A program to run instead of a shell.")
+    ] = None,
     run_dir: RunDirOption = None,
 ) -> None:
     """Open a shell on somebody's machine, or run a program there: shell flatmate -- nmap -p 1400 10.66.0.117."""
-    if not command and sys.stdin.isatty():
+    if not program and sys.stdin.isatty():
         out.print(f"You are {escape(who)} now. Leave with `exit`.")
     own = os.environ.get("SHELL") or "/bin/sh"
-    run_as(who, command or shlex.split(own), run_dir, keep_secrets=False)
+    run_as(who, program or shlex.split(own), run_dir)
 
 
 @app.command()
-def down(run_dir: RunDirOption = None) -> None:
+def down(run_dir: RunDirOption = None, as_json: JsonOption = False) -> None:
     """Take the dorm down."""
     with dorm_failures():
         daemon.down(run_dir)
+    if as_json:
+        show_json({"down": True})
+        return
     out.print("The dorm is down. Nothing of it is left but its logs.")
+
+
+def demo(
+    ble: BleOption = Ble.bumble,
+    run_dir: RunDirOption = None,
+    keep_logs: Annotated[Path | None, typer.Option("--keep-logs", metavar="DIR", help="Copy all logs there.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch the whole of it in a virtual dorm: who gets in, and who does not."""
+    from speakeasy import demo as show  # late: with SoCo and Bumble come half a second of imports
+
+    with failures():
+        raise typer.Exit(show.run(run_dir, ble=ble.value, keep_logs=keep_logs, as_json=as_json))

@@ -1,0 +1,102 @@
+"""The Wi-Fi networks that a bridge joins, for its owners."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from speakeasy import asking, uplinks
+from speakeasy.errors import SpeakeasyError
+from speakeasy.reach import BridgeOption, choose, open_session, remember, run
+from speakeasy.session import Refused, Session, WrongSecret, printable
+from speakeasy.store import Bridge, Store
+from speakeasy.terminal import JsonOption, err, failures, out, show_json, shown
+
+LONGEST_SSID = 32  # bytes
+SHORTEST_KEY, LONGEST_KEY = 8, 63  # characters
+KEY_VARIABLE = "SPEAKEASY_WIFI_KEY"
+
+JOIN_LIMIT_S = 22.0  # for the bridge to join a network: it gives an attempt 15 s
+JOIN_POLL_S = 1.0
+JOIN_BEGUN_S = 4.0  # after so long, what the bridge tells of a failure is not of an attempt before
+
+app = typer.Typer()
+
+
+def wifi_name(ssid: str) -> str:
+    """Raises SpeakeasyError when no network can have that name."""
+    if not 1 <= len(ssid.encode()) <= LONGEST_SSID:
+        raise SpeakeasyError(f"A network's name has 1 to {LONGEST_SSID} bytes. Nothing was changed.")
+    return ssid
+
+
+def wifi_key(what: str, *variables: str) -> str:
+    """A network's key, asked for. Raises SpeakeasyError when it can be none."""
+    key = asking.secret(what, *variables)
+    if not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
+        raise SpeakeasyError(f"A Wi-Fi key has {SHORTEST_KEY} to {LONGEST_KEY} characters. Nothing was changed.")
+    return key
+
+
+async def _join(store: Store, bridge: Bridge, ssid: str, key: str) -> dict[str, Any]:
+    """Has the bridge join, and waits until it is on that network. Returns its uplink; raises SpeakeasyError."""
+    loop = asyncio.get_running_loop()
+    session: Session | None = await open_session(store, bridge)
+    try:
+        assert session is not None
+        await session.request("join", ssid=ssid, key=key)
+        asked = loop.time()
+        attempt = uplinks.Attempt(ssid)
+        err.print(f"The bridge tries {shown(ssid)} now...")
+        while loop.time() - asked < JOIN_LIMIT_S:
+            await asyncio.sleep(JOIN_POLL_S)
+            try:
+                if session is None:
+                    session = await open_session(store, bridge)
+                status = await session.request("status")
+            except (Refused, WrongSecret):
+                raise
+            except SpeakeasyError:  # the link broke: the bridge has one antenna for both radios
+                if session is not None:
+                    await session.close()
+                session = None
+                continue
+            uplink = status.get("uplink")
+            uplink = uplink if isinstance(uplink, dict) else {}
+            outcome = attempt.outcome(uplink, may_be_old=loop.time() - asked < JOIN_BEGUN_S)
+            if outcome == uplinks.UP:
+                remember(store, bridge, status)
+                return uplink
+            if outcome is not None:
+                now = uplinks.sentence(uplinks.UP, uplink["ssid"], uplink.get("addr"))
+                back = f" {now}" if uplink.get("state") == uplinks.UP else ""
+                raise SpeakeasyError(uplinks.sentence(outcome, ssid) + back)
+    finally:
+        if session is not None:
+            await session.close()
+    raise SpeakeasyError(
+        f"The bridge saved {printable(ssid)}, but is not on it after {JOIN_LIMIT_S:.0f} s. It goes on trying: see "
+        "`speakeasy status`."
+    )
+
+
+@app.command()
+def join(
+    ssid: Annotated[str, typer.Argument(metavar="SSID", help="The name of the Wi-Fi network.")],
+    is_open: Annotated[bool, typer.Option("--open", help="The network has no key.")] = False,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have the bridge join a Wi-Fi network (owners only).
+
+    Its key is asked for, read from standard input, or from SPEAKEASY_WIFI_KEY.
+    """
+    with failures():
+        wifi_name(ssid)
+        key = "" if is_open else wifi_key("key of the network", KEY_VARIABLE)
+    store, chosen = choose(bridge)
+    uplink = run(_join(store, chosen, ssid, key))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "ssid": ssid, "state": uplinks.UP, "addr": uplink.get("addr")})
+        return
+    out.print(shown(uplinks.sentence(uplinks.UP, ssid, uplink.get("addr"))))

@@ -1,0 +1,161 @@
+"""Becoming one of a bridge's phones, and leaving again."""
+
+import os
+import socket
+import sys
+from typing import Annotated
+
+import typer
+
+from speakeasy import asking, codes, links, reach
+from speakeasy.claim import ClaimError, Lease
+from speakeasy.commands.claim import claim_at, lease_sentence
+from speakeasy.errors import SpeakeasyError
+from speakeasy.pairing import Paired
+from speakeasy.pairing import pair as pair_with
+from speakeasy.reach import BridgeOption, ask, remember, run
+from speakeasy.session import MODE_SETUP_CODE, Credential, WrongSecret
+from speakeasy.store import Bridge, Store
+from speakeasy.terminal import JsonOption, command, err, failures, out, show_json
+
+LONGEST_NAME = 32  # characters, SPEC 2.4
+# The first one that is set counts; each may hold a code, an invite or a link.
+VARIABLES = ("SPEAKEASY_CODE", "SPEAKEASY_INVITE")
+
+app = typer.Typer()
+
+
+def _given() -> Credential | None:
+    """What the environment or standard input has. Raises SpeakeasyError."""
+    text = asking.from_environment(*VARIABLES)
+    if text is None and not sys.stdin.isatty():
+        text = asking.line_of_input()
+    return links.credential(text) if text else None
+
+
+def _asked() -> Credential:
+    if not sys.stdin.isatty():
+        raise SpeakeasyError(
+            "Which setup code or invite? Pipe it in, set SPEAKEASY_CODE or SPEAKEASY_INVITE, or run `speakeasy pair` "
+            "in a terminal and type it when asked. Nothing was changed."
+        )
+    err.print("The setup code is on the bridge's label. An invite, or its link, comes from an owner.")
+    while True:
+        try:
+            return links.credential(asking.prompted("Setup code or invite"))
+        except codes.CodeError as error:
+            err.print(str(error))
+
+
+def _bridge_id(text: str | None, store: Store) -> bytes | None:
+    if text is None:
+        return None
+    known = [bridge.id for bridge in store.bridges() if bridge.id.hex().startswith(text.lower())]
+    if len(known) == 1:
+        return known[0]
+    try:
+        bridge = bytes.fromhex(text)
+    except ValueError:
+        bridge = b""
+    if len(bridge) != 8:
+        raise SpeakeasyError("A bridge's id has 16 hex digits. It stands on the label.")
+    return bridge
+
+
+def phone_name(name: str | None) -> str:
+    """The name that owners will see; without one given, this person's or machine's. Raises SpeakeasyError."""
+    own = (name or os.environ.get("USER") or socket.gethostname() or "phone").strip()
+    if name is None:
+        own = own[:LONGEST_NAME]
+    if not 1 <= len(own) <= LONGEST_NAME or not own.isprintable():
+        raise SpeakeasyError(
+            f"A phone's name has 1 to {LONGEST_NAME} printable characters. Choose another. Nothing was changed."
+        )
+    return own
+
+
+async def _pair(store: Store, credential: Credential | None, name: str, bridge: bytes | None) -> Paired | None:
+    try:
+        return await pair_with(store, reach.find, credential, name, bridge)
+    except WrongSecret:
+        if credential is not None and credential.mode == MODE_SETUP_CODE:
+            raise SpeakeasyError(
+                "The bridge does not accept this setup code. Compare it with the label. If there are several bridges "
+                "nearby, say which with --bridge."
+            ) from None
+        raise SpeakeasyError(
+            "The bridge does not accept this invite. It works once, and not for long. Ask the owner for a new one."
+        ) from None
+
+
+async def _first_status(store: Store, paired: Paired) -> Bridge:
+    """Where the bridge is, asked with the new key: so the key has been of use once before anybody relies on it."""
+    bridge = store.get(paired.bridge)
+    assert bridge is not None
+    return remember(store, bridge, await ask(store, bridge, "status"))
+
+
+async def _let_in(store: Store, bridge: Bridge) -> Lease | str:
+    """The first lease; or why there is none: not a failure of pairing."""
+    try:
+        assert bridge.addr is not None
+        return await claim_at(store, bridge, bridge.addr)
+    except ClaimError as error:
+        return str(error)
+
+
+@app.command()
+def pair(
+    secret: Annotated[str | None, typer.Argument(hidden=True)] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What owners will see this phone as.")
+    ] = None,
+    claim: Annotated[bool, typer.Option("--claim/--no-claim", help="Be let in to the speaker, too.")] = True,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pair this phone over Bluetooth, and be let in to the speaker.
+
+    The bridge's setup code, an owner's invite, or the link of either, is asked for, read from standard input, or from
+    SPEAKEASY_CODE or SPEAKEASY_INVITE.
+    """
+    with failures():
+        asking.no_secret_in_arguments(secret)
+        store = Store.default()
+        own_name = phone_name(name)
+        bridge_id = _bridge_id(bridge, store)
+        credential = _given()
+        unfinished = any(known.pending for known in store.bridges())
+    paired = None
+    if credential is None and unfinished:
+        paired = run(_pair(store, None, own_name, bridge_id))
+    if paired is None:
+        with failures():
+            credential = credential or _asked()
+            store.keeps_in_keyring()
+        paired = run(_pair(store, credential, own_name, bridge_id))
+    assert paired is not None
+    known = run(_first_status(store, paired))
+    lease = run(_let_in(store, known)) if claim and known.addr else None
+    if as_json:
+        got = {"addr": lease.addr, "lease_s": lease.lease_s, "by": lease.by} if isinstance(lease, Lease) else None
+        show_json(
+            {
+                "bridge": paired.bridge.hex(),
+                "role": paired.role,
+                "was_known": paired.was_known,
+                "addr": known.addr,
+                "lease": got,
+            }
+        )
+        return
+    done = "This phone was paired already" if paired.was_known else "This phone is now paired"
+    out.print(f"{done}: {'an owner' if paired.role == 'owner' else 'a guest'} of bridge {paired.bridge.hex()}.")
+    if not known.addr:
+        out.print(f"The bridge is on no network yet. An owner chooses one: {command('join')}")
+    elif isinstance(lease, Lease):
+        out.print(f"The speaker is at {known.addr}. {lease_sentence(lease)}")
+    else:
+        out.print(f"The bridge is on the network at {known.addr}. Be let in: {command('claim')}")
+        if lease is not None:
+            err.print(f"Not yet: {lease}")

@@ -1,0 +1,117 @@
+"""Who is paired with a bridge, for its owners."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from speakeasy import links
+from speakeasy.errors import SpeakeasyError
+from speakeasy.reach import BridgeOption, ask, ask_pages, choose, open_session, run
+from speakeasy.session import Session, printable
+from speakeasy.store import Bridge, Store
+from speakeasy.terminal import JsonOption, command, duration, out, show_json, shown
+
+SHORTEST_ID = 4  # hex digits of a phone's id that are enough to name it
+
+app = typer.Typer()
+
+
+class Role(StrEnum):
+    """What an invited phone may do."""
+
+    owner = "owner"
+    guest = "guest"
+
+
+PhoneArgument = Annotated[str, typer.Argument(metavar="PHONE", help="Its name or id, as in `speakeasy phones`.")]
+
+
+def _in(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    return [phone for phone in answer["phones"] if isinstance(phone, dict)]
+
+
+async def _named(session: Session, who: str) -> dict[str, Any]:
+    """The one phone that is meant. Raises SpeakeasyError."""
+    found = _in(await session.pages("phones", "phones"))
+    wanted = [phone for phone in found if who in (phone.get("name"), phone.get("phone"))] or [
+        phone for phone in found if len(who) >= SHORTEST_ID and str(phone.get("phone")).startswith(who.lower())
+    ]
+    if len(wanted) > 1:
+        ids = ", ".join(printable(phone.get("phone")) for phone in wanted)
+        raise SpeakeasyError(f"More than one phone is called {who!r}. Say which by its id: {ids}.")
+    if not wanted:
+        names = ", ".join(f"{printable(p.get('name'))} ({printable(p.get('phone'))})" for p in found)
+        raise SpeakeasyError(f"No paired phone is called {who!r}. Paired are: {names}.")
+    return wanted[0]
+
+
+@app.command()
+def phones(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
+    """List the phones that are paired with the bridge (owners only)."""
+    store, chosen = choose(bridge)
+    found = _in(run(ask_pages(store, chosen, "phones", "phones")))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "phones": found})
+        return
+    table = Table("phone", "name", "role", "")
+    for phone in found:
+        own = chosen.key is not None and phone.get("phone") == chosen.key.phone.hex()
+        row = [shown(phone.get(member)) for member in ("phone", "name", "role")]
+        table.add_row(*row, "this one" if own else "")
+    out.print(table)
+
+
+async def _revoke(store: Store, bridge: Bridge, who: str) -> dict[str, Any]:
+    async with await open_session(store, bridge) as session:
+        phone = await _named(session, who)
+        await session.request("revoke", phone=phone.get("phone"))
+        return phone
+
+
+@app.command()
+def revoke(phone: PhoneArgument, bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
+    """Shut a phone out: its key, its lease and its open connections end at once (owners only)."""
+    store, chosen = choose(bridge)
+    gone = run(_revoke(store, chosen, phone))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "revoked": gone.get("phone"), "name": gone.get("name")})
+        return
+    out.print(f"{shown(gone.get('name'))} is shut out: its key is void, its connections are cut.")
+
+
+@app.command()
+def invite(
+    role: Annotated[Role, typer.Option(help="What the invited phone may do.")] = Role.guest,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an invite for one more phone: text, link and QR code (owners only)."""
+    store, chosen = choose(bridge)
+    answer = run(ask(store, chosen, "invite", role=role.value))
+    text = printable(answer.get("invite"))
+    link = links.write(links.INVITE, text)
+    if as_json:
+        show_json(
+            {
+                "bridge": chosen.id.hex(),
+                "invite": text,
+                "link": link,
+                "role": role.value,
+                "expires_s": answer.get("expires_s"),
+            }
+        )
+        return
+    show_qr(link)
+    out.print(f"[bold]{shown(text)}[/]")
+    out.print(f"{shown(link)}")
+    out.print(
+        f"For one {role.value}, once, within {duration(answer.get('expires_s'))}: {command('pair')}, and paste it."
+    )
+
+
+def show_qr(link: str) -> None:
+    """A QR code, where there is a screen that can show one: in colours of its own, so that light is light."""
+    if out.is_terminal and out.encoding.startswith("utf"):
+        out.print(links.qr(link), style="bright_white on black", markup=False)
