@@ -10,9 +10,9 @@
 enum { RANDOM_TRIES = 64 };
 
 /* By the number alone: one port has a mapping for each protocol and owner at most. */
-static uint16_t *head_of(struct pf *pf, unsigned side, uint32_t port)
+static unsigned bucket_of(const struct pf *pf, uint32_t port)
 {
-    return &pf->map_head[side][pf_hash_mix(pf_hash_pair(pf, port, 0)) & (PF_MAP_BUCKETS - 1)];
+    return pf_hash_mix(pf_hash_pair(pf, port, 0)) & (PF_MAP_BUCKETS - 1);
 }
 
 void pf_maps_init(struct pf *pf)
@@ -27,10 +27,9 @@ void pf_maps_init(struct pf *pf)
 }
 
 /* Where a mapping's link is; it is 0, and the place for another one, if there is none. */
-static uint16_t *find(struct pf *pf, unsigned side, unsigned kind, uint32_t port)
+static uint16_t *find(struct pf *pf, uint16_t *at, unsigned side, unsigned kind, uint32_t port)
 {
     const unsigned mask = PF_KIND_SEEN_BY(side);
-    uint16_t *at = head_of(pf, side, port);
     while (*at != 0) {
         struct pf_map *m = pf_map_at(pf, *at);
         if (m->port[side] == port && ((m->kind ^ kind) & mask) == 0) {
@@ -53,28 +52,34 @@ static bool is_reserved(const struct pf *pf, unsigned kind, uint16_t eport)
     return (kind & PF_KIND_SPEAKER) != 0 ? host : !host && pf_is_service(pf, proto, eport);
 }
 
-/* Another port, in the same range (below 1024 or not: RFC 4787 REQ-3a) and of the same parity (REQ-4). */
+/* Another port, in the same range (below 1024 or not: RFC 4787 REQ-3a) and of the same parity (REQ-4). By its two bytes, each from a
+ * byte of the random number. */
 static uint16_t another(struct pf *pf, unsigned kind, uint16_t lport)
 {
-    const uint32_t wanted = pf_host16(lport);
-    const uint32_t random = pf_random(pf);
-    const bool low = wanted < 1024 && (kind & PF_KIND_PROTO) != PF_ICMP;
-    const uint32_t port = low ? 512 + random % 512 : 1024 + (random * (65536 - 1024) >> 16);
-    return pf_wire16((uint16_t)((port & ~1U) | (wanted & 1)));
+    const unsigned random = pf_random(pf);
+    uint8_t b[2];
+    memcpy(b, &lport, 2);
+    const bool low = b[0] < 1024 / 256 && (kind & PF_KIND_PROTO) != PF_ICMP;
+    const unsigned parity = b[1] & 1U;
+    b[0] = (uint8_t)(low ? 2 + (random >> 15) : 4 + ((random >> 8) * 252 >> 8));
+    b[1] = (uint8_t)((random & 0xfe) | parity);
+    memcpy(&lport, b, 2);
+    return lport;
 }
 
 /* The mapping for one more flow, made if there is none; for one that the remote opens, the port at X must be the same.
  * Its link; 0: impossible. */
 unsigned pf_map_get(struct pf *pf, unsigned kind, uint16_t lport)
 {
-    uint16_t *at = find(pf, PF_FROM_REMOTE, kind, lport);
+    const unsigned bucket = bucket_of(pf, lport);
+    uint16_t *at = find(pf, &pf->map_head[PF_FROM_REMOTE][bucket], PF_FROM_REMOTE, kind, lport);
     struct pf_map *m = pf_map_at(pf, *at);
     if (*at != 0 && m->port[PF_FROM_OWNER] == lport && ((m->kind ^ kind) & PF_KIND_SPEAKER) == 0) {
         m->flows++;
         return *at;
     }
     const bool inbound = (kind & PF_KIND_INBOUND) != 0;
-    uint16_t *const moved = find(pf, PF_FROM_OWNER, kind, lport);
+    uint16_t *const moved = find(pf, &pf->map_head[PF_FROM_OWNER][bucket], PF_FROM_OWNER, kind, lport);
     if (*moved != 0) {
         if (!inbound) {
             pf_map_at(pf, *moved)->flows++;
@@ -88,7 +93,7 @@ unsigned pf_map_get(struct pf *pf, unsigned kind, uint16_t lport)
             return 0;
         }
         eport = another(pf, kind, lport);
-        at = find(pf, PF_FROM_REMOTE, kind, eport);
+        at = find(pf, &pf->map_head[PF_FROM_REMOTE][bucket_of(pf, eport)], PF_FROM_REMOTE, kind, eport);
     }
     const uint16_t link = pf->map_free; /* there is one more mapping than flows */
     m = pf_map_at(pf, link);
@@ -108,7 +113,7 @@ unsigned pf_map_get(struct pf *pf, unsigned kind, uint16_t lport)
 
 static void cut(struct pf *pf, unsigned side, const struct pf_map *m, unsigned link)
 {
-    uint16_t *at = head_of(pf, side, m->port[side]);
+    uint16_t *at = &pf->map_head[side][bucket_of(pf, m->port[side])];
     while (*at != link) {
         at = &pf_map_at(pf, *at)->next[side];
     }

@@ -142,8 +142,8 @@ MUTANTS = [
     Mutant(
         "pf_map.c",
         "another",
-        "return pf_wire16((uint16_t)((port & ~1U) | (wanted & 1)));",
-        "return pf_wire16((uint16_t)port);",
+        "b[1] = (uint8_t)((random & 0xfe) | parity);",
+        "b[1] = (uint8_t)(random | parity);",
     ),
     Mutant("pf_map.c", "pf_map_put", "if (--m->flows > 0) {", "if (--m->flows > 1) {"),
     Mutant(
