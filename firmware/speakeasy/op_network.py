@@ -42,14 +42,16 @@ class NetworkOperations:
         """The remembered networks in the order they are tried, or in another order from now on."""
         order = request.get("order")
         if order is not None:
-            known = sorted([network["ssid"] for network in self._settings.uplinks])
+            known = [network["ssid"] for network in self._settings.uplinks]
             if (
                 not isinstance(order, list)
                 or not all(isinstance(ssid, str) for ssid in order)
-                or sorted(order) != known
+                or sorted(order) != sorted(known)
             ):
                 raise Refusal("bad-request", "An order names each remembered network once; nothing was changed.")
-            self._settings.order_networks(order)
+            if order != known:
+                self._settings.order_networks(order)
+                log("operations", "the networks are tried in another order")
         listed = [{"ssid": network["ssid"], "open": not network["key"]} for network in self._settings.uplinks]
         return paged({}, "networks", listed, request)
 

@@ -50,10 +50,12 @@ class PhoneOperations:
 
     def do_confirm(self, caller: Caller, _request: dict) -> dict:
         """Save the drafted phone; the code or the invite is used up."""
-        self._enrolling(caller)
+        role = self._enrolling(caller)
         draft = caller.draft
         if draft is None:
             raise Refusal("bad-request", "Nothing to confirm: enrol first.")
+        if draft["role"] != role:
+            raise Refusal("not-allowed", "The bridge has got an owner meanwhile; enrol again.")
         try:
             self._phones.add(draft)
         except Full:

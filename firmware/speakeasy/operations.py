@@ -64,7 +64,9 @@ class Operations:
         except Refusal as e:
             answer = {"ok": False, "error": e.word, "say": e.say}
         except (OSError, MemoryError) as e:
-            log("operations", "a request failed: error %d" % (getattr(e, "errno", 0) or 0))
+            # Not its text, which may quote what it choked on; the radio's errors have nothing else.
+            errno = getattr(e, "errno", None)
+            log("operations", "a request failed: %s %d" % (type(e).__name__, errno if type(errno) is int else 0))
             answer = _failed("The bridge could not do that (flash, radio or memory); try again.")
         answer["id"] = number
         raw = json.dumps(answer).encode()

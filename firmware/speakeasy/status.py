@@ -95,7 +95,13 @@ class Status:
     def leases(self) -> list:
         """The leases, as `status` lists them."""
         return [
-            {"phone": phone, "addr": inet.text(addr), "mac": inet.mac_text(mac) if mac else None, "left_s": left}
+            {
+                "phone": phone,
+                "addr": inet.text(addr),
+                "mac": inet.mac_text(mac) if mac else None,
+                "by": "mac" if mac else "address",
+                "left_s": left,
+            }
             for phone, addr, mac, left in self._policy.leases()
         ]
 

@@ -190,6 +190,9 @@ class FakeFilter:
             self.held.clear()
         self.configured = arguments
 
+    def services(self, services):
+        self.calls.append(("services", services))
+
     def speaker(self, mac):
         self.calls.append(("speaker", mac))
 

@@ -34,6 +34,28 @@ def test_a_long_line_is_cut():
     assert eventlog.recent()[0].endswith("x...")
 
 
+def test_control_characters_do_not_reach_the_console():
+    with Console() as console:
+        eventlog.log("test", "a\nb\x1b[31m\x7f\x9b é \U0001f50a")
+    assert console.text.endswith("] test: a?b?[31m?? é \U0001f50a\n"), console.text
+
+
+def test_newest_first_up_to_a_mark():
+    eventlog.clear()
+    equal((eventlog.count(), eventlog.newest(0), eventlog.newest(5)), (0, [], []))
+    for n in range(3):
+        eventlog.log("test", "line %d" % n)
+    mark = eventlog.count()
+    eventlog.log("test", "line 3")
+    equal([line[-1] for line in eventlog.newest(mark)], ["2", "1", "0"])
+    equal([line[-1] for line in eventlog.newest(eventlog.count())], ["3", "2", "1", "0"])
+    for _ in range(eventlog.LINES - 2):
+        eventlog.log("test", "line x")
+    # What the ring has lost since is not there; what is left is.
+    equal([line[-1] for line in eventlog.newest(mark)], ["2"])
+    equal(len(eventlog.newest(eventlog.count())), eventlog.LINES)
+
+
 def test_clear_forgets():
     eventlog.log("test", "before")
     eventlog.clear()

@@ -2,7 +2,7 @@ import json
 
 import pktfilter
 from check import equal
-from speakeasy import eventlog
+from speakeasy import eventlog, rights
 from speakeasy.files import Files
 from speakeasy.onetime import OneTime
 from speakeasy.op_phones import INVITE_S, MAX_INVITES
@@ -11,7 +11,7 @@ from speakeasy.phones import Phones
 from speakeasy.policy import Policy
 from speakeasy.settings import Settings
 from speakeasy.uplink import Uplink
-from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, STATION_MAC, Clock, Console, FailingFlash, X
+from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, STATION_MAC, Clock, Console, FailingFlash, X, wipe
 from test_uplink import Radio
 
 ZEROS = bytes(8)
@@ -36,8 +36,8 @@ class Status:
 
 
 class Bridge:
-    def __init__(self):
-        self.files = Files()
+    def __init__(self, files=None):
+        self.files = files or Files()
         self.settings = Settings(self.files, BRIDGE_ID)
         self.phones = Phones(self.settings)
         self.policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
@@ -172,24 +172,95 @@ def test_sixteen_phones_and_the_seventeenth():
     b.good(slow, "confirm")
 
 
-def test_rights_are_enforced_whatever_the_rest_of_the_request():
+# A request that each operation takes, from a role that may ask for it.
+REQUESTS = {
+    "enrol": {"name": "x"},
+    "confirm": {},
+    "bye": {},
+    "status": {},
+    "counters": {},
+    "token": {},
+    "leave": {},
+    "phones": {},
+    "rename": {"phone": "", "name": "x"},  # the phone that asks, see below
+    "invite": {"role": "guest"},
+    "uninvite": {},
+    "revoke": {"phone": ""},
+    "scan": {},
+    "join": {"ssid": "x", "key": ""},
+    "networks": {"order": ["Home", "Dorm"]},
+    "forget": {"ssid": "Dorm"},
+    "segment": {"ssid": "x", "key": "xxxxxxxx"},
+    "addressing": {"mode": "private", "hosts": ["10.66.0.9"]},
+    "services": {"services": ["udp/1"]},
+    "log": {},
+    "reboot": {},
+    "reset": {"bridge": BRIDGE_ID.hex()},
+}
+
+
+def filled(role):
+    """A bridge with things to lose, a caller of that role on it, and what may not change."""
+    wipe()
     b = Bridge()
-    owner = b.enrolled()
-    guest = b.enrolled("guest")
-    new = Caller(1, ZEROS)
-    gone = Caller(2, b"12345678")
-    for op in ("phones", "invite", "revoke", "join"):
-        b.refused("not-allowed", guest, op, role="owner", phone=owner.key_id.hex(), ssid="x", key="")
-    for op in ("status", "counters", "token", "phones", "invite", "revoke", "leave", "join"):
-        b.refused("not-allowed", new, op, role="owner")
-        b.refused("not-allowed", gone, op, role="owner")
-    for op in ("enrol", "confirm"):
-        b.refused("not-allowed", owner, op, name="x")
-        b.refused("not-allowed", guest, op, name="x")
-    for op in ("", "nothing", "__init__", "answer", None, 5, {}):
-        b.refused("bad-request", owner, op)
-    equal((b.uplink.state, b.settings.uplinks), ("off", []))
-    equal(len(b.phones.all()), 2)
+    for ssid in ("Home", "Dorm"):
+        b.settings.remember_network(ssid, "correct horse")
+    other = b.enrolled()
+    b.policy.grant(other.key_id.hex(), FAR + b"\1", 1)
+    b.invites.put(b"INVITE01", (b"s" * 16, "guest", ""))
+    if role == "new":
+        caller = Caller(3, b"INVITE01")
+        if b.operations.role(caller) == "new":
+            b.good(caller, "enrol", name="x")
+    elif role == "revoked":
+        caller = b.enrolled()
+        b.good(other, "revoke", phone=caller.key_id.hex())
+    else:
+        caller = b.enrolled(role)
+
+    def state():
+        with open("settings.json") as f:
+            file = f.read()
+        leaving = (caller.leaving, caller.afterwards.__name__)
+        return (
+            file,
+            b.policy.leases()[0][:3],
+            len(b.invites),
+            len(b.operations.tokens),
+            b.uplink.state,
+            b.radio.calls,
+            leaving,
+        )
+
+    return b, caller, state
+
+
+def test_each_operation_for_each_role():
+    equal(sorted(REQUESTS), sorted(rights.TABLE))
+    for role in ("owner", "guest", "new", "revoked"):
+        for op, request in REQUESTS.items():
+            b, caller, state = filled(role)
+            if "phone" in request:
+                request["phone"] = caller.key_id.hex()
+            before = repr(state())
+            if role in rights.TABLE[op]:
+                b.good(caller, op, **request)
+            else:
+                b.refused("not-allowed", caller, op, **request)
+                equal(repr(state()), before)
+
+
+def test_rights_are_asked_before_anything_else_is_looked_at():
+    for role in ("owner", "guest", "new", "revoked"):
+        b, caller, state = filled(role)
+        before = repr(state())
+        for op in rights.TABLE:
+            if role not in rights.TABLE[op]:
+                for rest in ({}, {"page": "x"}, {"role": "owner", "name": None, "phone": 5, "ssid": []}):
+                    b.refused("not-allowed", caller, op, **rest)
+        for op in ("", "nothing", "open", "__init__", "answer", "do_status", None, 5, {}, []):
+            b.refused("bad-request", caller, op)
+        equal(repr(state()), before)
 
 
 def test_revoke_takes_lease_flows_and_tokens():
@@ -334,10 +405,24 @@ def test_fuzz_requests():
     owner = b.enrolled()
     b.enrolled()
     values = ["owner", "x", "", 0, 1, -1, 1.5, None, True, [], {}, "00" * 8, "\0", "é" * 32]
-    keys = ["name", "phone", "role", "page", "ssid", "key", "id", "x"]
-    ops = ["enrol", "confirm", "status", "counters", "token", "phones", "invite", "revoke", "join", "x", 5, None]
+    keys = [
+        "name",
+        "phone",
+        "role",
+        "page",
+        "ssid",
+        "key",
+        "id",
+        "x",
+        "order",
+        "services",
+        "expires_s",
+        "mode",
+        "hosts",
+    ]
+    ops = list(rights.TABLE) + ["x", 5, None]
     for n in range(1500):
-        request = {random.choice(keys): random.choice(values) for _ in range(4)}
+        request = {random.choice(keys): random.choice(values) for _ in range(5)}
         request["op"] = random.choice(ops)
         if n % 3:
             request["id"] = n

@@ -49,6 +49,16 @@ def test_fifteen_sixteen_seventeen():
     phones.add(phones.draft("now it fits", "guest"))
 
 
+def test_rename():
+    phones = registry()
+    one = phones.draft("one", "owner")
+    phones.add(one)
+    phones.add(phones.draft("two", "guest"))
+    equal((phones.rename(one["id"], "uno"), phones.rename("00" * 8, "x")), (True, False))
+    equal([(p["name"], p["role"]) for p in registry().all()], [("uno", "owner"), ("two", "guest")])
+    equal(phones.key(bytes.fromhex(one["id"])), bytes.fromhex(one["key"]))
+
+
 def test_the_last_owner_stays():
     phones = registry()
     first = phones.draft("one", "owner")

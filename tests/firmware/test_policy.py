@@ -83,6 +83,19 @@ def test_the_mode_is_switched_at_run_time():
     equal((p.guarded, len(p.leases())), (False, 1))
 
 
+def test_services_are_told_to_the_filter():
+    p = make()
+    p.grant(PHONE, FAR, 1)
+    for services, told in (
+        (["tcp/1400", "udp/5000"], ((6, 1400), (17, 5000))),
+        ([], ()),
+        (["tcp/65535"], ((6, 65535),)),
+    ):
+        p.services(services)
+        equal(filter.calls[-1], ("services", told))
+    equal(len(p.leases()), 1)
+
+
 def test_without_an_uplink_a_mode_changes_nothing_for_the_speaker():
     p = make(up=False)
     p.speaker_seen(SPEAKER_MAC)

@@ -75,6 +75,29 @@ async def test_opens_encrypted_for_one_station():
     assert "Speakeasy-b0b1" in console.text and b.settings.segment["key"] not in console.text
 
 
+async def test_another_name_or_key_is_taken_within_a_second():
+    import time
+
+    async with Bench() as b:
+        b.radio.there = [SPEAKER_MAC]
+        await until(lambda: b.segment.present)
+        b.settings.change(segment={"ssid": "Speaker", "key": "a new horse"})
+        began = time.ticks_ms()
+        with Console() as console:
+            await until(lambda: len([call for call in b.radio.calls if call[0] == "config"]) == 2)
+            assert time.ticks_diff(time.ticks_ms(), began) < 1000
+        equal(
+            b.radio.calls[-1],
+            ("config", {"ssid": "Speaker", "key": "a new horse", "security": 7, "max_clients": 1}),
+        )
+        assert "Speaker" in console.text and "horse" not in console.text
+        # Told once; the interface was not switched off for it.
+        before = b.beats
+        await until(lambda: b.beats > before + 1)
+        equal([call[0] for call in b.radio.calls].count("config"), 2)
+        equal([call[0] for call in b.radio.calls].count("active"), 1)
+
+
 async def test_the_station_is_the_speaker():
     async with Bench() as b:
         equal((b.policy.seen, b.segment.present), ([], False))

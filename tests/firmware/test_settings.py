@@ -5,14 +5,14 @@ from check import equal
 from speakeasy import eventlog, settings
 from speakeasy.files import Files
 from speakeasy.phones import Phones
-from speakeasy.settings import Settings, is_hex, is_hosts, is_name, is_network
+from speakeasy.settings import Settings, is_hex, is_hosts, is_name, is_network, is_services
 from stage import BRIDGE_ID, Console, FailingFlash, PowerCut, wipe
 
 PHONE = {"id": "0011223344556677", "name": "Zoë's phone", "role": "owner", "key": "ab" * 32}
 
 
 def snapshot(s):
-    return json.dumps([s.uplinks, s.segment, s.mode, s.hosts, s.phones])
+    return json.dumps([s.uplinks, s.segment, s.mode, s.hosts, s.services, s.phones])
 
 
 def test_first_boot_makes_a_segment_and_keeps_it():
@@ -60,6 +60,12 @@ def test_power_cut_at_every_operation_of_every_save():
         yield phones.remove(phone["id"])
         yield s.remember_network("Other", "")
         yield s.change(mode="private", hosts=["10.66.0.9"])
+        yield phones.rename(phones.all()[0]["id"], "another name")
+        yield s.order_networks(["Dorm", "Other"])
+        yield s.change(segment={"ssid": "Speaker", "key": "only for the speaker"})
+        yield s.change(services=["tcp/1400", "tcp/1443"])
+        yield s.forget_network("Dorm")
+        yield s.change(services=[])
 
     wipe()
     counting = FailingFlash()
@@ -171,6 +177,84 @@ def test_a_file_from_before_there_were_hosts():
     equal((s.damaged, s.mode, s.hosts, s.phones), (False, "passthrough", [], [PHONE]))
 
 
+def test_a_file_from_before_there_were_services():
+    content = good()
+    assert "services" not in content
+    Files().save(settings.FILE, content)
+    s = Settings(Files(), BRIDGE_ID)
+    equal((s.damaged, s.services, s.phones), (False, ["tcp/1400"], [PHONE]))
+    s.change(services=["udp/5000"])
+    s.remember_network("Other", "")
+    equal(Settings(Files(), BRIDGE_ID).services, ["udp/5000"])
+
+
+def test_wrong_services_lose_nothing_else():
+    for value in (["tcp/1400-1410"], ["tcp/0"], "tcp/1400", 5, None, [[]], ["tcp/%d" % n for n in range(1, 10)]):
+        content = good()
+        content["services"] = value
+        Files().save(settings.FILE, content)
+        with Console() as console:
+            s = Settings(Files(), BRIDGE_ID)
+        equal((s.damaged, s.services, s.phones), (False, ["tcp/1400"], [PHONE]))
+        assert "name them again" in console.text
+
+
+def test_is_services():
+    eight = ["udp/%d" % n for n in range(1, 9)]
+    for value, is_good in (
+        ([], True),
+        (["tcp/1400"], True),
+        (["tcp/1", "udp/1", "tcp/65535"], True),
+        (eight[:7], True),
+        (eight, True),
+        (eight + ["udp/9"], False),
+        (["tcp/0"], False),
+        (["tcp/65536"], False),
+        (["tcp/100000"], False),
+        (["tcp/01"], False),
+        (["tcp/"], False),
+        (["tcp/x"], False),
+        (["tcp/1 "], False),
+        (["tcp/١"], False),
+        (["sctp/1"], False),
+        (["tcp1400"], False),
+        (["tcp/1", "tcp/1"], False),
+        (["tcp/7780"], False),
+        (["udp/7780"], True),
+        (["udp/67"], False),
+        (["udp/68"], False),
+        ([1400], False),
+        ([None], False),
+        ([["tcp/1"]], False),
+        ("tcp/1", False),
+        (None, False),
+        ({}, False),
+    ):
+        equal((value, is_services(value)), (value, is_good))
+
+
+def test_order_and_forget():
+    s = Settings(Files(), BRIDGE_ID)
+    equal(s.forget_network("net0"), False)
+    for n in range(settings.MAX_UPLINKS):
+        s.remember_network("net%d" % n, "key of %d!" % n)
+    s.order_networks(["net1", "net3", "net0", "net2"])
+    equal([n["key"][-2] for n in Settings(Files(), BRIDGE_ID).uplinks], ["1", "3", "0", "2"])
+    equal(s.forget_network("net3"), True)
+    equal([n["ssid"] for n in Settings(Files(), BRIDGE_ID).uplinks], ["net1", "net0", "net2"])
+    with open(settings.FILE) as f:
+        assert "key of 3" not in f.read()
+    before = snapshot(s)
+    s._files = FailingFlash(0)
+    for change in (lambda: s.order_networks(["net0", "net1", "net2"]), lambda: s.forget_network("net1")):
+        try:
+            change()
+            raise AssertionError("no power cut")
+        except PowerCut:
+            pass
+        equal(snapshot(s), before)
+
+
 def test_an_unknown_mode_or_wrong_hosts_lose_nothing_else():
     for name, value in (("mode", "bridge"), ("mode", None), ("hosts", ["nas"]), ("hosts", 5), ("hosts", [[]])):
         content = good()
@@ -212,6 +296,7 @@ def test_sixteen_phones_fit_with_the_longest_names():
     phones = Phones(s)
     for _ in range(settings.MAX_PHONES):
         phones.add(phones.draft("\U0001f50a" * 32, "owner"))
+    s.change(services=["tcp/%d" % (65000 + n) for n in range(8)], hosts=["223.255.255.%d" % n for n in range(100, 108)])
     for n in range(settings.MAX_UPLINKS):
         s.remember_network('"' * 31 + str(n), "\\" * 63)
     again = Settings(Files(), BRIDGE_ID)

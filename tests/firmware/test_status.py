@@ -30,6 +30,8 @@ from speakeasy.files import Files  # noqa: E402
 from speakeasy.lockout import Lockout  # noqa: E402
 from speakeasy.phones import Phones  # noqa: E402
 from speakeasy.policy import Policy  # noqa: E402
+from speakeasy.request import paged  # noqa: E402
+from speakeasy.session import MAX_TEXT  # noqa: E402
 from speakeasy.settings import Settings  # noqa: E402
 from speakeasy.status import Status  # noqa: E402
 
@@ -114,18 +116,34 @@ def test_the_mode_is_shown():
     equal(b.status.answer()["mode"], "private")
 
 
-def test_the_longest_answer_leaves_room_for_leases():
-    b = Bench()
-    longest = '"' * 32
-    b.uplink.ssid, b.uplink.state = longest, "unusable-address"
-    b.uplink.failed = {"ssid": longest, "state": "unusable-address"}
+def longest(b, ssid):
+    b.uplink.ssid, b.uplink.state = ssid, "unusable-address"
+    b.uplink.failed = {"ssid": ssid, "state": "unusable-address"}
     b.uplink.addr = b.uplink.mask = b.uplink.router = b"\xdf\xff\xff\xfe"
     b.settings.damaged = True
     b.policy.speaker_seen(SPEAKER_MAC)
     b.policy.speaker_addr = b.uplink.addr
-    lease = {"phone": "a" * 16, "addr": "223.255.255.254", "mac": "02:00:00:00:42:20", "left_s": 604800}
-    size = len(json.dumps(b.status.answer()).encode()) + len(json.dumps(lease).encode())
-    assert size + 64 + 12 <= 992, size
+    b.policy.flows = lambda: 65535
+    # 16 leases of the longest kind, as paged() is given them.
+    lease = {"phone": "a" * 16, "addr": "223.255.255.254", "mac": "02:00:00:00:42:20", "by": "mac", "left_s": 604800}
+    return [dict(lease, phone="%016x" % n) for n in range(16)]
+
+
+def test_the_longest_answer_fits_whatever_the_networks_are_called():
+    for ssid in ("x" * 32, '"' * 32, "\\" * 32, "\x01" * 32, "\x7f" * 32, "é" * 16, "\U0001f50a" * 8):
+        b = Bench()
+        leases = longest(b, ssid)
+        seen, page, more = [], 0, True
+        while more:
+            answer = paged(b.status.answer(), "leases", leases, {"page": page})
+            answer["id"], answer["ok"] = 0x7FFFFFFF, True
+            assert len(json.dumps(answer).encode()) <= MAX_TEXT
+            if not page:
+                equal((answer["uplink"]["ssid"], answer["uplink"]["failed"]["ssid"]), (ssid, ssid))
+            seen += answer["leases"]
+            more = answer.get("more", False)
+            page += 1
+        equal(seen, leases)
 
 
 def test_answer_without_anything():
@@ -157,7 +175,16 @@ def test_leases():
     b.policy.grant("a" * 16, b"\x0a\x63\0\5", 1)
     lease = b.status.leases()[0]
     assert 43190 <= lease.pop("left_s") <= 43200
-    equal(lease, {"phone": "a" * 16, "addr": "10.99.0.5", "mac": None})
+    equal(lease, {"phone": "a" * 16, "addr": "10.99.0.5", "mac": None, "by": "address"})
+
+
+def test_a_lease_on_the_same_link_is_by_mac():
+    b = Bench()
+    b.policy.leases = lambda: [("a" * 16, X[:3] + b"\5", SPEAKER_MAC, 60)]
+    equal(
+        b.status.leases(),
+        [{"phone": "a" * 16, "addr": "10.66.0.5", "mac": "02:00:00:00:42:20", "by": "mac", "left_s": 60}],
+    )
 
 
 def test_damaged_settings_are_said():

@@ -2,12 +2,12 @@
 # The driver on a real network with a real DHCP server is tested in tests/sim and in the dorm.
 import asyncio
 
-from check import equal, until
+from check import equal, raises, until
 from speakeasy import inet, uplink
 from speakeasy.files import Files
 from speakeasy.settings import Settings
 from speakeasy.uplink import Uplink
-from stage import BRIDGE_ID, MASK, ROUTER, Console, FailingFlash, X, wipe
+from stage import BRIDGE_ID, MASK, ROUTER, Clock, Console, FailingFlash, X, wipe
 
 TIME_LIMIT_S = 40
 IDLE, CONNECTING, GOT_IP = 1000, 1001, 1010
@@ -350,3 +350,197 @@ async def test_a_network_that_was_asked_for_shows_at_once():
         await until(lambda: b.up.state == uplink.UP)
         b.up.join("Dorm", "another key")
         equal((b.up.state, b.up.ssid, b.up.failed), (uplink.JOINING, "Dorm", None))
+
+
+async def test_another_order_does_not_move_the_bridge():
+    networks = {"A": ("", "up"), "B": ("", "up")}
+    async with Bench(networks, [("B", ""), ("A", "")]) as b:
+        await until(lambda: b.up.state == uplink.UP, 6000)
+        equal(b.up.ssid, "A")
+        b.settings.order_networks(["B", "A"])
+        before = b.beats
+        await until(lambda: b.beats > before + 4)
+        equal((b.up.state, b.up.ssid, len(b.told)), (uplink.UP, "A", 1))
+        # It counts when there is a choice again.
+        b.radio.networks["A"] = ("other", 201)
+        b.radio.gone = True
+        b.radio.back_on_connect = False
+        await until(lambda: b.up.state == uplink.LOST)
+        b.radio.networks["A"] = ("", "up")
+        b.radio.networks["B"] = ("", "up")
+        await until(lambda: "connect B" in b.radio.calls, uplink.HOLD_MS + 8000)
+        equal([c for c in b.radio.calls if c.startswith("connect")], ["connect A", "connect B"])
+
+
+async def test_forgetting_another_network_does_not_move_the_bridge():
+    async with Bench({"A": ("", "up"), "B": ("", "up")}, [("B", ""), ("A", "")]) as b:
+        await until(lambda: b.up.state == uplink.UP, 6000)
+        equal(b.up.forget("B"), True)
+        equal((b.up.forget("B"), b.up.forget("Nowhere")), (False, False))
+        before = b.beats
+        await until(lambda: b.beats > before + 4)
+        equal((b.up.state, b.up.ssid, len(b.told), saved()), (uplink.UP, "A", 1, [{"ssid": "A", "key": ""}]))
+        assert "disconnect" not in b.radio.calls
+
+
+async def test_forgetting_the_present_network_leaves_it_for_the_next():
+    async with Bench({"A": ("", "up"), "B": ("", "up")}, [("B", ""), ("A", "")]) as b:
+        await until(lambda: b.told, 6000)
+        equal(b.up.forget("A"), True)
+        equal((b.up.state, b.up.ssid), (uplink.OFF, ""))
+        await until(lambda: b.up.state == uplink.UP, 6000)
+        equal((b.up.ssid, saved()), ("B", [{"ssid": "B", "key": ""}]))
+
+
+async def test_forgetting_the_only_network_leaves_it():
+    async with Bench({"Dorm": ("", "up")}, [("Dorm", "")]) as b:
+        await until(lambda: b.told)
+        equal(b.up.forget("Dorm"), True)
+        await until(lambda: len(b.told) == 2)
+        equal((b.up.state, b.up.ssid, b.up.addr, b.radio.ssid, saved()), (uplink.OFF, "", inet.ZERO, None, []))
+        before = b.beats
+        await until(lambda: b.beats > before + 4)
+        equal(b.up.state, uplink.OFF)
+        b.up.join("Dorm", "")
+        await until(lambda: len(b.told) == 3)
+        equal((b.up.state, saved()), (uplink.UP, [{"ssid": "Dorm", "key": ""}]))
+
+
+async def test_forgetting_a_lost_network_ends_the_search_for_it():
+    async with Bench({"Dorm": ("", "up"), "Other": ("", "up")}, [("Other", ""), ("Dorm", "")]) as b:
+        await until(lambda: b.up.state == uplink.UP, 6000)
+        b.radio.gone = True
+        b.radio.back_on_connect = False
+        await until(lambda: b.up.state == uplink.LOST)
+        equal(b.up.forget("Dorm"), True)
+        b.radio.gone = False
+        await until(lambda: b.up.state == uplink.UP, 6000)
+        equal(b.up.ssid, "Other")
+
+
+async def test_a_network_that_is_forgotten_while_it_is_joined_is_not_joined_nor_kept():
+    for known, ssid in (([("Dorm", "")], "Dorm"), ([("Dorm", "")], "New"), ([], "New")):
+        wipe()
+        async with Bench({"Dorm": ("", CONNECTING), "New": ("", CONNECTING)}, known) as b:
+            await until(lambda: b.beats)
+            if ssid == "New":
+                b.up.join("New", "")
+            await until(lambda ssid=ssid: b.radio.ssid == ssid)
+            equal(b.up.forget(ssid), True)
+            b.radio.networks[ssid] = ("", "up")
+            b.radio.outcome = "up"  # it would have let the bridge in the next moment
+            await until(lambda ssid=ssid: b.radio.ssid != ssid)
+            assert b.up.ssid != ssid and b.up.failed is None
+            assert all(network["ssid"] != ssid for network in saved())
+            equal(b.up.forget(ssid), False)
+
+
+async def test_a_network_that_is_forgotten_before_its_turn_is_not_tried():
+    async with Bench({"A": ("", CONNECTING), "B": ("", "up")}, [("B", ""), ("A", "")]) as b:
+        await until(lambda: b.radio.ssid == "A")
+        b.up.forget("B")
+        await until(lambda: b.up.state == uplink.FAILED, 6000)
+        before = b.beats
+        await until(lambda: b.beats > before + 1)
+        assert "connect B" not in b.radio.calls
+    b = Bench({"A": ("", "up"), "B": ("", "up")}, [("A", "")])
+    async with b:
+        await until(lambda: b.up.state == uplink.UP)
+        b.up.join("B", "")
+        equal(b.up.forget("B"), True)
+        await until(lambda: len(b.told) == 2, 6000)
+        equal((b.up.ssid, saved()), ("A", [{"ssid": "A", "key": ""}]))
+        assert "connect B" not in b.radio.calls
+
+
+async def test_a_failure_of_a_forgotten_network_is_forgotten():
+    async with Bench({"Dorm": ("", "up")}, [("Dorm", "")]) as b:
+        await until(lambda: b.told)
+        b.up.join("Gone", "")
+        await until(lambda: b.up.failed and b.up.state == uplink.UP, 12_000)
+        equal(b.up.forget("Gone"), False)
+        equal(b.up.failed, None)
+
+
+async def test_a_power_cut_while_a_network_is_forgotten_leaves_the_old_or_the_new():
+    for survives in range(4):
+        wipe()
+        b = Bench({}, [("Dorm", "correct horse")])
+        b.up.state, b.up.ssid = uplink.UP, "Dorm"
+        b.settings._files = FailingFlash(survives)
+        try:
+            b.up.forget("Dorm")
+            equal(saved(), [])
+        except OSError:
+            equal((saved(), b.settings.uplinks, b.up.ssid), ([DORM], [DORM], "Dorm"))
+
+
+async def test_scan_while_the_bridge_is_up_costs_no_connection():
+    async with Bench({"Dorm": ("", "up"), "Other": ("", "up")}, [("Dorm", "")]) as b:
+        await until(lambda: b.told)
+        equal(sorted([entry["ssid"] for entry in b.up.scan()]), ["Dorm", "Other"])
+        equal((b.up.state, b.radio.calls.count("scan"), "disconnect" in b.radio.calls), (uplink.UP, 1, False))
+        # Again so soon: the same one.
+        b.radio.networks["New"] = ("", "up")
+        equal(len(b.up.scan()), 2)
+        b.up._seen_at -= uplink.SCAN_REST_S - 1
+        equal((len(b.up.scan()), b.radio.calls.count("scan")), (2, 1))
+        b.up._seen_at -= 1
+        equal((len(b.up.scan()), b.radio.calls.count("scan")), (3, 2))
+
+
+async def test_scan_waits_while_the_radio_looks_for_a_lost_network():
+    async with Bench({"Dorm": ("", "up")}, [("Dorm", "")]) as b:
+        await until(lambda: b.told)
+        b.up.scan()
+        b.radio.gone = True
+        b.radio.back_on_connect = False
+        await until(lambda: b.up.state == uplink.LOST)
+        # The one before has to do, for a minute.
+        b.up._seen_at -= uplink.SCAN_KEPT_S - 10
+        equal(len(b.up.scan()), 1)
+        b.up._seen_at -= 10
+        with raises(uplink.Busy):
+            b.up.scan()
+        b.radio.gone = False
+        await until(lambda: b.up.state == uplink.UP)
+        equal((len(b.up.scan()), b.radio.calls.count("scan")), (1, 2))
+
+
+async def test_a_scan_that_fails_while_somebody_waits_for_it_stops_nothing():
+    async with Bench({}, [("Dorm", "")]) as b:
+        await until(lambda: b.up.state == uplink.JOINING)
+        with raises(uplink.Busy):
+            b.up.scan()
+
+        def refuse():
+            b.radio.calls.append("scan")
+            raise OSError("STA must be active")
+
+        b.radio.scan = refuse
+        await until(lambda: b.radio.calls.count("connect Dorm") == 2, 10_000)
+        equal(b.radio.calls.count("scan"), 1)
+
+
+async def test_a_scan_as_long_as_it_may_be_does_not_look_like_a_stuck_task():
+    """The loop stands still meanwhile: nobody beats. However often an owner asks, the watchdog is fed in between."""
+    from speakeasy import health
+
+    now = Clock(0)
+    b = Bench({"Dorm": ("", "up")}, [("Dorm", "")])
+    watch = health.Health(now, lambda timeout: None)
+    b.up._beat = watch.beat("uplink")
+    other = watch.beat("another task")
+    real = b.radio.scan
+
+    def scan():
+        now.now += 10  # five times what a chip takes
+        return real()
+
+    b.radio.scan = scan
+    uplink.clock.seconds = now
+    for _ in range(30):
+        b.up.scan()
+        equal(watch.ailing(), "")
+        other()  # between two requests every task has its turn
+        now.now += 1
