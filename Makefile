@@ -15,13 +15,14 @@ STAMPS := build/stamps
 BIN := .venv/bin
 AS_ROOT := $(SETUP)/as-root.sh
 SECONDS ?= 60
+INPUTS ?= 100000
 
 # --- what there is ---------------------------------------------------------------------------------------------------
 .PHONY: help
 help:
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
 
-.PHONY: demo test test-core test-host test-firmware test-rv32 test-ble test-dorm lint bench fuzz dorm clean
+.PHONY: demo test test-core test-host test-firmware test-rv32 test-ble test-dorm lint bench fuzz fuzz-firmware dorm clean
 demo: ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
 	@$(AS_ROOT) $(BIN)/speakeasy demo $(if $(BLE),--ble $(BLE)) $(ARGS)
 
@@ -63,6 +64,9 @@ lint: dev $(STAMPS)/typings ## format, style, types and static checks of Python,
 
 bench: ready $(STAMPS)/packages-bench ## what a frame costs in the packet filter, in instructions (rv32 in QEMU, and here); throughput
 	@/usr/bin/python3 tests/bench/bench.py $(ARGS)
+
+fuzz-firmware: dev sim ## 100,000 bent inputs for the firmware's parsers, on MicroPython (another number: INPUTS=N)
+	@$(PYTEST) tests/firmware/test_fuzz.py --fuzz=$(INPUTS) -rP $(ARGS)
 
 fuzz: $(STAMPS)/packages-fuzz ## fuzz the packet filter, each target so long: make fuzz SECONDS=3600
 	@$(MAKE) -s -C tests/core/fuzz long SECONDS=$(SECONDS)

@@ -3,7 +3,7 @@
 pytest never imports a `test_*.py` from here: it reads the names of the test functions (`def test_...` or
 `async def test_...` at top level) and runs each one in an interpreter of its own, with an empty flash as the current
 directory (interpreters.py). Files called test_sim_* and test_rv32_* are for one board. A file may set `TIME_LIMIT_S`,
-a number, at top level.
+a number, at top level. `--fuzz=N` makes test_fuzz.py's run longer.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ class MicroPythonItem(pytest.Item):
     def __init__(self, *, board: Sim | Rv32, line: int, limit_s: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.board = board
+        self.environment = board.environment()
+        fuzz = self.config.getoption("--fuzz")
+        if fuzz is not None:
+            self.environment["SPEAKEASY_FUZZ"] = str(fuzz)
         self.line = line
         self.limit_s = max(limit_s, board.least_limit_s)
         self.done: Future[str] = Future()
@@ -63,7 +67,7 @@ class MicroPythonItem(pytest.Item):
         process = subprocess.Popen(
             self.board.command(self.path.stem, self.name),
             cwd=flash,
-            env=self.board.environment(),
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -149,6 +153,7 @@ class Runner:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz", type=int, metavar="N", help="how many inputs test_fuzz.py tries, on the board SIM")
     parser.addoption("--board", choices=sorted(BOARDS), default="SIM", help="whose interpreter runs tests/firmware")
 
 
