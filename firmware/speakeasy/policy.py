@@ -170,6 +170,7 @@ class Policy:
             if own_mac is not None and own_mac != mac:
                 log("policy", "a claim of phone %s came by way of %s: refused" % (phone_id, inet.mac_text(mac)))
                 raise Relayed
+        renewed = self._phone_at.get(addr) == phone_id and (addr, mac) in [entry[:2] for entry in pktfilter.leases()]
         self._make_way(phone_id, addr, mac)
         try:
             pktfilter.lease_add(addr, mac, LEASE_S)
@@ -178,11 +179,9 @@ class Policy:
                 raise Full from None
             raise
         self._phone_at[addr] = phone_id
-        log(
-            "policy",
-            "phone %s may pass from %s, %s"
-            % (phone_id, inet.text(addr), "from " + inet.mac_text(mac) + " only" if mac else "known by address only"),
-        )
+        if not renewed:  # some phones claim every few minutes: the log is for what changes
+            by = "from " + inet.mac_text(mac) + " only" if mac else "known by address only"
+            log("policy", "phone %s may pass from %s, %s" % (phone_id, inet.text(addr), by))
         return mac is not None
 
     def _make_way(self, phone_id: str, addr: bytes, mac: bytes | None) -> None:

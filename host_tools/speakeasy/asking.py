@@ -6,6 +6,7 @@ the machine (ps), and shells keep it in their history.
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -13,6 +14,8 @@ from speakeasy.errors import SpeakeasyError
 from speakeasy.terminal import err
 
 LONGEST_LINE = 1000
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether you are sure.")]
 
 
 def no_secret_in_arguments(argument: str | None) -> None:

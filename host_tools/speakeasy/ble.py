@@ -341,8 +341,9 @@ class _Search:
                 f"A bridge was heard, but no connection came about within {self._timeout_s:g} s. {self._failure}"
             )
         return BleError(
-            f"No bridge was heard within {self._timeout_s:g} s. Is it powered, near, and open for pairing? "
-            "It talks to one phone at a time: if another one is pairing, wait until that is done."
+            f"No bridge was heard within {self._timeout_s:g} s. Is it powered and near? One that has an owner keeps "
+            "its Bluetooth off: press its button, which switches it on for two minutes, or have an owner run "
+            "`speakeasy open`. It talks to one phone at a time: if another one does, wait until that is done."
         )
 
 

@@ -196,7 +196,8 @@ def _refusal(status: int, answer: dict[str, Any]) -> ClaimRefused:
     return ClaimRefused(word, _SAY[word])
 
 
-async def _challenge(addr: str, port: int, bridge: bytes) -> bytes:
+async def challenge_of(addr: str, port: int, bridge: bytes) -> bytes:
+    """A challenge of the bridge at `addr`. Raises Unreachable, also when that is another bridge; ClaimRefused."""
     try:
         IPv4Address(addr)
     except AddressValueError:
@@ -245,7 +246,7 @@ async def claim(
     `name_address`: our own address and MAC are part of the proof, so that nobody in between can have the lease instead
     of us.
     """
-    challenge = await _challenge(addr, port, bridge)
+    challenge = await challenge_of(addr, port, bridge)
     own = own_address(addr) if name_address else ""
     mac = own_mac(own) if own else ""
     proof = claim_proof(key, bridge, phone, challenge, own, mac)
@@ -259,7 +260,7 @@ async def open_bluetooth(addr: str, port: int, *, bridge: bytes, phone: bytes, k
 
     Raises as `claim` does.
     """
-    challenge = await _challenge(addr, port, bridge)
+    challenge = await challenge_of(addr, port, bridge)
     proof = open_proof(key, bridge, phone, challenge)
     body = {"phone": phone.hex(), "challenge": challenge.hex(), "proof": proof.hex()}
     seconds: int = (await _prove(addr, port, "open", key, challenge, body))["open_s"]

@@ -1,19 +1,29 @@
-"""How a command reaches its bridge: a session over Bluetooth, as the phone that we are."""
+"""How a command reaches its bridge: a session over Bluetooth, as the phone that we are.
+
+A bridge with an owner keeps its Bluetooth off. Where one of ours is not heard, we ask it on the network to switch it
+on, which it does for owners.
+"""
 
 import asyncio
 import socket
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from speakeasy.errors import SpeakeasyError
+from speakeasy import claim
+from speakeasy.errors import NotReached, SpeakeasyError
 from speakeasy.pairing import FIND_LIMIT_S
 from speakeasy.session import Credential, Link, Session, WrongSecret
 from speakeasy.store import DEFAULT_CLAIM_PORT, Bridge, Store
 from speakeasy.terminal import failures
 
 _T = TypeVar("_T")
+
+KNOCK_AFTER_S = 1.0  # a bridge whose Bluetooth is on was heard by then
+KNOCK_AGAIN_S = 3.0
+OWNER = "owner"
 
 BridgeOption = Annotated[
     str | None, typer.Option("--bridge", metavar="ID", help="Which bridge: its id, or the beginning of it.")
@@ -40,11 +50,44 @@ async def find(bridge: bytes | None, timeout_s: float) -> Link:
     return await ble.find(bridge, timeout_s)
 
 
+async def _knock(bridge: Bridge, secret: bytes, why_not: list[str]) -> None:
+    """Asks the bridge on the network to open its Bluetooth, until it does or says no; puts the reason there."""
+    if bridge.key is None or bridge.key.role != OWNER or bridge.addr is None:
+        return
+    await asyncio.sleep(KNOCK_AFTER_S)
+    while True:
+        try:
+            await claim.open_bluetooth(
+                bridge.addr, bridge.claim_port, bridge=bridge.id, phone=bridge.key.phone, key=secret
+            )
+            return
+        except SpeakeasyError as error:
+            why_not[:] = [str(error)]
+            if not isinstance(error, NotReached):
+                return
+        await asyncio.sleep(KNOCK_AGAIN_S)
+
+
+async def _meet(bridge: Bridge, secret: bytes) -> Link:
+    """A link to the bridge, once its Bluetooth is on. What it says on the network (it, or somebody else there) only
+    explains why it was not heard."""
+    why_not: list[str] = []
+    knock = asyncio.create_task(_knock(bridge, secret, why_not))
+    try:
+        return await find(bridge.id, FIND_LIMIT_S)
+    except NotReached as error:
+        raise NotReached(" ".join([str(error), *(f"Asked on the network: {reason}" for reason in why_not)])) from None
+    finally:
+        knock.cancel()
+        with suppress(asyncio.CancelledError):
+            await knock
+
+
 async def open_session(store: Store, bridge: Bridge) -> Session:
     """A session as the phone that we are to `bridge`."""
     assert bridge.key is not None
     secret = store.secret(bridge.id, bridge.key)
-    link = await find(bridge.id, FIND_LIMIT_S)
+    link = await _meet(bridge, secret)
     try:
         return await Session.open(link, Credential.phone_key(bridge.key.phone, secret))
     except WrongSecret:
@@ -55,7 +98,7 @@ async def open_session(store: Store, bridge: Bridge) -> Session:
         ) from None
 
 
-async def ask(store: Store, bridge: Bridge, op: str, **members: object) -> dict[str, Any]:
+async def ask(store: Store, bridge: Bridge, op: str, /, **members: object) -> dict[str, Any]:
     """One request in a session of its own."""
     async with await open_session(store, bridge) as session:
         return await session.request(op, **members)

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from speakeasy import links
 from speakeasy.errors import SpeakeasyError
 from speakeasy.reasons import in_words
 from speakeasy.session import printable
@@ -117,10 +118,16 @@ def counter_table(counters: Mapping[str, int]) -> Table:
     return table
 
 
+def show_qr(link: str) -> None:
+    """A QR code, where there is a screen that can show one: in colours of its own, so that light is light."""
+    if out.is_terminal and out.encoding.startswith("utf"):
+        out.print(links.qr(link), style="bright_white on black", markup=False)
+
+
 def show_json(value: dict[str, Any]) -> None:
     """For scripts: one line, no colours, no wrapping."""
     text = json.dumps(value, ensure_ascii=False)
-    print(text if _is_utf8(text) else json.dumps(value))
+    print(text if _is_utf8(text) else json.dumps(value), flush=True)
 
 
 def _is_utf8(text: str) -> bool:

@@ -1,21 +1,25 @@
 """The command line: what it prints, what it exits with, what it never prints."""
 
+import asyncio
 import json
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from dorm import topology
+from dorm import people, topology
 from peer import BRIDGE_ID, SETUP_CODE, Bridge, MemoryLink
 from speakeasy import asking, cli, codes, links, reach
 from speakeasy import claim as claims
 from speakeasy.commands import bridge as bridge_commands
 from speakeasy.commands import claim as claim_commands
 from speakeasy.commands import networks
-from speakeasy.errors import NotReached
+from speakeasy.errors import NotReached, SpeakeasyError
 from speakeasy.reasons import WORDS
 from speakeasy.store import Store
 from typer.main import get_command
@@ -403,3 +407,319 @@ def test_status_shows_mode_and_hosts(home: Path, bridge: Bridge) -> None:
     assert "may also reach 10.66.0.9." in shown
     bridge.answers["status"] = {**STATUS, "mode": "[bold]other"}
     assert "[bold]other" in run("status").stdout
+
+
+# --- each command, what it asks and what it says ----------------------------------------------------------------------
+def asked(bridge: Bridge, op: str) -> list[dict[str, Any]]:
+    return [{k: v for k, v in r.items() if k not in ("id", "op")} for r in bridge.heard if r["op"] == op]
+
+
+COMMANDS: list[tuple[list[str], str, dict[str, Any], dict[str, Any], str, dict[str, Any]]] = [
+    # words, operation, its answer, what is asked, what is said, what JSON has
+    (["uninvite"], "uninvite", {}, {}, "No invite is out any more.", {"invites": 0}),
+    (
+        ["scan"],
+        "scan",
+        {"networks": [{"ssid": "[Dorm]\x1b", "rssi": -51, "security": "psk"}]},
+        {"page": 0},
+        "-51 dBm",
+        {"networks": [{"ssid": "[Dorm]\x1b", "rssi": -51, "security": "psk"}]},
+    ),
+    (
+        ["networks"],
+        "networks",
+        {"networks": [{"ssid": "Dorm", "open": False}, {"ssid": "Cafe", "open": True}]},
+        {"page": 0},
+        " 2  Cafe (open)",
+        {"networks": [{"ssid": "Dorm", "open": False}, {"ssid": "Cafe", "open": True}]},
+    ),
+    (["forget", "Dorm"], "forget", {}, {"ssid": "Dorm"}, "has forgotten Dorm and its key", {"forgotten": "Dorm"}),
+    (
+        ["services"],
+        "services",
+        {"services": ["tcp/1400"]},
+        {},
+        "these ports of the speaker: tcp/1400.",
+        {"services": ["tcp/1400"]},
+    ),
+    (
+        ["services", "TCP/1400", "udp/1900", "tcp/1400"],
+        "services",
+        {"services": ["tcp/1400", "udp/1900"]},
+        {"services": ["tcp/1400", "udp/1900"]},
+        "tcp/1400, udp/1900.",
+        {"services": ["tcp/1400", "udp/1900"]},
+    ),
+    (
+        ["segment"],
+        "segment",
+        {"ssid": "Box", "key": "correct horse", "state": "up"},
+        {},
+        "network is Box, key correct horse; it is up.",
+        {"ssid": "Box", "key": "correct horse", "state": "up"},
+    ),
+    (
+        ["segment", "--name", "Box", "--key"],
+        "segment",
+        {"ssid": "Box", "key": "typed on input", "state": "up"},
+        {"ssid": "Box", "key": "typed on input"},
+        "Tell the speaker",
+        {"key": "typed on input"},
+    ),
+    (["reboot"], "reboot", {}, {}, "starts again", {"rebooting": True}),
+    (
+        ["token"],
+        "token",
+        {"token": "ab" * 16, "url": "http://10.66.0.117:7780/t#abab"},
+        {},
+        "http://10.66.0.117:7780/t#abab",
+        {"url": "http://10.66.0.117:7780/t#abab", "token": "ab" * 16},
+    ),
+    (
+        ["invite"],
+        "invite",
+        {"invite": "A-B", "expires_s": 600},
+        {"role": "guest", "expires_s": 600},
+        "A-B",
+        {"invite": "A-B"},
+    ),
+    (
+        ["invite", "--role", "owner", "--minutes", "60"],
+        "invite",
+        {"invite": "A-B", "expires_s": 3600},
+        {"role": "owner", "expires_s": 3600},
+        "speakeasy:#invite=A-B",
+        {"link": "speakeasy:#invite=A-B", "expires_s": 3600},
+    ),
+    (["log"], "log", {"lines": ["new", "old"]}, {"page": 0}, "old\nnew\n", {"lines": ["new", "old"]}),
+    (["log", "-n", "1"], "log", {"lines": ["new", "old"]}, {"page": 0}, "new\n", {"lines": ["new"]}),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "op", "answer", "asks", "says", "tells"), COMMANDS, ids=[" ".join(case[0]) for case in COMMANDS]
+)
+def test_what_a_command_asks_and_says(
+    words: list[str],
+    op: str,
+    answer: dict[str, Any],
+    asks: dict[str, Any],
+    says: str,
+    tells: dict[str, Any],
+    home: Path,
+    bridge: Bridge,
+) -> None:
+    pair()
+    bridge.answers[op] = answer
+    said = run(*words, stdin="typed on input\n")
+    assert said.exit_code == 0, said.output
+    assert says in said.stdout
+    assert "\x1b" not in said.stdout
+    assert asked(bridge, op) == [asks]
+    value = json.loads(run(*words, "--json", stdin="typed on input\n").stdout)
+    assert value["bridge"] == BRIDGE_ID.hex()
+    assert {name: value[name] for name in tells} == tells
+
+
+def test_networks_in_another_order(home: Path, bridge: Bridge) -> None:
+    pair()
+    bridge.answers["networks"] = {"networks": [{"ssid": name, "open": False} for name in ("A", "B", "C")]}
+    assert run("networks", "--order", "C", "B").exit_code == 0
+    assert asked(bridge, "networks") == [{"page": 0}, {"order": ["C", "B", "A"]}, {"page": 0}]
+    refused("networks", "--order", "D", says="remembers no network D. It remembers A, B, C.")
+    for words in (["networks", "A"], ["networks", "--order"]):
+        refused(*words, says="--order and the networks' names")
+
+
+def test_rename(home: Path, bridge: Bridge) -> None:
+    pair("--name", "Ada")
+    bridge.answers["rename"] = {}
+    assert run("rename", "Ada", "Ada's phone").stdout == "Ada is called Ada's phone now.\n"
+    assert asked(bridge, "rename") == [{"phone": next(iter(bridge.phones)).hex(), "name": "Ada's phone"}]
+    refused("rename", "Bob", "x", says="No paired phone is called 'Bob'")
+    refused("rename", "Ada", "x" * 33, says="1 to 32")
+
+
+@pytest.mark.parametrize("what", ["leave", "reset"])
+def test_what_cannot_be_undone_is_asked_for(what: str, home: Path, bridge: Bridge) -> None:
+    pair()
+    bridge.answers[what] = {}
+    refused(what, says="Say so with --yes. Nothing was changed.")
+    assert asked(bridge, what) == []
+    result = run(what, "--yes", "--json")
+    assert json.loads(result.stdout)[{"leave": "left", "reset": "reset"}[what]] is True
+    assert asked(bridge, what) == [{"bridge": BRIDGE_ID.hex()} if what == "reset" else {}]
+    assert Store(home).bridges() == []
+
+
+def test_leaving_a_bridge_that_is_gone(home: Path, bridge: Bridge) -> None:
+    pair()
+    refused("leave", "--yes", says="Only an owner may do that")  # what this one says to what it does not know
+    assert Store(home).choose(None).id == BRIDGE_ID
+    assert run("leave", "--yes", "--here-only").exit_code == 0
+    assert Store(home).bridges() == []
+
+
+@pytest.mark.parametrize("text", ["1400", "tcp/0", "tcp/65536", "tcp/01400", "sctp/9", "tcp/1400x"])
+def test_services_that_are_none(text: str, home: Path, bridge: Bridge) -> None:
+    refused("services", text, says="it would look like tcp/1400. Nothing was changed.")
+    refused("services", *(f"tcp/{n}" for n in range(1, 10)), says="At most 8")
+
+
+@pytest.mark.parametrize("minutes", ["0", "61", "x"])
+def test_how_long_an_invite_cannot_be_good(minutes: str, home: Path) -> None:
+    assert run("invite", "--minutes", minutes).exit_code == 2
+
+
+def test_log_goes_on_until_there_is_enough(home: Path, bridge: Bridge) -> None:
+    pair()
+    bridge.answers["log"] = {"lines": ["a", "b"], "more": True}
+    assert run("log", "-n", "5").stdout.splitlines() == ["a", "b", "a", "b", "a"][::-1]
+    assert asked(bridge, "log") == [{"page": n} for n in range(3)]
+
+
+def test_status_says_how_bluetooth_is(home: Path, bridge: Bridge) -> None:
+    pair()
+    for state, left_s, says in (
+        ("window", 90, "the button was pressed: the setup code and invites are taken, for another 90 seconds."),
+        ("managed", None, "on for the phones that are paired."),
+        ("closed", None, "off."),
+        ("[bold]", 5, "[bold], for another 5 seconds."),
+    ):
+        bridge.answers["status"] = {**STATUS, "ble": {"state": state, "left_s": left_s}}
+        assert says in run("status").stdout
+
+
+# --- reaching the bridge ----------------------------------------------------------------------------------------------
+class Closed:
+    """A bridge whose Bluetooth is off until it is asked on the network to switch it on."""
+
+    def __init__(self, bridge: Bridge, refusal: SpeakeasyError | None = None) -> None:
+        self.bridge, self.refusal = bridge, refusal
+        self.asked = asyncio.Event()
+
+    async def find(self, bridge: bytes | None, timeout_s: float) -> MemoryLink:
+        try:
+            await asyncio.wait_for(self.asked.wait(), 5 if self.refusal is None else 0.1)
+        except TimeoutError:
+            raise NotReached("No bridge was heard within 20 s.") from None
+        return await self.bridge.find(bridge, timeout_s)
+
+    async def open_bluetooth(self, addr: str, port: int, *, bridge: bytes, phone: bytes, key: bytes) -> int:
+        assert (addr, port, bridge) == ("127.0.0.1", 7780, BRIDGE_ID)
+        assert self.bridge.phones[phone][0] == key
+        if self.refusal is not None:
+            raise self.refusal
+        self.asked.set()
+        return 300
+
+    def instead(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reach, "find", self.find)
+        monkeypatch.setattr(reach, "KNOCK_AFTER_S", 0.01)
+        monkeypatch.setattr(claims, "open_bluetooth", self.open_bluetooth)
+
+
+def test_an_owner_opens_a_closed_bridge_in_passing(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair()
+    Closed(bridge).instead(monkeypatch)
+    result = run("status")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+
+
+def test_why_a_closed_bridge_stays_closed(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair()
+    Closed(bridge, claims.ClaimRefused("busy", "The bridge is busy.")).instead(monkeypatch)
+    refused("status", says="No bridge was heard within 20 s. Asked on the network: The bridge is busy.", status=3)
+
+
+def test_a_guest_does_not_ask(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    bridge.phones[b"another1"] = bytes(32), "Zoë", "owner"
+    bridge.invites[bytes(8)] = bytes(16), "guest"
+    run("pair", "--no-claim", stdin=codes.write(bytes(24)))
+    Closed(bridge, AssertionError()).instead(monkeypatch)  # type: ignore[arg-type]
+    assert "Asked" not in refused("status", says="No bridge was heard", status=3)
+
+
+def test_open(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair()
+    closed = Closed(bridge)
+    closed.instead(monkeypatch)
+    assert "Bluetooth is on for 5 minutes" in run("open").stdout
+    assert json.loads(run("open", "--json").stdout) == {"bridge": BRIDGE_ID.hex(), "open_s": 300}
+    closed.refusal = claims.Unreachable("No bridge answers.")
+    refused("open", says="No bridge answers.", status=3)
+    Store(home).saw(BRIDGE_ID, addr=None, claim_port=7780)
+    refused("open", says="does not know where the bridge is")
+
+
+# --- being let in -----------------------------------------------------------------------------------------------------
+def test_pairing_lets_in(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def claim(addr: str, port: int, **_: Any) -> claims.Lease:
+        return claims.Lease("10.66.0.130", 43200, "mac")
+
+    monkeypatch.setattr(claims, "claim", claim)
+    result = run("pair", stdin=CODE)
+    assert "The speaker is at 127.0.0.1. You are in, from 10.66.0.130: this machine" in result.stdout
+    assert json.loads(run("pair", "--json", stdin=CODE).stdout)["lease"] == {
+        "addr": "10.66.0.130",
+        "lease_s": 43200,
+        "by": "mac",
+    }
+
+
+def test_not_being_let_in_is_no_failure_of_pairing(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def claim(addr: str, port: int, **_: Any) -> claims.Lease:
+        raise claims.Unreachable("No bridge answers at 127.0.0.1.")
+
+    monkeypatch.setattr(claims, "claim", claim)
+    result = run("pair", stdin=CODE)
+    assert result.exit_code == 0
+    assert "Not yet: No bridge answers" in result.stderr
+    assert json.loads(run("pair", "--json", stdin=CODE).stdout)["lease"] is None
+
+
+def test_claim_keep_until_ctrl_c(home: Path, bridge: Bridge) -> None:
+    """The real command in a process of its own; nobody answers where the bridge was."""
+    pair()
+    command = [sys.executable, "-m", "speakeasy.cli", "claim", "--keep", "--json", "--address", "127.0.0.1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (line["event"], line["what"]) == ("trouble", "No bridge answers at 127.0.0.1 (port 7780).")
+    assert process.returncode == 130
+    assert "Traceback" not in said
+
+
+# --- how it was called ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("argv", "environment", "says"),
+    [
+        ("/elsewhere/.venv/bin/speakeasy", {}, "/elsewhere/.venv/bin/speakeasy"),
+        (".venv/bin/speakeasy", {}, ".venv/bin/speakeasy"),
+        ("/my tools/speakeasy", {}, "'/my tools/speakeasy'"),
+        ("{path}/speakeasy", {}, "speakeasy"),
+        ("/x/.venv/bin/speakeasy", {"SUDO_COMMAND": "/x/.venv/bin/speakeasy status"}, "sudo /x/.venv/bin/speakeasy"),
+        ("/x/speakeasy", {"SUDO_COMMAND": "/usr/bin/make demo"}, "/x/speakeasy"),
+        ("/x/cli.py", {"SPEAKEASY_CALLED": "speakeasy --as phone"}, "speakeasy --as phone"),
+        ("/x/cli.py", {}, f"{Path(sys.executable).name} -m speakeasy.cli"),
+        ("/x/pytest", {}, "speakeasy"),
+    ],
+)
+def test_hints_name_the_command_as_it_was_called(
+    argv: str, environment: dict[str, str], says: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "speakeasy"
+    program.touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [argv.format(path=tmp_path), "status"])
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    refused("status", says=f"Start with `{says} pair`.")
+
+
+def test_who_a_person_of_the_dorm_is_called_as() -> None:
+    entered = people.person_environment(Path("/run/x"), "phone")
+    assert entered["PYTHON_KEYRING_BACKEND"] == "keyring.backends.null.Keyring", "what they keep stays in the dorm"

@@ -1,17 +1,18 @@
-"""How a bridge is, for everybody who is paired with it."""
+"""A bridge as a whole: how it is, what happened, and starting it again or from nothing."""
 
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from speakeasy import uplinks
+from speakeasy import asking, claim, uplinks
 from speakeasy.commands.phones import Role
 from speakeasy.commands.speaker import mode_sentence
-from speakeasy.reach import BridgeOption, choose, open_session, remember, run
-from speakeasy.session import Refused
+from speakeasy.errors import SpeakeasyError
+from speakeasy.reach import BridgeOption, ask, choose, open_session, remember, run
+from speakeasy.session import MOST_PAGES, Refused
 from speakeasy.store import Bridge, Store
-from speakeasy.terminal import JsonOption, as_called, counter_table, duration, out, show_json, shown
+from speakeasy.terminal import JsonOption, as_called, counter_table, duration, failures, out, show_json, shown
 
 app = typer.Typer()
 
@@ -30,7 +31,7 @@ async def _status(store: Store, bridge: Bridge) -> tuple[dict[str, Any], dict[st
 
 @app.command()
 def status(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
-    """Show how the bridge is: networks, speaker, leases, and what its filter counted."""
+    """Show how the bridge is, and what it counted."""
     store, chosen = choose(bridge)
     state, counters = run(_status(store, chosen))
     if as_json:
@@ -55,6 +56,21 @@ def _part(state: dict[str, Any], name: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
+_BLE = {
+    "unowned": "on: the setup code makes the first owner",
+    "window": "on, for the button was pressed: the setup code and invites are taken",
+    "invited": "on, for an invite is out",
+    "managed": "on for the phones that are paired",
+    "locked": "on for the phones that are paired; codes are not taken for a while, after too many wrong ones",
+    "closed": "off",
+}
+
+
+def _ble_sentence(state: object, left_s: object) -> str:
+    words = _BLE.get(str(state)) or shown(state)
+    return f"{words}, for another {duration(left_s)}." if isinstance(left_s, int) else f"{words}."
+
+
 def _show_status(state: dict[str, Any]) -> None:
     uplink, segment = _part(state, "uplink"), _part(state, "segment")
     _row("bridge", f"{shown(state.get('bridge'))}, firmware {shown(state.get('version'))}")
@@ -71,10 +87,109 @@ def _show_status(state: dict[str, Any]) -> None:
     hosts = state.get("hosts")
     if isinstance(hosts, list) and hosts:
         _row("hosts", f"The speaker may also reach {shown(', '.join(str(host) for host in hosts))}.")
+    if ble := _part(state, "ble"):
+        _row("Bluetooth", _ble_sentence(ble.get("state"), ble.get("left_s")))
     _row("up for", duration(state.get("uptime_s")))
     _row("phones", f"{shown(state.get('phones'))} paired, {shown(state.get('flows'))} connections open")
     leases = state.get("leases")
     for lease in leases if isinstance(leases, list) else []:
         if isinstance(lease, dict):
-            by = "that machine only" if lease.get("mac") else "whoever has this address"
+            by = f"{shown(lease['mac'])}, that machine only" if lease.get("mac") else "whoever has this address"
             _row("lease", f"{shown(lease.get('addr'))} ({by}), {duration(lease.get('left_s'))} left")
+
+
+async def _log(store: Store, bridge: Bridge, most: int) -> list[str]:
+    """The newest lines, the newest first."""
+    lines: list[str] = []
+    async with await open_session(store, bridge) as session:
+        for page in range(MOST_PAGES):
+            answer = await session.request("log", page=page)
+            found = answer.get("lines")
+            lines += [str(line) for line in found] if isinstance(found, list) else []
+            if not answer.get("more") or len(lines) >= most:
+                break
+    return lines[:most]
+
+
+@app.command()
+def log(
+    most: Annotated[int, typer.Option("--lines", "-n", metavar="N", min=1, help="At most so many, the newest.")] = 50,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what happened on the bridge.
+
+    Owners only. The newest line is the last one; with --json the first.
+    """
+    store, chosen = choose(bridge)
+    lines = run(_log(store, chosen, most))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "lines": lines})
+        return
+    for line in reversed(lines):
+        out.print(shown(line))
+
+
+@app.command(name="open")
+def open_(
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="ADDR", help="The bridge's address, when you know better.")
+    ] = None,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Switch the bridge's Bluetooth on, over Wi-Fi.
+
+    Owners only. Other commands do this by themselves when an owner runs them.
+    """
+    store, chosen = choose(bridge)
+    with failures():
+        key, addr = chosen.key, address or chosen.addr
+        assert key is not None
+        if addr is None:
+            raise SpeakeasyError(
+                "This phone does not know where the bridge is on the network: say it with --address, or press the "
+                "button on the bridge."
+            )
+        secret = store.secret(chosen.id, key)
+    seconds = run(claim.open_bluetooth(addr, chosen.claim_port, bridge=chosen.id, phone=key.phone, key=secret))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "open_s": seconds})
+        return
+    out.print(f"The bridge's Bluetooth is on for {duration(seconds)}, for the phones that are paired with it.")
+
+
+@app.command()
+def reboot(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
+    """Start the bridge again.
+
+    Owners only. Music stops, and phones have to claim again.
+    """
+    store, chosen = choose(bridge)
+    run(ask(store, chosen, "reboot"))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "rebooting": True})
+        return
+    out.print("The bridge starts again. Music stops; phones have to claim again in some seconds.")
+
+
+@app.command()
+def reset(yes: asking.YesOption = False, bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
+    """Make the bridge as new.
+
+    Owners only. It forgets all phones, networks and keys; this phone, too.
+    """
+    store, chosen = choose(bridge)
+    with failures():
+        asking.confirm(
+            f"Reset bridge {chosen.id.hex()}? It forgets all phones, networks and keys. What stays is the setup code "
+            "on its label.",
+            yes=yes,
+        )
+    run(ask(store, chosen, "reset", bridge=chosen.id.hex()))
+    with failures():
+        store.forget(chosen.id)
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "reset": True})
+        return
+    out.print("The bridge starts again, as new. The setup code on its label makes its first owner.")

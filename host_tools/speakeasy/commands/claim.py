@@ -1,15 +1,19 @@
 """Being let in to the speaker: the lease of this machine."""
 
-from typing import Annotated
+import time
+from dataclasses import replace
+from typing import Annotated, NoReturn
 
 import typer
 
 from speakeasy import claim as claims
 from speakeasy.claim import Lease, Unreachable
 from speakeasy.errors import SpeakeasyError
+from speakeasy.keeping import RENEWAL, Keeper
 from speakeasy.reach import BridgeOption, ask, choose, remember, run
+from speakeasy.session import printable
 from speakeasy.store import Bridge, Store
-from speakeasy.terminal import JsonOption, duration, err, out, show_json, shown
+from speakeasy.terminal import JsonOption, as_called, duration, err, out, show_json, show_qr, shown
 
 app = typer.Typer()
 
@@ -41,6 +45,38 @@ async def _claim(store: Store, bridge: Bridge, address: str | None, name_address
     return await claim_at(store, bridge, bridge.addr, name_address=name_address)
 
 
+async def _keep(store: Store, bridge: Bridge, address: str | None, name_address: bool, *, as_json: bool) -> NoReturn:
+    assert bridge.key is not None
+
+    def event(words: str, **members: object) -> None:
+        if as_json:
+            show_json({"time": round(time.time(), 3), "bridge": bridge.id.hex(), **members})
+        else:
+            out.print(f"{time.strftime('%H:%M:%S')}  {words}")
+
+    def let_in(why: str, lease: Lease) -> None:
+        if why == RENEWAL:
+            return
+        event(lease_sentence(lease), event="let-in", why=why, addr=lease.addr, lease_s=lease.lease_s, by=lease.by)
+
+    def trouble(what: str) -> None:
+        event(shown(as_called(what)), event="trouble", what=what)
+
+    async def locate() -> None:
+        remember(store, bridge, await ask(store, bridge, "status"))
+
+    keeper = Keeper(
+        store,
+        bridge if address is None else replace(bridge, addr=address),
+        store.secret(bridge.id, bridge.key),
+        let_in=let_in,
+        trouble=trouble,
+        locate=locate if address is None else None,
+        name_address=name_address,
+    )
+    await keeper.run()
+
+
 def lease_sentence(lease: Lease) -> str:
     """A lease in words."""
     whom = "this machine" if lease.by == "mac" else "whoever has this address"
@@ -56,12 +92,37 @@ def claim(
     any_address: Annotated[
         bool, typer.Option("--any-address", help="Do not name our own address: for a router in between.")
     ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Stay let in, until Ctrl-C.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Be let in to the speaker from here: prove this phone's key to the bridge on Wi-Fi."""
+    """Be let in to the speaker from here.
+
+    Proves this phone's key to the bridge on Wi-Fi. With --keep it claims again by itself: when this machine's address
+    changed, the lease might end, or the bridge was away and is back. With --json each of that is a line.
+    """
     store, chosen = choose(bridge)
+    if keep:
+        run(_keep(store, chosen, address, not any_address, as_json=as_json))
     lease = run(_claim(store, chosen, address, not any_address))
     if as_json:
         show_json({"bridge": chosen.id.hex(), "addr": lease.addr, "lease_s": lease.lease_s, "by": lease.by})
         return
     out.print(lease_sentence(lease))
+
+
+@app.command()
+def token(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
+    """Make a link that lets a browser in, once.
+
+    For a device of yours that cannot run this command: it is let in as this phone, and this phone's own lease ends. The
+    link is good for a minute.
+    """
+    store, chosen = choose(bridge)
+    answer = run(ask(store, chosen, "token"))
+    url = printable(answer.get("url"))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "url": url, "token": printable(answer.get("token"))})
+        return
+    show_qr(url)
+    out.print(f"[bold]{shown(url)}[/]")
+    out.print("Open it on that device, in the bridge's network, within a minute. It works once.")

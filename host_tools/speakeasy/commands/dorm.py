@@ -25,7 +25,7 @@ SECRET_VARIABLES = ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY")
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="The virtual dorm: a network, a bridge, a speaker and people, to try things.",
+    help="The virtual dorm: a place to try things.\n\nA network, a bridge, a speaker and people.",
 )
 
 
@@ -113,7 +113,7 @@ def up(
 
 @app.command()
 def status(run_dir: RunDirOption = None, as_json: JsonOption = False) -> None:
-    """Show who is in the dorm, where, and what stands on the bridge's label."""
+    """Show who is in the dorm, and the bridge's label."""
     with dorm_failures():
         state = daemon.status(run_dir)
     if as_json:
@@ -155,7 +155,10 @@ def shell(
     ] = None,
     run_dir: RunDirOption = None,
 ) -> None:
-    """Open a shell on somebody's machine, or run a program there: shell flatmate -- nmap -p 1400 10.66.0.117."""
+    """Open a shell on somebody's machine.
+
+    Or run a program there: shell flatmate -- nmap -p 1400 10.66.0.117
+    """
     if not program and sys.stdin.isatty():
         out.print(f"You are {escape(who)} now. Leave with `exit`.")
     own = os.environ.get("SHELL") or "/bin/sh"
@@ -179,7 +182,10 @@ def demo(
     keep_logs: Annotated[Path | None, typer.Option("--keep-logs", metavar="DIR", help="Copy all logs there.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Watch the whole of it in a virtual dorm: who gets in, and who does not."""
+    """Watch it all in a virtual dorm: who gets in.
+
+    And who does not. It needs root.
+    """
     from speakeasy import demo as show  # late: with SoCo and Bumble come half a second of imports
 
     with failures():

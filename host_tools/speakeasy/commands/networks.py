@@ -4,13 +4,14 @@ import asyncio
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from speakeasy import asking, uplinks
 from speakeasy.errors import SpeakeasyError
-from speakeasy.reach import BridgeOption, choose, open_session, remember, run
+from speakeasy.reach import BridgeOption, ask, ask_pages, choose, open_session, remember, run
 from speakeasy.session import Refused, Session, WrongSecret, printable
 from speakeasy.store import Bridge, Store
-from speakeasy.terminal import JsonOption, err, failures, out, show_json, shown
+from speakeasy.terminal import JsonOption, command, err, failures, out, show_json, shown
 
 LONGEST_SSID = 32  # bytes
 SHORTEST_KEY, LONGEST_KEY = 8, 63  # characters
@@ -81,15 +82,98 @@ async def _join(store: Store, bridge: Bridge, ssid: str, key: str) -> dict[str, 
 
 
 @app.command()
+def scan(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
+    """List the Wi-Fi networks that the bridge sees.
+
+    Owners only.
+    """
+    store, chosen = choose(bridge)
+    found = _in(run(ask_pages(store, chosen, "scan", "networks")))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "networks": found})
+        return
+    table = Table("network", "signal", "security")
+    for network in found:
+        table.add_row(shown(network.get("ssid")), f"{shown(network.get('rssi'))} dBm", shown(network.get("security")))
+    out.print(table)
+    out.print(f"Have the bridge join one: {command('join SSID')}")
+
+
+def _in(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    return [network for network in answer["networks"] if isinstance(network, dict)]
+
+
+async def _networks(store: Store, bridge: Bridge, first: list[str]) -> list[dict[str, Any]]:
+    async with await open_session(store, bridge) as session:
+        known = _in(await session.pages("networks", "networks"))
+        if not first:
+            return known
+        names = [str(network.get("ssid")) for network in known]
+        unknown = [ssid for ssid in first if ssid not in names]
+        if unknown:
+            raise SpeakeasyError(
+                f"The bridge remembers no network {printable(unknown[0])}. It remembers {printable(', '.join(names))}. "
+                "Nothing was changed."
+            )
+        await session.request("networks", order=[*first, *(ssid for ssid in names if ssid not in first)])
+        return _in(await session.pages("networks", "networks"))
+
+
+@app.command()
+def networks(
+    ssids: Annotated[list[str] | None, typer.Argument(metavar="[SSID]...", help="With --order: these first.")] = None,
+    order: Annotated[bool, typer.Option("--order", help="Try them in this order from now on.")] = False,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List or order the networks that it remembers.
+
+    Owners only. Of those in sight, the bridge joins the first one.
+    """
+    with failures():
+        if order != bool(ssids):
+            raise SpeakeasyError("An order has --order and the networks' names. Nothing was changed.")
+    store, chosen = choose(bridge)
+    known = run(_networks(store, chosen, list(dict.fromkeys(ssids or []))))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "networks": known})
+        return
+    for number, network in enumerate(known, 1):
+        out.print(f" {number}  {shown(network.get('ssid'))}{' (open)' if network.get('open') is True else ''}")
+    if not known:
+        out.print(f"The bridge remembers no network. Have it join one: {command('join SSID')}")
+
+
+@app.command()
+def forget(
+    ssid: Annotated[str, typer.Argument(metavar="SSID", help="The name of the Wi-Fi network.")],
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have the bridge forget a network and its key.
+
+    Owners only.
+    """
+    with failures():
+        wifi_name(ssid)
+    store, chosen = choose(bridge)
+    run(ask(store, chosen, "forget", ssid=ssid))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "forgotten": ssid})
+        return
+    out.print(f"The bridge has forgotten {shown(ssid)} and its key.")
+
+
+@app.command()
 def join(
     ssid: Annotated[str, typer.Argument(metavar="SSID", help="The name of the Wi-Fi network.")],
     is_open: Annotated[bool, typer.Option("--open", help="The network has no key.")] = False,
     bridge: BridgeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Have the bridge join a Wi-Fi network (owners only).
+    """Have the bridge join a Wi-Fi network.
 
-    Its key is asked for, read from standard input, or from SPEAKEASY_WIFI_KEY.
+    Owners only. Its key is asked for, read from standard input, or from SPEAKEASY_WIFI_KEY.
     """
     with failures():
         wifi_name(ssid)

@@ -10,15 +10,15 @@ import typer
 from speakeasy import asking, codes, links, reach
 from speakeasy.claim import ClaimError, Lease
 from speakeasy.commands.claim import claim_at, lease_sentence
+from speakeasy.commands.phones import LONGEST_NAME, phone_name
 from speakeasy.errors import SpeakeasyError
 from speakeasy.pairing import Paired
 from speakeasy.pairing import pair as pair_with
-from speakeasy.reach import BridgeOption, ask, remember, run
+from speakeasy.reach import BridgeOption, ask, choose, remember, run
 from speakeasy.session import MODE_SETUP_CODE, Credential, WrongSecret
 from speakeasy.store import Bridge, Store
 from speakeasy.terminal import JsonOption, command, err, failures, out, show_json
 
-LONGEST_NAME = 32  # characters, SPEC 2.4
 # The first one that is set counts; each may hold a code, an invite or a link.
 VARIABLES = ("SPEAKEASY_CODE", "SPEAKEASY_INVITE")
 
@@ -62,16 +62,11 @@ def _bridge_id(text: str | None, store: Store) -> bytes | None:
     return bridge
 
 
-def phone_name(name: str | None) -> str:
+def _own_name(name: str | None) -> str:
     """The name that owners will see; without one given, this person's or machine's. Raises SpeakeasyError."""
-    own = (name or os.environ.get("USER") or socket.gethostname() or "phone").strip()
-    if name is None:
-        own = own[:LONGEST_NAME]
-    if not 1 <= len(own) <= LONGEST_NAME or not own.isprintable():
-        raise SpeakeasyError(
-            f"A phone's name has 1 to {LONGEST_NAME} printable characters. Choose another. Nothing was changed."
-        )
-    return own
+    if name is not None:
+        return phone_name(name.strip())
+    return phone_name((os.environ.get("USER") or socket.gethostname() or "phone").strip()[:LONGEST_NAME])
 
 
 async def _pair(store: Store, credential: Credential | None, name: str, bridge: bytes | None) -> Paired | None:
@@ -122,7 +117,7 @@ def pair(
     with failures():
         asking.no_secret_in_arguments(secret)
         store = Store.default()
-        own_name = phone_name(name)
+        own_name = _own_name(name)
         bridge_id = _bridge_id(bridge, store)
         credential = _given()
         unfinished = any(known.pending for known in store.bridges())
@@ -159,3 +154,26 @@ def pair(
         out.print(f"The bridge is on the network at {known.addr}. Be let in: {command('claim')}")
         if lease is not None:
             err.print(f"Not yet: {lease}")
+
+
+@app.command()
+def leave(
+    here_only: Annotated[
+        bool, typer.Option("--here-only", help="Forget the bridge here, without telling it: it is lost, or was reset.")
+    ] = False,
+    yes: asking.YesOption = False,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have the bridge forget this phone, and forget the bridge."""
+    store, chosen = choose(bridge)
+    with failures():
+        asking.confirm(f"Leave bridge {chosen.id.hex()}? Only an invite brings this phone back.", yes=yes)
+    if not here_only:
+        run(ask(store, chosen, "leave"))
+    with failures():
+        store.forget(chosen.id)
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "left": True})
+        return
+    out.print(f"This phone is not paired with bridge {chosen.id.hex()} any more.")

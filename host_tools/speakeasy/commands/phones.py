@@ -11,8 +11,10 @@ from speakeasy.errors import SpeakeasyError
 from speakeasy.reach import BridgeOption, ask, ask_pages, choose, open_session, run
 from speakeasy.session import Session, printable
 from speakeasy.store import Bridge, Store
-from speakeasy.terminal import JsonOption, command, duration, out, show_json, shown
+from speakeasy.terminal import JsonOption, command, duration, failures, out, show_json, show_qr, shown
 
+LONGEST_NAME = 32  # characters, SPEC 2.4
+DEFAULT_MINUTES = 10  # of an invite
 SHORTEST_ID = 4  # hex digits of a phone's id that are enough to name it
 
 app = typer.Typer()
@@ -23,6 +25,15 @@ class Role(StrEnum):
 
     owner = "owner"
     guest = "guest"
+
+
+def phone_name(name: str) -> str:
+    """Raises SpeakeasyError when no phone can have that name."""
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+        raise SpeakeasyError(
+            f"A phone's name has 1 to {LONGEST_NAME} printable characters. Choose another. Nothing was changed."
+        )
+    return name
 
 
 PhoneArgument = Annotated[str, typer.Argument(metavar="PHONE", help="Its name or id, as in `speakeasy phones`.")]
@@ -49,7 +60,10 @@ async def _named(session: Session, who: str) -> dict[str, Any]:
 
 @app.command()
 def phones(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
-    """List the phones that are paired with the bridge (owners only)."""
+    """List the phones that are paired with the bridge.
+
+    Owners only.
+    """
     store, chosen = choose(bridge)
     found = _in(run(ask_pages(store, chosen, "phones", "phones")))
     if as_json:
@@ -72,7 +86,10 @@ async def _revoke(store: Store, bridge: Bridge, who: str) -> dict[str, Any]:
 
 @app.command()
 def revoke(phone: PhoneArgument, bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
-    """Shut a phone out: its key, its lease and its open connections end at once (owners only)."""
+    """Shut a phone out, at once.
+
+    Owners only. Its key is void, its lease and its open connections end.
+    """
     store, chosen = choose(bridge)
     gone = run(_revoke(store, chosen, phone))
     if as_json:
@@ -84,12 +101,18 @@ def revoke(phone: PhoneArgument, bridge: BridgeOption = None, as_json: JsonOptio
 @app.command()
 def invite(
     role: Annotated[Role, typer.Option(help="What the invited phone may do.")] = Role.guest,
+    minutes: Annotated[
+        int, typer.Option("--minutes", metavar="N", min=1, max=60, help="How long it is good for.")
+    ] = DEFAULT_MINUTES,
     bridge: BridgeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make an invite for one more phone: text, link and QR code (owners only)."""
+    """Invite one more phone: by text, link or QR code.
+
+    Owners only. An invite is good for one phone.
+    """
     store, chosen = choose(bridge)
-    answer = run(ask(store, chosen, "invite", role=role.value))
+    answer = run(ask(store, chosen, "invite", role=role.value, expires_s=minutes * 60))
     text = printable(answer.get("invite"))
     link = links.write(links.INVITE, text)
     if as_json:
@@ -111,7 +134,43 @@ def invite(
     )
 
 
-def show_qr(link: str) -> None:
-    """A QR code, where there is a screen that can show one: in colours of its own, so that light is light."""
-    if out.is_terminal and out.encoding.startswith("utf"):
-        out.print(links.qr(link), style="bright_white on black", markup=False)
+@app.command()
+def uninvite(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
+    """Make all invites that are out void.
+
+    Owners only.
+    """
+    store, chosen = choose(bridge)
+    run(ask(store, chosen, "uninvite"))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "invites": 0})
+        return
+    out.print("No invite is out any more.")
+
+
+async def _rename(store: Store, bridge: Bridge, who: str, name: str) -> dict[str, Any]:
+    async with await open_session(store, bridge) as session:
+        phone = await _named(session, who)
+        await session.request("rename", phone=phone.get("phone"), name=name)
+        return phone
+
+
+@app.command()
+def rename(
+    phone: PhoneArgument,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.")],
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a phone another name.
+
+    Owners only.
+    """
+    with failures():
+        phone_name(name)
+    store, chosen = choose(bridge)
+    before = run(_rename(store, chosen, phone, name))
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "phone": before.get("phone"), "name": name, "was": before.get("name")})
+        return
+    out.print(f"{shown(before.get('name'))} is called {shown(name)} now.")

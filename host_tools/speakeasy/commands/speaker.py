@@ -1,16 +1,20 @@
 """How the speaker is reached, and what it may reach, for owners."""
 
 import ipaddress
+import re
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from speakeasy.commands.networks import wifi_key, wifi_name
 from speakeasy.errors import SpeakeasyError
 from speakeasy.reach import BridgeOption, ask, choose, run
 from speakeasy.terminal import JsonOption, failures, out, show_json, shown
 
 MOST_HOSTS = 8
+MOST_SERVICES = 8
+SEGMENT_KEY_VARIABLE = "SPEAKEASY_SEGMENT_KEY"
 
 app = typer.Typer()
 
@@ -45,7 +49,10 @@ def mode(
     bridge: BridgeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Choose the speaker's addressing (owners only): at once, music pauses for some seconds."""
+    """Choose the speaker's addressing.
+
+    Owners only. It changes at once; music pauses for some seconds.
+    """
     now = _addressing(bridge, **({} if mode is None else {"mode": mode.value}))
     if as_json:
         show_json({"bridge": now["bridge"], "mode": now["mode"]})
@@ -69,7 +76,10 @@ def hosts(
     bridge: BridgeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Name the local machines, a NAS for example, that the speaker may open connections to (owners only)."""
+    """Choose which local machines the speaker may reach.
+
+    Owners only. A NAS, for example, to which it opens connections of its own.
+    """
     with failures():
         if none and addresses:
             raise SpeakeasyError("Either addresses or --none. Nothing was changed.")
@@ -85,3 +95,67 @@ def hosts(
         out.print(f"The speaker may open connections to {shown(', '.join(str(host) for host in named))}.")
     else:
         out.print("The speaker may open connections to no local machine but phones that are in, the router and DNS.")
+
+
+def _service(text: str) -> str:
+    match = re.fullmatch(r"(tcp|udp)/([1-9][0-9]{0,4})", text.lower())
+    if match is None or int(match[2]) > 65535:
+        raise SpeakeasyError(f"{text} is no service: it would look like tcp/1400. Nothing was changed.")
+    return match[0]
+
+
+@app.command()
+def services(
+    ports: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SERVICE]...", help="All of them, as tcp/1400. Without: show."),
+    ] = None,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose which ports of the speaker are open.
+
+    Owners only. To phones that are let in, that is; to nobody else.
+    """
+    with failures():
+        wanted = list(dict.fromkeys(_service(port) for port in ports or []))
+        if len(wanted) > MOST_SERVICES:
+            raise SpeakeasyError(f"At most {MOST_SERVICES} services can be open. Nothing was changed.")
+    store, chosen = choose(bridge)
+    answer = run(ask(store, chosen, "services", **({"services": wanted} if wanted else {})))
+    now = answer.get("services")
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "services": now})
+        return
+    named = shown(", ".join(str(service) for service in now)) if isinstance(now, list) and now else "none"
+    out.print(f"Phones that are let in may reach these ports of the speaker: {named}.")
+
+
+@app.command()
+def segment(
+    name: Annotated[str | None, typer.Option("--name", metavar="SSID", help="Another name for it.")] = None,
+    key: Annotated[bool, typer.Option("--key", help="Another key for it.")] = False,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show or change the Wi-Fi that the speaker joins.
+
+    Owners only. It is the bridge's own. A new key is asked for, read from standard input, or from
+    SPEAKEASY_SEGMENT_KEY.
+    """
+    with failures():
+        wanted = {} if name is None else {"ssid": wifi_name(name)}
+        if key:
+            wanted["key"] = wifi_key("new key of the speaker's network", SEGMENT_KEY_VARIABLE)
+    store, chosen = choose(bridge)
+    answer = run(ask(store, chosen, "segment", **wanted))
+    now = {member: answer.get(member) for member in ("ssid", "key", "state")}
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), **now})
+        return
+    out.print(
+        f"The speaker's network is [bold]{shown(now['ssid'])}[/], key [bold]{shown(now['key'])}[/]; "
+        f"it is {shown(now['state'])}."
+    )
+    if wanted:
+        out.print("It changes within a second. Tell the speaker its new name and key.")
