@@ -3,7 +3,7 @@
  * six bytes: bits 0-1 who sends it, 2-3 which datagram, 4 "not as it should be"; the first and the last of the places it covers
  * (64 equal ones in a datagram); time passed, in 100 ms; and two bytes of changes, used with bit 4.
  *
- * As long as none of its fragments is dropped, nothing of a datagram goes out twice, all of it goes out by one port with the same
+ * As long as none of its fragments is dropped and it has its place, nothing of a datagram goes out twice, all of it goes out by one port with the same
  * addresses, and what has gone out whole has the right checksum.
  */
 #include "fuzz.h"
@@ -121,6 +121,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const enum world_mode mode = (enum world_mode)(take(&b) % MODE_NO_UPLINK);
     world_ready(mode);
     receiver_count = 0;
+    bool begun[SENDERS][DATAGRAMS] = {{false}};
+    unsigned places = 0;
     while (b.left >= 6) {
         const uint8_t what = take(&b);
         const unsigned sender = (what & 3) % SENDERS;
@@ -133,6 +135,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         now += take(&b) * 100U;
         if (now - WORLD_NOW > PF_FRAG_TIME_MS) {
             break; /* what comes now may be of another datagram */
+        }
+        places += begun[sender][datagram] ? 0 : 1;
+        begun[sender][datagram] = true;
+        if (places > PF_FRAGS_KNOWN) {
+            break; /* the oldest one gives way, and may begin again (SPEC 4.9) */
         }
         struct bytes changes = take_all(&b, 2);
         const uint8_t *udp = datagram_of(mode, sender, datagram);
