@@ -8,7 +8,6 @@ void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uin
     pf->ctx = ctx;
     pf->now = now_ms;
     pf_hash_init(pf, key);
-    pf_rates_init(pf);
     pf_flows_init(pf);
     pf->frag_id = pf_random(pf);
     const struct pf_service sonos = {.port = pf_wire16(1400), .proto = PF_TCP};
@@ -154,13 +153,6 @@ void pf_configure(struct pf *pf, const struct pf_config *cfg, uint32_t now_ms)
     const bool moved = old->addr != cfg->addr || old->mask != cfg->mask || old->router != cfg->router;
     const bool mode = old->speaker_addr != cfg->speaker_addr || old->host_addr != cfg->host_addr ||
                       old->alias != cfg->alias || old->guard != cfg->guard;
-    const bool same = !moved && !mode && memcmp(old->dns, cfg->dns, sizeof(cfg->dns)) == 0 &&
-                      memcmp(old->hosts, cfg->hosts, sizeof(cfg->hosts)) == 0 &&
-                      pf_mac_eq(old->uplink_mac, cfg->uplink_mac) && pf_mac_eq(old->segment_mac, cfg->segment_mac) &&
-                      old->claim_port == cfg->claim_port;
-    if (same) {
-        return;
-    }
     if (moved || mode) { /* with the old addresses, so that the speaker's connections are reset */
         (void)pf_flows_end_of(pf, PF_ENDS_LEASED);
     }
@@ -205,7 +197,7 @@ bool pf_services(struct pf *pf, const struct pf_service *service, size_t count)
     for (size_t i = 0; i < count; i++) {
         pf->service[i] = service[i];
     }
-    pf->service_count = (uint8_t)count;
+    pf->service_count = count;
     return true;
 }
 

@@ -199,7 +199,7 @@
 #define PF_DHCP_ASKED_MS 30000
 #endif
 
-/* ---- Rates: per second, and the burst --------------------------------------------------------------------------- */
+/* ---- Rates: per second, and the burst; at most 255 -------------------------------------------------------------- */
 
 /* New flows of the speaker to the internet, the router, DNS servers; and the speaker's new connections to the host. */
 #ifndef PF_RATE_EGRESS
@@ -367,17 +367,17 @@ enum pf_event {
 typedef void (*pf_out_fn)(void *ctx, enum pf_port port, const uint8_t *frame, size_t len);
 
 struct pf_config {
-    uint8_t uplink_mac[6];
-    uint8_t segment_mac[6];
     uint32_t addr; /* X; 0: no uplink */
     uint32_t mask;
+    uint32_t speaker_addr; /* S: X with passthrough, the alias with private addressing or without an uplink */
+    uint32_t host_addr;    /* the host on the segment */
+    uint32_t alias;        /* the speaker's name for the host */
+    uint32_t claim_port;   /* wire value; 0: none */
     uint32_t router;
     uint32_t dns[PF_DNS];           /* 0: none */
-    uint32_t speaker_addr;          /* S: X with passthrough, the alias with private addressing or without an uplink */
-    uint32_t host_addr;             /* the host on the segment */
-    uint32_t alias;                 /* the speaker's name for the host */
     uint32_t hosts[PF_NAMED_HOSTS]; /* local hosts that the speaker may open flows to; 0: none */
-    uint16_t claim_port;            /* wire value; 0: none */
+    uint8_t uplink_mac[6];
+    uint8_t segment_mac[6];
     bool guard; /* private addressing: the host answers leased phones' TCP 1400 and SSDP in the speaker's place */
 };
 
@@ -422,21 +422,21 @@ struct pf_ring {
 
 struct pf_bucket {
     uint32_t last;  /* ms */
-    uint32_t level; /* thousandths */
+    uint32_t taken; /* thousandths */
 };
 
 /* Where frames for an address go. Every possible next hop has its place: router, DNS servers, named hosts, leases; so it
  * cannot be full. */
 struct pf_peer {
-    uint8_t state;  /* PF_PEER_* */
-    uint8_t tries;  /* questions sent since the last answer */
+    uint32_t state; /* PF_PEER_* */
+    uint32_t tries; /* questions sent since the last answer */
+    uint16_t before;
     uint8_t mac[6]; /* as in struct pf_link: two bytes, then four that are aligned */
     uint32_t addr;
     uint32_t time; /* ms: of the last question (tries > 0) or answer */
     /* Of a lease; the others have no end. */
     uint32_t ttl_ms;
     uint32_t seen; /* ms */
-    struct pf_bucket search;
 };
 
 /* A frame's Ethernet header, where it is in memory when the IP header after it is aligned to four bytes. */
@@ -448,8 +448,8 @@ struct pf_link {
 };
 
 struct pf_pending {
-    uint16_t len;  /* 0: free */
-    uint16_t peer; /* 16 bits keep the frame at an even address */
+    uint32_t len;  /* 0: free */
+    uint16_t peer; /* 16 bits: the frame's IP header is aligned */
     uint8_t frame[PF_FRAME_MAX];
 };
 
@@ -469,25 +469,26 @@ struct pf_frag {
     uint32_t to_src; /* as it leaves */
     uint32_t to_dst;
     uint32_t time; /* ms: of the fragment that came first */
-    uint16_t to_id;
-    uint16_t total; /* of the datagram, in bytes after the IP header; 0: not known yet */
-    uint16_t top;   /* the largest end of a fragment */
-    uint16_t units; /* of 8 bytes, that have come; the uppermost bit: not all of them passed */
-    uint8_t state;
-    uint8_t rank;
-    uint8_t verdict; /* enum pf_counter: the first fragment's */
-    uint8_t peer;    /* by which it leaves, or PF_NO_PEER */
+    uint32_t to_id;
+    uint32_t total; /* of the datagram, in bytes after the IP header; 0: not known yet */
+    uint32_t top;   /* the largest end of a fragment */
+    uint32_t units; /* of 8 bytes, that have come; bit 15: not all of them passed */
+    uint32_t state;
+    uint32_t rank;
+    uint32_t verdict; /* enum pf_counter: the first fragment's */
+    uint32_t peer;    /* by which it leaves, or PF_NO_PEER */
     uint32_t come[PF_FRAG_MAX / 256];
 };
 
 struct pf_held {
-    uint16_t len;  /* 0: free */
-    uint16_t frag; /* index into struct pf.frag */
+    uint32_t len;    /* 0: free */
+    uint32_t frag;   /* its datagram: where that is in struct pf */
+    uint16_t before; /* the frame's IP header is aligned */
     uint8_t frame[PF_FRAME_MAX];
 };
 
 struct pf_dhcp {
-    uint16_t len;
+    uint32_t len;
     uint8_t data[PF_DHCP_MAX];
 };
 
@@ -500,6 +501,19 @@ enum {
     PF_PEERS = PF_PEER_LEASE + PF_LEASES
 };
 enum { PF_FRAGS = PF_FRAGS_STRANGERS + PF_FRAGS_KNOWN + PF_FRAGS_PHONES, PF_HELD = PF_HELD_KNOWN + PF_HELD_PHONES };
+/* What has a rate of its own: index of struct pf.bucket. Of the last two there are several, one after the other. */
+enum {
+    PF_LIMIT_EGRESS,
+    PF_LIMIT_CALLBACK,
+    PF_LIMIT_ECHO,
+    PF_LIMIT_ERROR_IN,
+    PF_LIMIT_ERROR_OUT,
+    PF_LIMIT_NOTIFY,
+    PF_LIMIT_RESET,
+    PF_LIMIT_FRAGMENT,
+    PF_LIMIT_CLAIM,
+};
+enum { PF_LIMIT_SEARCH = PF_LIMIT_CLAIM + PF_CLAIM_BUCKETS, PF_LIMITS = PF_LIMIT_SEARCH + PF_LEASES };
 enum { PF_PEER_BUCKETS = 32, PF_BUCKETS = PF_FLOWS, PF_MAP_BUCKETS = PF_FLOWS / 2, PF_MAPS = PF_FLOWS + 1 };
 
 /* Flows by what they may be evicted for. */
@@ -515,25 +529,25 @@ enum pf_class {
 };
 
 /* All state. Opaque to callers; its size is the filter's whole need of memory. What each frame reads comes first: rv32
- * reaches 2 KiB with one instruction. */
+ * reaches 2 KiB with one instruction. Words in the first 128 bytes take a short one: there is what the code names most often. */
 struct pf {
     pf_out_fn out;
     void *ctx;
-    uint32_t now;          /* ms, of the call being served */
-    uint32_t hash_key[5];  /* multilinear hash: see pf_core.h */
-    struct pf_link uplink; /* to and from the bridge's MAC */
+    uint32_t now; /* ms, of the call being served */
+    uint32_t events;
+    uint32_t hash_key[5];   /* multilinear hash: see pf_core.h */
+    uint32_t speaker_known; /* 0 or 1 */
+    uint32_t in_first;      /* the rules look at a first fragment */
+    uint32_t no_flow;       /* they look at a frame of which it is known that it is of no flow */
+    uint32_t sent_to;       /* the peer that it was sent to */
+    struct pf_link uplink;  /* to and from the bridge's MAC */
+    struct pf_config cfg;
     struct pf_link from_speaker, to_speaker;
     uint16_t delta[2];   /* what the IP header's checksum falls by to and from the speaker: address and TTL */
     uint16_t delta_addr; /* the part of the addresses in the flows' delta */
-    uint32_t events;
-    struct pf_config cfg;
     uint8_t speaker_mac[6];
-    bool speaker_known;
-    uint8_t service_count;
-    bool in_first;   /* the rules look at a first fragment */
-    bool no_flow;    /* they look at a frame of which it is known that it is of no flow */
     uint32_t remote; /* of the frame that was looked for last: the remote's part of its flow's hash */
-    uint8_t sent_to; /* the peer that it was sent to */
+    size_t service_count;
     struct pf_service service[PF_SERVICES];
     uint32_t counters[PF_COUNTER_COUNT];
     uint16_t peer_head[PF_PEER_BUCKETS]; /* hash chains of peers by address: index into peer */
@@ -549,12 +563,8 @@ struct pf {
     uint32_t random_key[4];
     uint32_t random_count;
     uint32_t random[4], random_left;
-    struct pf_bucket egress, callback, echo, icmp_error[2], notify, reset, fragment;
-    struct pf_bucket claim[PF_CLAIM_BUCKETS];
-    struct {
-        uint32_t addr;
-        uint32_t time;
-    } asked[PF_ASKED];
+    uint32_t frag_id;     /* of the next fragmented datagram that leaves */
+    uint32_t scratch[16]; /* ARP messages and RSTs of the filter's own: pf_scratch() */
     struct pf_peer peer[PF_PEERS];
 
     uint16_t flow_head[2][PF_BUCKETS];
@@ -565,12 +575,15 @@ struct pf {
     struct pf_map map[PF_MAPS]; /* a new flow has its own before another gives way */
     uint16_t map_head[2][PF_MAP_BUCKETS];
 
+    struct pf_bucket bucket[PF_LIMITS];
+    struct {
+        uint32_t addr;
+        uint32_t time;
+    } asked[PF_ASKED];
     struct pf_dhcp dhcp[PF_DHCP_QUEUE];
     struct pf_pending pending[PF_PENDING];
     struct pf_frag frag[PF_FRAGS];
     struct pf_held held[PF_HELD];
-    uint16_t frag_id;     /* of the next fragmented datagram that leaves */
-    uint16_t scratch[32]; /* ARP messages and RSTs of the filter's own */
     uint32_t
         moved[(PF_FRAME_MAX + 2 + 3) / 4]; /* DHCP for the segment; frames that did not come in where they should */
 };

@@ -20,7 +20,7 @@ static bool parse(struct arp *a, const uint8_t *frame, size_t len)
     a->op = be16(frame + PF_ARP_OP);
     a->sha = frame + PF_ARP_SHA;
     a->spa = rd32(frame + PF_ARP_SPA);
-    a->tpa = rd32(frame + PF_ARP_TPA);
+    a->tpa = rdw(frame + PF_ARP_TPA);
     return (a->op == REQUEST || a->op == REPLY) && pf_mac_eq(a->sha, frame + 6) && !mac_is_group(a->sha);
 }
 
@@ -35,13 +35,13 @@ static void build(uint8_t *frame, unsigned op, const uint8_t *mac, uint32_t addr
     pf_mac_copy(frame + PF_ARP_SHA, mac);
     wr32(frame + PF_ARP_SPA, addr);
     pf_mac_copy(frame + PF_ARP_THA, to_mac);
-    wr32(frame + PF_ARP_TPA, to_addr);
+    wrw(frame + PF_ARP_TPA, to_addr);
 }
 
 void pf_arp_ask(struct pf *pf, const struct pf_peer *peer, bool broadcast)
 {
     static const uint16_t all[3] = {0xffff, 0xffff, 0xffff};
-    uint8_t *frame = (uint8_t *)pf->scratch;
+    uint8_t *frame = pf_scratch(pf);
     build(frame, REQUEST, pf->cfg.uplink_mac, pf->cfg.addr, broadcast ? (const uint8_t *)all : peer->mac, peer->addr);
     memset(frame + PF_ARP_THA, 0, 6);
     pf->out(pf->ctx, PF_UPLINK, frame, PF_ARP_LEN);
@@ -49,7 +49,7 @@ void pf_arp_ask(struct pf *pf, const struct pf_peer *peer, bool broadcast)
 
 static enum pf_counter answer(struct pf *pf, enum pf_port port, const struct arp *a, const uint8_t *mac)
 {
-    uint8_t *frame = (uint8_t *)pf->scratch;
+    uint8_t *frame = pf_scratch(pf);
     build(frame, REPLY, mac, a->tpa, a->sha, a->spa);
     pf->out(pf->ctx, port, frame, PF_ARP_LEN);
     return PF_C_arp_answered;

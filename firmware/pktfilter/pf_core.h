@@ -14,9 +14,10 @@ struct pf_pkt {
     uint32_t len;     /* of the frame, padding cut off */
     uint32_t l4_len;  /* of what follows the IP header */
     uint32_t addr[2]; /* source and destination; wire values */
-    uint16_t port[2]; /* ICMP queries: the identifier on the asking side, 0 on the other */
-    uint8_t proto;    /* enum pf_proto */
-    uint8_t flags;    /* TCP flags; ICMP: type */
+    uint32_t
+        port[2]; /* ICMP queries: the identifier on the asking side, 0 on the other. Words are read with less code. */
+    uint32_t proto; /* enum pf_proto */
+    uint32_t flags; /* TCP flags; ICMP: type */
 };
 
 /* struct pf_flow.kind */
@@ -60,6 +61,12 @@ PF_INLINE enum pf_counter pf_count(struct pf *pf, enum pf_counter c)
 {
     pf->counters[c]++;
     return c;
+}
+
+/* Room for an ARP message or a RST of the filter's own, where frames begin: the IP header is aligned. */
+PF_INLINE uint8_t *pf_scratch(struct pf *pf)
+{
+    return (uint8_t *)pf->scratch + 2;
 }
 
 PF_INLINE uint16_t pf_kind_key(unsigned proto, unsigned owner)
@@ -140,18 +147,18 @@ PF_INLINE uint32_t pf_hash_flow(const struct pf *pf, uint32_t remote, uint32_t p
 }
 
 /* pf_rate.c */
-bool pf_rate(struct pf_bucket *bucket, uint32_t per_s, uint32_t burst, uint32_t now_ms);
-void pf_rates_init(struct pf *pf);
+bool pf_rate(struct pf *pf, unsigned limit, unsigned i);
 
 /* pf_ip.c */
 enum pf_counter pf_parse(const struct pf *pf, struct pf_pkt *p, uint8_t *frame, size_t len);
 enum pf_counter pf_parse_ends(struct pf_pkt *p);
 bool pf_source_is_sane(const struct pf *pf, uint32_t src);
 bool pf_on_segment(const struct pf *pf, uint32_t addr);
-void pf_rewrite(struct pf_pkt *p, unsigned end, uint32_t addr, uint16_t port);
+void pf_rewrite(struct pf_pkt *p, unsigned end, uint32_t addr, uint32_t port);
 void pf_ttl_down(uint8_t *frame);
 void pf_sum_ip(uint8_t *frame);
 void pf_build_ip(uint8_t *frame, unsigned proto, uint32_t src, uint32_t dst, uint32_t l4_len);
+uint32_t pf_sum_payload(const uint8_t *frame);
 void pf_sum_l4(uint8_t *frame);
 
 /* pf_flow.c */
@@ -255,7 +262,7 @@ PF_INLINE bool pf_dhcp_is_request(const struct pf_pkt *p)
 enum pf_counter pf_dhcp_queue(struct pf *pf, const struct pf_pkt *p);
 
 /* pf_uplink.c, pf_segment.c, pf_host.c: the rules */
-bool pf_is_service(const struct pf *pf, unsigned proto, uint16_t port);
+bool pf_is_service(const struct pf *pf, unsigned proto, uint32_t port);
 bool pf_host_is_igmp(const struct pf *pf, const uint8_t *frame, size_t len);
 enum pf_counter pf_from_uplink(struct pf *pf, struct pf_pkt *p);
 enum pf_counter pf_from_segment(struct pf *pf, struct pf_pkt *p);

@@ -5,12 +5,7 @@ enum { UDP_HEADER = 8, BOOTP_MIN = 240, OP = 0, HTYPE = 1, HLEN = 2, CHADDR = 28
 
 static bool checksum_ok(const struct pf_pkt *p)
 {
-    if (rd16(p->l4 + PF_UDP_SUM) == 0) {
-        return true;
-    }
-    const uint32_t pseudo =
-        pf_sum(p->frame + PF_O_SRC, 8, 0) + pf_wire16(PF_IPPROTO_UDP) + pf_wire16((uint16_t)p->l4_len);
-    return sum_fold(pf_sum(p->l4, p->l4_len, pseudo)) == 0xffff;
+    return rd16(p->l4 + PF_UDP_SUM) == 0 || sum_fold(pf_sum_payload(p->frame)) == 0xffff;
 }
 
 /* From the segment. */
@@ -28,7 +23,7 @@ enum pf_counter pf_dhcp_queue(struct pf *pf, const struct pf_pkt *p)
     }
     struct pf_dhcp *place = &pf->dhcp[(pf->dhcp_first + pf->dhcp_count) % PF_DHCP_QUEUE];
     pf->dhcp_count++;
-    place->len = (uint16_t)len;
+    place->len = len;
     memcpy(place->data, bootp, len);
     pf->events |= PF_EVENT_DHCP;
     return PF_C_dhcp_queued;

@@ -21,8 +21,9 @@ void pf_fast_configure(struct pf *pf)
     pf_mac_copy(pf->to_speaker.to, pf->speaker_mac);
     const uint32_t ttl = sum_change16(pf_wire16(0x0100), 0);
     const uint32_t out = sum_change32(pf->cfg.speaker_addr, pf->cfg.addr);
+    const uint32_t in = 4 * 0xffffU - out; /* the same, from one to the other and back, adds up to nothing */
     pf->delta_addr = sum_fold(out);
-    pf->delta[PF_FROM_REMOTE] = sum_fold(sum_change32(pf->cfg.addr, pf->cfg.speaker_addr) + ttl);
+    pf->delta[PF_FROM_REMOTE] = sum_fold(in + ttl);
     pf->delta[PF_FROM_OWNER] = sum_fold(out + ttl);
 }
 

@@ -275,7 +275,7 @@ enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, uns
     if ((kind & PF_KIND_SPEAKER) != 0 && p->frame[PF_O_TTL] <= 1) { /* what is dropped leaves no flow */
         return PF_C_drop_ttl;
     }
-    const unsigned map = pf_map_get(pf, kind, p->port[side ^ 1U]);
+    const unsigned map = pf_map_get(pf, kind, (uint16_t)p->port[side ^ 1U]);
     if (map == 0) {
         return PF_C_drop_ports_full;
     }
@@ -302,7 +302,7 @@ enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, uns
     *by_owner = (uint16_t)link;
     pf->flow_map[link - 1] = (uint16_t)map;
     f->raddr = p->addr[side];
-    f->rport = p->port[side];
+    f->rport = (uint16_t)p->port[side];
     f->seen = pf->now;
     f->kind = (uint8_t)(kind | class << PF_KIND_CLASS_SHIFT);
     f->delta = delta_of(pf, f);

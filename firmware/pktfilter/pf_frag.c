@@ -24,13 +24,19 @@ struct piece {
     uint32_t total; /* of the datagram; 0: this fragment does not tell */
 };
 
+/* How a fragment that waits names its datagram: pointers would not survive that the state is copied, indexes cost more code. */
+static uint32_t offset_of(const struct pf *pf, const struct pf_frag *e)
+{
+    return (uint32_t)((const uint8_t *)e - (const uint8_t *)pf);
+}
+
 /* The datagram is over for the filter; its fragments that wait are lost. */
 static void forget(struct pf *pf, struct pf_frag *e, unsigned state)
 {
-    e->state = (uint8_t)state;
+    e->state = state;
     for (unsigned i = 0; i < PF_HELD; i++) {
         struct pf_held *h = &pf->held[i];
-        if (h->len != 0 && &pf->frag[h->frag] == e) {
+        if (h->len != 0 && h->frag == offset_of(pf, e)) {
             h->len = 0;
             pf_count(pf, PF_C_drop_fragment_late);
         }
@@ -71,7 +77,7 @@ static struct pf_frag *begin(struct pf *pf, const struct pf_frag_key *key, unsig
     memset(best, 0, sizeof(*best));
     best->key = *key;
     best->time = pf->now;
-    best->rank = (uint8_t)rank;
+    best->rank = rank;
     best->state = WAITING;
     return best;
 }
@@ -80,10 +86,10 @@ static struct pf_frag *begin(struct pf *pf, const struct pf_frag_key *key, unsig
 static bool fits(struct pf_frag *e, const struct piece *p)
 {
     if (e->total == 0) {
-        e->total = (uint16_t)p->total;
+        e->total = p->total;
     }
     if (p->end > e->top) {
-        e->top = (uint16_t)p->end;
+        e->top = p->end;
     }
     if ((p->total != 0 && p->total != e->total) || (e->total != 0 && e->top > e->total)) {
         return false;
@@ -124,8 +130,8 @@ static enum pf_counter follow(struct pf *pf, const struct pf_frag *e, uint8_t *f
         frame[PF_O_TTL]--;
     }
     wr16(frame + PF_O_ID, e->to_id);
-    wr32(frame + PF_O_SRC, e->to_src);
-    wr32(frame + PF_O_DST, e->to_dst);
+    wrw(frame + PF_O_SRC, e->to_src);
+    wrw(frame + PF_O_DST, e->to_dst);
     pf_sum_ip(frame);
     if (e->peer != PF_NO_PEER) {
         return pf_peer_send(pf, e->peer, frame, len, passed);
@@ -159,8 +165,7 @@ static unsigned rank_of(struct pf *pf, const struct pf_frag_key *key)
         return pf_lease_check(pf, lease, key->mac) == PF_C_none ? PHONE : STRANGER;
     }
     /* The one search through all flows: strangers must not have many of them for nothing. */
-    return pf_rate(&pf->fragment, PF_RATE_FRAGMENT, PF_BURST_FRAGMENT, pf->now) && has_flow(pf, key->src) ? KNOWN
-                                                                                                          : STRANGER;
+    return pf_rate(pf, PF_LIMIT_FRAGMENT, 0) && has_flow(pf, key->src) ? KNOWN : STRANGER;
 }
 
 /* Keeps a fragment until the first one of its datagram comes. */
@@ -173,8 +178,8 @@ static enum pf_counter hold(struct pf *pf, const struct pf_frag *e, const struct
             return PF_C_drop_fragments_full;
         }
     }
-    h->len = (uint16_t)p->len;
-    h->frag = (uint16_t)(e - pf->frag);
+    h->len = p->len;
+    h->frag = offset_of(pf, e);
     memcpy(h->frame, p->frame, p->len);
     return PF_C_fragments_held;
 }
@@ -192,7 +197,7 @@ static void release(struct pf *pf, struct pf_frag *e)
 {
     for (unsigned i = 0; i < PF_HELD; i++) {
         struct pf_held *h = &pf->held[i];
-        if (h->len == 0 || &pf->frag[h->frag] != e) {
+        if (h->len == 0 || h->frag != offset_of(pf, e)) {
             continue;
         }
         const uint32_t len = h->len;
@@ -218,7 +223,7 @@ static enum pf_counter first(struct pf *pf, struct pf_frag *e, const struct piec
     pf->sent_to = PF_NO_PEER;
     const enum pf_counter c = pf_dispatch(pf, from, frame, p->len);
     pf->in_first = false;
-    e->verdict = (uint8_t)c;
+    e->verdict = c;
     if (c == PF_C_frames_pending) {
         e->verdict = from == PF_SEGMENT ? PF_C_pass_speaker_uplink : PF_C_pass_host_uplink;
     }
@@ -229,8 +234,8 @@ static enum pf_counter first(struct pf *pf, struct pf_frag *e, const struct piec
     e->state = PASSING;
     e->peer = pf->sent_to;
     e->to_id = rd16(frame + PF_O_ID);
-    e->to_src = rd32(frame + PF_O_SRC);
-    e->to_dst = rd32(frame + PF_O_DST);
+    e->to_src = rdw(frame + PF_O_SRC);
+    e->to_dst = rdw(frame + PF_O_DST);
     release(pf, e);
     finish(e);
     return c;
@@ -265,8 +270,8 @@ static bool is_sound(struct piece *p)
 enum pf_counter pf_fragment(struct pf *pf, enum pf_port from, uint8_t *frame)
 {
     struct piece p = {
-        .key = {.src = rd32(frame + PF_O_SRC),
-                .dst = rd32(frame + PF_O_DST),
+        .key = {.src = rdw(frame + PF_O_SRC),
+                .dst = rdw(frame + PF_O_DST),
                 .id = rd16(frame + PF_O_ID),
                 .proto = frame[PF_O_PROTO],
                 .from = (uint8_t)from},

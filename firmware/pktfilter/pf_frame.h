@@ -79,9 +79,9 @@ PF_INLINE uint32_t rdw(const uint8_t *p)
     return *(const pf_word *)(const void *)p;
 }
 
-PF_INLINE void wr16(uint8_t *p, uint16_t v)
+PF_INLINE void wr16(uint8_t *p, uint32_t v)
 {
-    *(pf_half *)(void *)p = v;
+    *(pf_half *)(void *)p = (uint16_t)v;
 }
 
 PF_INLINE void wr32(uint8_t *p, uint32_t v)
@@ -113,9 +113,10 @@ PF_INLINE uint32_t rdw(const uint8_t *p)
     return rd32(p);
 }
 
-PF_INLINE void wr16(uint8_t *p, uint16_t v)
+PF_INLINE void wr16(uint8_t *p, uint32_t v)
 {
-    memcpy(p, &v, 2);
+    const uint16_t half = (uint16_t)v;
+    memcpy(p, &half, 2);
 }
 
 PF_INLINE void wr32(uint8_t *p, uint32_t v)
@@ -170,9 +171,9 @@ PF_INLINE uint16_t sum_fold(uint32_t sum)
 }
 
 /* What a checksum's complement grows by when a field changes from `from` to `to`. */
-static inline uint32_t sum_change16(uint16_t from, uint16_t to)
+static inline uint32_t sum_change16(uint32_t from, uint32_t to)
 {
-    return (uint32_t)(uint16_t)~from + to;
+    return (from ^ 0xffffU) + to;
 }
 
 static inline uint32_t sum_change32(uint32_t from, uint32_t to)

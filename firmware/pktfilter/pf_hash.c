@@ -50,10 +50,7 @@ uint16_t pf_random(struct pf *pf)
 
 void pf_hash_init(struct pf *pf, const uint8_t key[16])
 {
-    for (unsigned i = 0; i < 4; i++) { /* little-endian words, on any machine */
-        const uint8_t *k = key + 4 * (size_t)i;
-        pf->random_key[i] = k[0] + k[1] * 256U + (k[2] + k[3] * 256U) * 65536U;
-    }
+    memcpy(pf->random_key, key, sizeof(pf->random_key));
     for (unsigned i = 0; i < 5; i++) {
         const uint32_t high = pf_random(pf);
         pf->hash_key[i] = high << 16 | pf_random(pf);

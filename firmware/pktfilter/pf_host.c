@@ -7,8 +7,8 @@ enum { IGMP_HEADER = 24, MIN_IGMP = PF_ETH + 20 + 8 };
 bool pf_host_is_igmp(const struct pf *pf, const uint8_t *frame, size_t len)
 {
     return len >= MIN_IGMP && (frame[PF_O_VERSION] == 0x45 || frame[PF_O_VERSION] == 0x46) &&
-           frame[PF_O_PROTO] == PF_IPPROTO_IGMP && rd32(frame + PF_O_SRC) == pf->cfg.addr && pf->cfg.addr != 0 &&
-           pf_is_multicast(rd32(frame + PF_O_DST));
+           frame[PF_O_PROTO] == PF_IPPROTO_IGMP && rdw(frame + PF_O_SRC) == pf->cfg.addr && pf->cfg.addr != 0 &&
+           pf_is_multicast(rdw(frame + PF_O_DST));
 }
 
 static enum pf_counter pass(struct pf *pf, const struct pf_pkt *p)

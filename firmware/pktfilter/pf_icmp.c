@@ -28,7 +28,7 @@ static bool parse_inner(struct pf_pkt *in, const struct pf_pkt *p)
 }
 
 /* One end of the packet inside; and the error's own checksum, anew: errors are few. */
-static void rewrite_inner(const struct pf_pkt *p, struct pf_pkt *in, unsigned end, uint32_t addr, uint16_t port)
+static void rewrite_inner(const struct pf_pkt *p, struct pf_pkt *in, unsigned end, uint32_t addr, uint32_t port)
 {
     pf_rewrite(in, end, addr, port);
     pf_sum_l4(p->frame);
@@ -48,9 +48,8 @@ static enum pf_counter check(struct pf *pf, const struct pf_flow *f, const struc
             return PF_C_drop_tcp_window;
         }
     }
-    return pf_rate(&pf->icmp_error[from ^ 1U], PF_RATE_ICMP_ERROR, PF_BURST_ICMP_ERROR, pf->now)
-               ? PF_C_none
-               : PF_C_drop_rate_icmp_error;
+    const unsigned limit = from == PF_FROM_OWNER ? PF_LIMIT_ERROR_IN : PF_LIMIT_ERROR_OUT;
+    return pf_rate(pf, limit, 0) ? PF_C_none : PF_C_drop_rate_icmp_error;
 }
 
 /* From the uplink: about a packet that the speaker or the host sent. */

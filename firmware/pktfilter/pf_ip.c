@@ -28,10 +28,17 @@ uint32_t pf_sum(const uint8_t *p, size_t len, uint32_t sum)
     return sum;
 }
 
-/* Pseudo header (RFC 793, 768) of a frame whose IP header is right. */
-static uint32_t sum_pseudo(const uint8_t *frame, uint32_t l4_len)
+/* The sum over what follows an IP header that is right; TCP and UDP: with the pseudo header (RFC 793, 768). */
+uint32_t pf_sum_payload(const uint8_t *frame)
 {
-    return pf_sum(frame + PF_O_SRC, 8, 0) + pf_wire16(frame[PF_O_PROTO]) + pf_wire16((uint16_t)l4_len);
+    const uint32_t l4_len = be16(frame + PF_O_TOTAL) - PF_IP;
+    if (frame[PF_O_PROTO] == PF_IPPROTO_ICMP) {
+        return pf_sum(frame + PF_L4, l4_len, 0);
+    }
+    const uint32_t proto = pf_wire16(frame[PF_O_PROTO] == PF_IPPROTO_TCP ? PF_IPPROTO_TCP : PF_IPPROTO_UDP);
+    const uint32_t pseudo =
+        proto + rd16(frame + PF_O_TOTAL) + sum_change16(pf_wire16(PF_IP), 0); /* the length: total less header */
+    return pf_sum(frame + PF_O_SRC, 8 + l4_len, pseudo);                      /* the addresses stand before it */
 }
 
 /* Protocol, addresses and ports of a packet whose `frame`, `l4` and `l4_len` are known. */
@@ -148,7 +155,7 @@ static void adjust_l4(struct pf_pkt *p, uint32_t change)
 }
 
 /* One end of a packet: another address and port. */
-void pf_rewrite(struct pf_pkt *p, unsigned end, uint32_t addr, uint16_t port)
+void pf_rewrite(struct pf_pkt *p, unsigned end, uint32_t addr, uint32_t port)
 {
     const uint32_t addr_change = sum_change32(p->addr[end], addr);
     uint32_t change = p->proto == PF_ICMP ? 0xffff : addr_change; /* it has no pseudo header */
@@ -186,21 +193,19 @@ void pf_build_ip(uint8_t *frame, unsigned proto, uint32_t src, uint32_t dst, uin
     put_be16(frame + PF_O_TOTAL, PF_IP + l4_len);
     frame[PF_O_TTL] = 64;
     frame[PF_O_PROTO] = (uint8_t)proto;
-    wr32(frame + PF_O_SRC, src);
-    wr32(frame + PF_O_DST, dst);
+    wrw(frame + PF_O_SRC, src);
+    wrw(frame + PF_O_DST, dst);
     pf_sum_ip(frame);
 }
 
 /* Checksum of a TCP, UDP or ICMP packet of the filter's own. */
 void pf_sum_l4(uint8_t *frame)
 {
-    const uint32_t l4_len = be16(frame + PF_O_TOTAL) - PF_IP;
     const unsigned proto = frame[PF_O_PROTO];
     uint8_t *l4 = frame + PF_L4;
     uint8_t *field = l4 + (proto == PF_IPPROTO_TCP ? PF_TCP_SUM : proto == PF_IPPROTO_UDP ? PF_UDP_SUM : PF_ICMP_SUM);
     wr16(field, 0);
-    const uint32_t start = proto == PF_IPPROTO_ICMP ? 0 : sum_pseudo(frame, l4_len);
-    uint16_t sum = (uint16_t)~sum_fold(pf_sum(l4, l4_len, start));
+    uint16_t sum = (uint16_t)~sum_fold(pf_sum_payload(frame));
     if (proto == PF_IPPROTO_UDP && sum == 0) {
         sum = 0xffff;
     }

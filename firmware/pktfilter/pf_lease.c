@@ -46,8 +46,7 @@ static unsigned take(struct pf *pf, uint32_t addr, const uint8_t *mac)
     }
     struct pf_peer *peer = &pf->peer[i];
     pf_peer_set(pf, i, addr);
-    peer->search.level = PF_BURST_SEARCH * 1000;
-    peer->search.last = pf->now;
+    memset(&pf->bucket[PF_LIMIT_SEARCH + i - PF_PEER_LEASE], 0, sizeof(pf->bucket[0]));
     if (mac != NULL) {
         memcpy(peer->mac, mac, 6);
         peer->state = PF_PEER_PINNED;

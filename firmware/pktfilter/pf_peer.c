@@ -126,7 +126,7 @@ enum pf_counter pf_peer_keep(struct pf *pf, struct pf_peer *peer, const uint8_t 
     if (place == NULL || own >= (PF_PENDING + 1) / 2) { /* one silent neighbour does not take all places */
         return PF_C_drop_pending_full;
     }
-    place->len = (uint16_t)len;
+    place->len = len;
     place->peer = (uint16_t)via;
     memcpy(place->frame, frame, len);
     return PF_C_frames_pending;
@@ -138,7 +138,7 @@ enum pf_counter pf_peer_send(struct pf *pf, unsigned i, uint8_t *frame, uint32_t
     struct pf_peer *peer = &pf->peer[pf->peer[i].state == PF_PEER_ROUTED ? (unsigned)PF_PEER_ROUTER : i];
     pf_mac_copy(frame + 6, pf->cfg.uplink_mac);
     if (pf->in_first) {
-        pf->sent_to = (uint8_t)i;
+        pf->sent_to = i;
     }
     pf_mac_copy(frame, peer->mac);
     if (peer->state == PF_PEER_EMPTY) {

@@ -3,41 +3,34 @@
 
 enum { THOUSANDTHS = 1000, LONGEST_MS = 60000 };
 
-bool pf_rate(struct pf_bucket *bucket, uint32_t per_s, uint32_t burst, uint32_t now_ms)
+/* May one more pass? `limit`: PF_LIMIT_*; `i`: which one of these. A bucket tells what is taken from it, so that one of zeros is full. */
+bool pf_rate(struct pf *pf, unsigned limit, unsigned i)
 {
-    uint32_t passed = now_ms - bucket->last;
+    static const struct {
+        uint8_t per_s, burst;
+    } rates[] = {
+        [PF_LIMIT_EGRESS] = {PF_RATE_EGRESS, PF_BURST_EGRESS},
+        [PF_LIMIT_CALLBACK] = {PF_RATE_CALLBACK, PF_BURST_CALLBACK},
+        [PF_LIMIT_ECHO] = {PF_RATE_ECHO, PF_BURST_ECHO},
+        [PF_LIMIT_ERROR_IN] = {PF_RATE_ICMP_ERROR, PF_BURST_ICMP_ERROR},
+        [PF_LIMIT_ERROR_OUT] = {PF_RATE_ICMP_ERROR, PF_BURST_ICMP_ERROR},
+        [PF_LIMIT_NOTIFY] = {PF_RATE_NOTIFY, PF_BURST_NOTIFY},
+        [PF_LIMIT_RESET] = {PF_RATE_RESET, PF_BURST_RESET},
+        [PF_LIMIT_FRAGMENT] = {PF_RATE_FRAGMENT, PF_BURST_FRAGMENT},
+        [PF_LIMIT_CLAIM] = {PF_RATE_CLAIM, PF_BURST_CLAIM},
+        [PF_LIMIT_SEARCH] = {PF_RATE_SEARCH, PF_BURST_SEARCH},
+    };
+    struct pf_bucket *bucket = &pf->bucket[limit + i];
+    uint32_t passed = pf->now - bucket->last;
     if (passed > LONGEST_MS) {
         passed = LONGEST_MS;
     }
-    bucket->last = now_ms;
-    bucket->level += passed * per_s;
-    if (bucket->level > burst * THOUSANDTHS) {
-        bucket->level = burst * THOUSANDTHS;
-    }
-    if (bucket->level < THOUSANDTHS) {
+    bucket->last = pf->now;
+    const uint32_t back = passed * rates[limit].per_s;
+    bucket->taken = back < bucket->taken ? bucket->taken - back : 0;
+    if (bucket->taken > (rates[limit].burst - 1U) * THOUSANDTHS) {
         return false;
     }
-    bucket->level -= THOUSANDTHS;
+    bucket->taken += THOUSANDTHS;
     return true;
-}
-
-static void fill(struct pf *pf, struct pf_bucket *bucket, uint32_t burst)
-{
-    bucket->last = pf->now;
-    bucket->level = burst * THOUSANDTHS;
-}
-
-void pf_rates_init(struct pf *pf)
-{
-    fill(pf, &pf->egress, PF_BURST_EGRESS);
-    fill(pf, &pf->callback, PF_BURST_CALLBACK);
-    fill(pf, &pf->echo, PF_BURST_ECHO);
-    fill(pf, &pf->icmp_error[0], PF_BURST_ICMP_ERROR);
-    fill(pf, &pf->icmp_error[1], PF_BURST_ICMP_ERROR);
-    fill(pf, &pf->notify, PF_BURST_NOTIFY);
-    fill(pf, &pf->reset, PF_BURST_RESET);
-    fill(pf, &pf->fragment, PF_BURST_FRAGMENT);
-    for (unsigned i = 0; i < PF_CLAIM_BUCKETS; i++) {
-        fill(pf, &pf->claim[i], PF_BURST_CLAIM);
-    }
 }

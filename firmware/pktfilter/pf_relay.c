@@ -11,15 +11,16 @@ enum group { OTHER, SSDP, MDNS };
 
 static enum group group_of(const struct pf_pkt *p)
 {
-    const uint32_t dst = pf_host32(p->addr[PF_DST]);
+    static const uint8_t ssdp[4] = {239, 255, 255, 250};
+    static const uint8_t mdns[4] = {224, 0, 0, 251};
+    const uint32_t dst = p->addr[PF_DST];
     if (p->proto != PF_UDP) {
         return OTHER;
     }
-    if ((dst == 0xeffffffa || dst == 0xffffffff) &&
-        p->port[PF_DST] == pf_wire16(1900)) { /* 239.255.255.250, or broadcast */
+    if ((dst == pf_wire32(ssdp) || dst == 0xffffffff) && p->port[PF_DST] == pf_wire16(1900)) {
         return SSDP;
     }
-    return dst == 0xe00000fb && p->port[PF_DST] == pf_wire16(5353) ? MDNS : OTHER; /* 224.0.0.251 */
+    return dst == pf_wire32(mdns) && p->port[PF_DST] == pf_wire16(5353) ? MDNS : OTHER;
 }
 
 static bool starts_with(const struct pf_pkt *p, const char *text, size_t len)
@@ -65,7 +66,7 @@ enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p)
     if (!pf->speaker_known) {
         return PF_C_drop_no_speaker;
     }
-    if (!pf_rate(&pf->peer[lease].search, PF_RATE_SEARCH, PF_BURST_SEARCH, pf->now)) {
+    if (!pf_rate(pf, PF_LIMIT_SEARCH, lease - PF_PEER_LEASE)) {
         return PF_C_drop_rate_search;
     }
     pf->peer[lease].seen = pf->now;
@@ -87,7 +88,7 @@ enum pf_counter pf_relay_notify(struct pf *pf, struct pf_pkt *p)
     if (group == SSDP ? !starts_with(p, notify, sizeof(notify) - 1) : !is_dns(p, true)) {
         return PF_C_drop_multicast;
     }
-    if (!pf_rate(&pf->notify, PF_RATE_NOTIFY, PF_BURST_NOTIFY, pf->now)) {
+    if (!pf_rate(pf, PF_LIMIT_NOTIFY, 0)) {
         return PF_C_drop_rate_notify;
     }
     if (pf->cfg.guard) {

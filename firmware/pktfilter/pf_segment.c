@@ -11,9 +11,9 @@ static bool is_local(const struct pf *pf, uint32_t dst)
 }
 
 /* Telnet and mail: what a taken-over device is used for. */
-static bool is_barred(unsigned proto, uint16_t dport)
+static bool is_barred(const struct pf_pkt *p)
 {
-    switch (proto == PF_TCP ? pf_host16(dport) : 0) {
+    switch (p->proto == PF_TCP ? be16(p->l4 + 2) : 0) {
     case 23:
     case 25:
     case 465:
@@ -38,14 +38,13 @@ static enum pf_counter egress(struct pf *pf, const struct pf_pkt *p, unsigned *p
     if (!named && is_local(pf, p->addr[PF_DST])) {
         return PF_C_drop_egress_local;
     }
-    if (is_barred(p->proto, p->port[PF_DST])) {
+    if (is_barred(p)) {
         return PF_C_drop_egress_port;
     }
     if (phone) {
-        return pf_rate(&pf->callback, PF_RATE_CALLBACK, PF_BURST_CALLBACK, pf->now) ? PF_C_none
-                                                                                    : PF_C_drop_rate_callback;
+        return pf_rate(pf, PF_LIMIT_CALLBACK, 0) ? PF_C_none : PF_C_drop_rate_callback;
     }
-    return pf_rate(&pf->egress, PF_RATE_EGRESS, PF_BURST_EGRESS, pf->now) ? PF_C_none : PF_C_drop_rate_egress;
+    return pf_rate(pf, PF_LIMIT_EGRESS, 0) ? PF_C_none : PF_C_drop_rate_egress;
 }
 
 static enum pf_counter open_flow(struct pf *pf, struct pf_pkt *p)
@@ -65,8 +64,7 @@ static enum pf_counter to_host(struct pf *pf, struct pf_pkt *p)
         p->port[PF_DST] == pf->cfg.claim_port) { /* phones claim on the uplink; the speaker has no business there */
         return PF_C_drop_no_rule;
     }
-    if (p->proto == PF_TCP && pf_tcp_is_syn(p->flags) &&
-        !pf_rate(&pf->egress, PF_RATE_EGRESS, PF_BURST_EGRESS, pf->now)) {
+    if (p->proto == PF_TCP && pf_tcp_is_syn(p->flags) && !pf_rate(pf, PF_LIMIT_EGRESS, 0)) {
         return PF_C_drop_rate_egress;
     }
     if (p->proto == PF_ICMP && pf_icmp_is_error(p->flags)) {

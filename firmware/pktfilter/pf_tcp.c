@@ -176,11 +176,11 @@ bool pf_tcp_opens_anew(const struct pf_flow *f, unsigned flags, unsigned from)
 }
 
 /* A RST in the name of the remote, to the speaker or the host; the MACs are the caller's work. False: not now. */
-static bool build_reset(struct pf *pf, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, uint32_t seq)
+static bool build_reset(struct pf *pf, uint32_t src, uint32_t sport, uint32_t dst, uint32_t dport, uint32_t seq)
 {
-    uint8_t *frame = (uint8_t *)pf->scratch;
+    uint8_t *frame = pf_scratch(pf);
     uint8_t *tcp = frame + PF_L4;
-    if (!pf_rate(&pf->reset, PF_RATE_RESET, PF_BURST_RESET, pf->now)) {
+    if (!pf_rate(pf, PF_LIMIT_RESET, 0)) {
         return false;
     }
     pf_build_ip(frame, PF_IPPROTO_TCP, src, dst, 20);
@@ -195,10 +195,10 @@ static bool build_reset(struct pf *pf, uint32_t src, uint16_t sport, uint32_t ds
     return true;
 }
 
-static void reset_speaker(struct pf *pf, uint32_t src, uint16_t sport, uint16_t dport, uint32_t seq)
+static void reset_speaker(struct pf *pf, uint32_t src, uint32_t sport, uint32_t dport, uint32_t seq)
 {
     if (pf->speaker_known && build_reset(pf, src, sport, pf->cfg.speaker_addr, dport, seq)) {
-        (void)pf_to_speaker(pf, (uint8_t *)pf->scratch, PF_L4 + 20, PF_C_none);
+        (void)pf_to_speaker(pf, pf_scratch(pf), PF_L4 + 20, PF_C_none);
     }
 }
 
@@ -212,7 +212,7 @@ void pf_tcp_reset_owner(struct pf *pf, const struct pf_flow *f)
     if ((f->kind & PF_KIND_SPEAKER) != 0) {
         reset_speaker(pf, f->raddr, f->rport, f->port[PF_FROM_OWNER], seq);
     } else if (build_reset(pf, f->raddr, f->rport, pf->cfg.addr, f->port[PF_FROM_OWNER], seq)) {
-        uint8_t *frame = (uint8_t *)pf->scratch;
+        uint8_t *frame = pf_scratch(pf);
         pf_mac_copy(frame, pf->cfg.uplink_mac);
         pf_mac_copy(frame + 6, pf->peer[f->peer].mac);
         pf->out(pf->ctx, PF_HOST_UPLINK, frame, PF_L4 + 20);

@@ -1,7 +1,7 @@
 /* Rules for frames from the uplink. */
 #include "pf_core.h"
 
-bool pf_is_service(const struct pf *pf, unsigned proto, uint16_t port)
+bool pf_is_service(const struct pf *pf, unsigned proto, uint32_t port)
 {
     for (unsigned i = 0; i < pf->service_count; i++) {
         if (pf->service[i].port == port && pf->service[i].proto == proto) {
@@ -35,8 +35,7 @@ static enum pf_counter open_claim(struct pf *pf, struct pf_pkt *p)
         pf_on_link(pf, p->addr[PF_SRC])
             ? pf_hash_mix(pf_hash_remote(pf, pf_hash_pair(pf, rd16(mac), rd16(mac + 2)), rd16(mac + 4)))
             : pf_hash_addr(pf, p->addr[PF_SRC]);
-    struct pf_bucket *bucket = &pf->claim[who % PF_CLAIM_BUCKETS];
-    if (!pf_rate(bucket, PF_RATE_CLAIM, PF_BURST_CLAIM, pf->now)) {
+    if (!pf_rate(pf, PF_LIMIT_CLAIM, who % PF_CLAIM_BUCKETS)) {
         return PF_C_drop_rate_claim;
     }
     return pf_flow_open(pf, p, PF_TCP | PF_KIND_INBOUND, PF_NO_PEER);
@@ -64,7 +63,7 @@ static enum pf_counter icmp(struct pf *pf, struct pf_pkt *p)
     if (p->flags != 8) {
         return PF_C_drop_icmp_type;
     }
-    if (!pf_rate(&pf->echo, PF_RATE_ECHO, PF_BURST_ECHO, pf->now)) {
+    if (!pf_rate(pf, PF_LIMIT_ECHO, 0)) {
         return PF_C_drop_rate_echo;
     }
     pf->out(pf->ctx, PF_HOST_UPLINK, p->frame, p->len);
@@ -86,30 +85,17 @@ static enum pf_counter unknown(struct pf *pf, struct pf_pkt *p)
     return PF_C_drop_no_rule;
 }
 
-static enum pf_counter ip_to_x(struct pf *pf, struct pf_pkt *p)
+enum pf_counter pf_from_uplink(struct pf *pf, struct pf_pkt *p)
 {
-    if (p->proto != PF_ICMP) {
+    const bool group = mac_is_group(p->frame);
+    const bool to_x = p->addr[PF_DST] == pf->cfg.addr && p->addr[PF_DST] != 0 && !group;
+    const bool dhcp = pf_dhcp_is_answer(p);
+    if (to_x && p->proto != PF_ICMP) {
         const enum pf_counter c = pf_flow_pass(pf, p, PF_FROM_REMOTE, 0);
         if (c != PF_C_none) {
             return c;
         }
     }
-    if (!pf_source_is_sane(pf, p->addr[PF_SRC])) {
-        return PF_C_drop_source_address;
-    }
-    if (pf_dhcp_is_answer(p)) {
-        return dhcp_to_host(pf, p);
-    }
-    return p->proto == PF_ICMP ? icmp(pf, p) : unknown(pf, p);
-}
-
-enum pf_counter pf_from_uplink(struct pf *pf, struct pf_pkt *p)
-{
-    const bool group = mac_is_group(p->frame);
-    if (p->addr[PF_DST] == pf->cfg.addr && p->addr[PF_DST] != 0 && !group) {
-        return ip_to_x(pf, p);
-    }
-    const bool dhcp = pf_dhcp_is_answer(p);
     /* Before the host has an address, it cannot know that its segment's subnet is the uplink's, too: the server tells. */
     const bool overlaps = dhcp && pf->cfg.addr == 0 && pf_on_segment(pf, p->addr[PF_SRC]);
     if (!overlaps && !pf_source_is_sane(pf, p->addr[PF_SRC])) {
@@ -117,6 +103,9 @@ enum pf_counter pf_from_uplink(struct pf *pf, struct pf_pkt *p)
     }
     if (dhcp) { /* also to an address that the host is offered */
         return dhcp_to_host(pf, p);
+    }
+    if (to_x) {
+        return p->proto == PF_ICMP ? icmp(pf, p) : unknown(pf, p);
     }
     if (pf->cfg.addr == 0) {
         return PF_C_drop_no_uplink;

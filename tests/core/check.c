@@ -199,8 +199,9 @@ static int check_frags(const struct pf *pf)
     }
     for (unsigned i = 0; i < PF_HELD; i++) {
         const struct pf_held *h = &pf->held[i];
-        const struct pf_frag *e = &pf->frag[h->frag % PF_FRAGS];
-        if (h->len != 0 && (h->frag >= PF_FRAGS || h->len > PF_FRAME_MAX || e->state == 0 ||
+        const size_t at = h->frag - offsetof(struct pf, frag);
+        const struct pf_frag *e = &pf->frag[at / sizeof(*e) % PF_FRAGS];
+        if (h->len != 0 && (at % sizeof(*e) != 0 || at >= sizeof(pf->frag) || h->len > PF_FRAME_MAX || e->state == 0 ||
                             e->rank != (i < PF_HELD_KNOWN ? 1 : 2) || memcmp(h->frame + 26, &e->key.src, 4) != 0)) {
             return __LINE__;
         }

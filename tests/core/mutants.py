@@ -207,8 +207,8 @@ MUTANTS = [
     Mutant(
         "pf_rate.c",
         "pf_rate",
-        "if (bucket->level > burst * THOUSANDTHS) {",
-        "if (bucket->level > 2 * burst * THOUSANDTHS) {",
+        "if (bucket->taken > (rates[limit].burst - 1U) * THOUSANDTHS) {",
+        "if (bucket->taken > 2U * rates[limit].burst * THOUSANDTHS) {",
     ),
     Mutant(
         "pf_uplink.c",
