@@ -131,10 +131,12 @@ class Keeper:
         heard, self._heard = self._heard, (now_s, bridge_ms)
         slept = clock_s - self._looked_clock_s > LOOK_S + ASLEEP_S
         self._looked_clock_s = clock_s
-        if self._why is not None or self._lease is None:
-            return self._why or BEGIN
+        if self._lease is None:
+            return BEGIN
         if own != self._own or place != self._place:
             return ADDRESS if own != self._own else PLACE
+        if self._why is not None:
+            return self._why
         if heard is not None and bridge_ms + SLACK_MS < heard[1] + (now_s - heard[0]) * 900:
             return RESTARTED  # its time goes by the boot: it is behind what it must be, a tenth of error granted
         if slept:
