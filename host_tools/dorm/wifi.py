@@ -20,6 +20,7 @@ import ipaddress
 import json
 import logging
 import re
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
@@ -51,6 +52,8 @@ REASON_AUTH_FAIL = 202
 # wifi_auth_mode_t
 AUTH_OPEN = 0
 AUTH_WPA2 = 3
+AUTH_WPA2_ENTERPRISE = 5
+AUTH_WPA3 = 6
 _AUTH_WITH_KEY = (2, 3, 4, 6, 7)  # WPA, WPA2, both, WPA3, WPA2 and 3
 # esp32's reset_cause()
 PWRON_RESET = 1
@@ -75,7 +78,8 @@ class Refused(Exception):
 
 @dataclass
 class AccessPoint:
-    """One Wi-Fi network of the dorm's. `key` "" is an open one; `rssi` in dBm."""
+    """One Wi-Fi network of the dorm's. `key` "" is an open one; `rssi` in dBm; `auth` as it is told in a scan (None: by
+    the key); `raw` a name that is no text, in its place."""
 
     ssid: str
     key: str = field(repr=False)
@@ -83,6 +87,15 @@ class AccessPoint:
     channel: int = 6
     rssi: int = -52
     up: bool = True
+    auth: int | None = None
+    hidden: bool = False
+    raw: bytes = b""
+
+    def seen(self) -> dict[str, object]:
+        """What a scan tells of it. A hidden one is seen without its name."""
+        auth = self.auth if self.auth is not None else AUTH_WPA2 if self.key else AUTH_OPEN
+        name = b"" if self.hidden else self.raw or self.ssid.encode()
+        return {"ssid": name.hex(), "bssid": self.bssid, "channel": self.channel, "rssi": self.rssi, "auth": auth}
 
 
 @dataclass
@@ -429,7 +442,7 @@ class WifiAir:
         reconnects = _get(message, "reconnects", int, -1)
         if "ssid" in message:
             # The chip does not take a configuration while it is connecting, which it also is between two attempts.
-            if self._joining is not None and not self.station.associated and not self.station.gave_up:
+            if self._connecting:
                 raise Refused("Wifi Internal State Error")
             target = topology.Wifi(_text(message, "ssid", 32), _text(message, "key", 64, ""))
         elif self._target is None:
@@ -513,21 +526,22 @@ class WifiAir:
         self.station.associated = False
         self._tell_address(Address())
 
+    @property
+    def _connecting(self) -> bool:
+        # Also between two attempts.
+        return self._joining is not None and not self.station.associated and not self.station.gave_up
+
     async def _op_scan(self, _: dict[str, Any]) -> dict[str, Any]:
-        await asyncio.sleep(SCAN_S)
-        seen = sorted((one for one in self.networks if one.up), key=lambda one: -one.rssi)
-        return {
-            "networks": [
-                {
-                    "ssid": one.ssid,
-                    "bssid": one.bssid,
-                    "channel": one.channel,
-                    "rssi": one.rssi,
-                    "auth": AUTH_WPA2 if one.key else AUTH_OPEN,
-                }
-                for one in seen
-            ]
-        }
+        """Connecting has priority over scanning: a scan fails at once while it goes on, and when it begins (because the
+        network is lost) a scan ends. MicroPython does not tell such a scan from one that has found nothing."""
+        began = time.monotonic()
+        while not self._connecting and (left_s := SCAN_S - (time.monotonic() - began)) > 0:
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left_s)
+        if self._connecting:
+            return {"networks": []}
+        return {"networks": [one.seen() for one in sorted(self.networks, key=lambda one: -one.rssi) if one.up]}
 
     # --- the station's address ----------------------------------------------------------------------------------
 

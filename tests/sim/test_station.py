@@ -2,6 +2,7 @@
 
 import signal
 
+import pytest
 from dorm import topology, wifi
 from sim_bench import LIMIT_S, Bench
 
@@ -133,14 +134,92 @@ async def test_a_silent_dhcp_server_leaves_it_connecting_but_associated(bench: B
 
 
 async def test_scan_gives_the_chips_tuples(bench: Bench) -> None:
-    bench.air.networks.append(wifi.AccessPoint("Café", "", bssid="02:00:00:00:42:a1", channel=11, rssi=-80))
+    # (ssid, bssid, channel, rssi, authmode, hidden), as ports/esp32/network_wlan.c makes them: hidden networks are
+    # listed, with an empty name and False; authmode is ESP-IDF's wifi_auth_mode_t.
+    bench.air.networks += [
+        wifi.AccessPoint("Café", "", bssid="02:00:00:00:42:a1", channel=11, rssi=-80),
+        wifi.AccessPoint("eduroam", "x", bssid="02:00:00:00:42:a2", rssi=-30, auth=wifi.AUTH_WPA2_ENTERPRISE),
+        wifi.AccessPoint("Secret", "x" * 8, bssid="02:00:00:00:42:a3", rssi=-81, hidden=True, auth=wifi.AUTH_WPA3),
+        wifi.AccessPoint("?", "", bssid="02:00:00:00:42:a4", rssi=-82, raw=b"\xff\xfe"),
+        wifi.AccessPoint("Off", "", bssid="02:00:00:00:42:a5", up=False),
+    ]
     await bench.run(JOIN + "\n    for found in sta.scan(): print('found', found)\n    print('done')")
     await bench.says("^done")
     lines = [line for line in bench.board.serial().splitlines() if line.startswith("found")]
     assert lines == [
+        r"found (b'eduroam', b'\x02\x00\x00\x00B\xa2', 6, -30, 5, False)",
         r"found (b'Dorm', b'\x02\x00\x00\x00B\xa0', 6, -52, 3, False)",
         r"found (b'Caf\xc3\xa9', b'\x02\x00\x00\x00B\xa1', 11, -80, 0, False)",
+        r"found (b'', b'\x02\x00\x00\x00B\xa3', 6, -81, 6, False)",
+        r"found (b'\xff\xfe', b'\x02\x00\x00\x00B\xa4', 6, -82, 0, False)",
     ]
+
+
+async def test_a_scan_finds_nothing_while_the_chip_connects(bench: Bench) -> None:
+    # esp_wifi_scan_start fails then, and MicroPython answers with an empty list.
+    await bench.run(
+        JOIN
+        + """
+    sta.connect("Nowhere", "whatever!")
+    print("joining", sta.scan())
+    wait(201)
+    print("again", sta.scan())  # it goes on trying by itself
+    sta.disconnect()
+    print("idle", len(sta.scan()))
+    sta.config(reconnects=0)
+    sta.connect("Nowhere", "whatever!")
+    wait(201)
+    print("given up", len(sta.scan()))
+    sta.connect("Dorm", "correct horse")
+    wait(1010)
+    print("joined", len(sta.scan()), sta.isconnected(), sta.status())
+    """
+    )
+    assert await bench.says(r"^joining (.*)$") == "[]"
+    assert await bench.says(r"^again (.*)$") == "[]"
+    assert await bench.says(r"^idle (.*)$") == "1"
+    assert await bench.says(r"^given up (.*)$") == "1"
+    assert await bench.says(r"^joined (.*)$") == "1 True 1010"
+
+
+async def test_a_scan_ends_when_the_chip_begins_to_connect(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wifi, "SCAN_S", LIMIT_S)
+    await bench.run(
+        JOIN
+        + """
+    sta.connect("Dorm", "correct horse")
+    wait(1010)
+    print("scanning")
+    print("ended", sta.scan(), sta.isconnected())
+    print("then", wait(1010))
+    """
+    )
+    await bench.says("^scanning")
+    await bench.air.drop_network()
+    assert await bench.says(r"^ended (.*)$") == "[] False"
+    await bench.air.raise_network()
+    assert await bench.says(r"^then (.*)$") == "1010"
+
+
+async def test_a_scan_is_shorter_than_a_watchdogs_patience(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It stops the interpreter, not the watchdog: what the firmware counts on is 30 s for a scan of 2.
+    monkeypatch.setattr(wifi, "SCAN_S", 2.0)
+    await bench.run(
+        """
+    import machine, network, time
+    print("cause", machine.reset_cause())
+    sta = network.WLAN(network.WLAN.IF_STA)
+    sta.active(True)
+    dog = machine.WDT(timeout=30_000)
+    began = time.ticks_ms()
+    found = len(sta.scan())
+    print("took", time.ticks_diff(time.ticks_ms(), began) >= 2000, found)
+    dog = machine.WDT(timeout=1000)
+    sta.scan()
+    """
+    )
+    assert await bench.says(r"^took (.*)$") == "True 1"
+    await bench.says("^cause 3")  # with less patience it bites
 
 
 async def test_what_needs_an_active_station_says_so(bench: Bench) -> None:

@@ -230,9 +230,10 @@ class WLAN:
         sta = _interfaces[WLAN.IF_STA]
         if sta is None or not sta._active:
             raise OSError("STA must be active")
+        # Empty, too, when the driver cannot scan: while it connects (here as in MicroPython).
         return [
             (
-                n["ssid"].encode(),
+                bytes.fromhex(n["ssid"]),
                 bytes(int(b, 16) for b in n["bssid"].split(":")),
                 n["channel"],
                 n["rssi"],
