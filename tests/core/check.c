@@ -142,11 +142,13 @@ static int check_maps(const struct pf *pf)
                 return __LINE__;
             }
             link = m->next[side];
-            for (unsigned other = link; other != 0; other = pf->map[map_of(pf, other)].next[side]) {
-                const struct pf_map *k = &pf->map[map_of(pf, other)];
-                if (m->port[side] == k->port[side] && ((m->kind ^ k->kind) & PF_KIND_SEEN_BY(side)) == 0) {
+            for (unsigned other = link; other != 0;) {
+                const unsigned o = map_of(pf, other);
+                if (o == PF_MAPS || (m->port[side] == pf->map[o].port[side] &&
+                                     ((m->kind ^ pf->map[o].kind) & PF_KIND_SEEN_BY(side)) == 0)) {
                     return __LINE__;
                 }
+                other = pf->map[o].next[side];
             }
         }
     }
