@@ -21,8 +21,8 @@ class Presses:
     """Makes presses of what the pin does: `edge` at each interrupt, `look` every few milliseconds.
 
     A loop that is busy for long looks late, and its interrupts come late, too: how long the button was down in between
-    nobody knows. Such a press counts as a short one. A hold counts only while the finger is still there, so that nothing
-    but ten seconds in one piece erases anything.
+    nobody knows. Such a press counts as a short one. A hold counts only while the finger is still there, so that
+    nothing but ten seconds in one piece erases anything.
     """
 
     def __init__(self) -> None:

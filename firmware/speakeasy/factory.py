@@ -1,7 +1,7 @@
 """The factory reset: every secret goes but the identity, so that the label stays true (SPEC 2.6).
 
-Its one decision is the file `reset.json`, written whole or not at all: with it the reset is finished, now or at the next
-boot, whatever happens to the power; without it nothing has changed.
+Its one decision is the file `reset.json`, written whole or not at all: with it the reset is finished, now or at the
+next boot, whatever happens to the power; without it nothing has changed.
 """
 
 import machine
