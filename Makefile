@@ -65,8 +65,9 @@ lint: dev $(STAMPS)/typings ## format, style, types and static checks of Python,
 bench: ready $(STAMPS)/packages-bench ## what a frame costs in the packet filter, in instructions (rv32 in QEMU, and here); throughput
 	@/usr/bin/python3 tests/bench/bench.py $(ARGS)
 
-fuzz-firmware: dev sim ## 100,000 bent inputs for the firmware's parsers, on MicroPython (another number: INPUTS=N)
+fuzz-firmware: dev sim ## 100,000 bent inputs for the firmware's parsers, 400 connections of a phone gone mad (another number: INPUTS=N)
 	@$(PYTEST) tests/firmware/test_fuzz.py --fuzz=$(INPUTS) -rP $(ARGS)
+	@$(PYTEST) tests/ble/test_fuzz.py --sessions=$$(($(INPUTS) / 250)) -rP $(ARGS)
 
 fuzz: $(STAMPS)/packages-fuzz ## fuzz the packet filter, each target so long: make fuzz SECONDS=3600
 	@$(MAKE) -s -C tests/core/fuzz long SECONDS=$(SECONDS)

@@ -21,6 +21,10 @@ from bumble.transport.unix import open_unix_client_transport
 from dorm.bluetooth import BluetoothAir
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sessions", type=int, metavar="N", help="how many connections tests/ble/test_fuzz.py makes")
+
+
 @pytest_asyncio.fixture
 async def directory() -> AsyncIterator[Path]:
     # Short: a Unix socket's path has at most 107 bytes.
