@@ -9,7 +9,7 @@ import network
 from . import VERSION, identity
 from .claims import Claims
 from .discovery import Discovery
-from .eventlog import log
+from .eventlog import log, number
 from .files import Files
 from .health import Health
 from .http_guard import Guard
@@ -74,6 +74,6 @@ def run() -> None:
     try:
         asyncio.run(main())
     except OSError as e:
-        log("app", "the bridge cannot start: error %d; it stays closed, and tries again" % (e.errno or 0))
+        log("app", "the bridge cannot start: error %d; it stays closed, and tries again" % number(e))
         time.sleep(_NO_FILTER_PAUSE_S)
         sys.exit(1)

@@ -25,6 +25,12 @@ def log(module: str, text: str) -> None:
     _next += 1
 
 
+def number(error: BaseException) -> int:
+    """An error's number for a line of the log, 0 if it has none: the radio's have only a text."""
+    errno = getattr(error, "errno", None)
+    return errno if type(errno) is int else 0
+
+
 def recent() -> list:
     """The lines kept, oldest first."""
     first = max(0, _next - LINES)

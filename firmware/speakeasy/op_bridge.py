@@ -3,7 +3,7 @@
 import machine
 
 from . import eventlog, factory
-from .eventlog import log
+from .eventlog import log, number
 from .request import Caller, Refusal, page_of, paged
 
 
@@ -57,4 +57,4 @@ class BridgeOperations:
         try:
             factory.run(self._files, machine.reset)
         except OSError as e:  # nothing has changed then
-            log("operations", "the reset failed: error %d; ask for it again" % (e.errno or 0))
+            log("operations", "the reset failed: error %d; ask for it again" % number(e))

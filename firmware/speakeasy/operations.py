@@ -7,7 +7,7 @@ import json
 import os
 
 from . import rights
-from .eventlog import log
+from .eventlog import log, number
 from .op_bridge import BridgeOperations
 from .op_network import NetworkOperations
 from .op_phones import PhoneOperations
@@ -48,10 +48,10 @@ class Operations:
 
     def answer(self, caller: Caller, text: bytes) -> bytes:
         """The answer to one request. Never raises for what a phone sent; what fails inside is answered `failed`."""
-        number = 0
+        n = 0
         try:
             request = _parse(text)
-            number = _number(request)
+            n = _number(request)
             op = request.get("op", "")
             if not rights.known(op):
                 raise Refusal(
@@ -64,15 +64,13 @@ class Operations:
         except Refusal as e:
             answer = {"ok": False, "error": e.word, "say": e.say}
         except (OSError, MemoryError) as e:
-            # Not its text, which may quote what it choked on; the radio's errors have nothing else.
-            errno = getattr(e, "errno", None)
-            log("operations", "a request failed: %s %d" % (type(e).__name__, errno if type(errno) is int else 0))
+            log("operations", "a request failed: %s %d" % (type(e).__name__, number(e)))
             answer = _failed("The bridge could not do that (flash, radio or memory); try again.")
-        answer["id"] = number
+        answer["id"] = n
         raw = json.dumps(answer).encode()
         if len(raw) > MAX_TEXT:
             log("operations", "an answer of %d bytes does not fit into a record" % len(raw))
-            raw = json.dumps(dict(_failed("The bridge's answer is too long to be sent."), id=number)).encode()
+            raw = json.dumps(dict(_failed("The bridge's answer is too long to be sent."), id=n)).encode()
         return raw
 
 

@@ -7,7 +7,7 @@ import network
 from micropython import const
 
 from . import clock, inet, scan
-from .eventlog import log
+from .eventlog import log, number
 
 # States, as `status` answers them.
 OFF = "off"
@@ -185,7 +185,7 @@ class Uplink:
             try:
                 self._settings.remember_network(ssid, candidate["key"])
             except OSError as e:
-                log("uplink", "%s could not be saved (error %d): after a restart, join it again" % (ssid, e.errno or 0))
+                log("uplink", "%s could not be saved (error %d): after a restart, join it again" % (ssid, number(e)))
             return True
         if not self._asked.is_set():
             self.failed = {"ssid": ssid, "state": self.state}

@@ -42,6 +42,17 @@ def test_without_a_filter_no_radio_is_switched_on():
     equal(Wire.activated, [])
 
 
+def test_a_radio_that_refuses_is_said_too():
+    """The driver's errors have a text in a number's place."""
+
+    def refuse(self, what):
+        raise OSError("Wifi Not Initialized")
+
+    Wire.config = refuse
+    said = boot()
+    assert "cannot start: error 0" in said, said
+
+
 def test_the_first_boot_prints_the_label_and_keeps_it_out_of_the_log():
     from speakeasy import eventlog
 

@@ -56,6 +56,15 @@ def test_newest_first_up_to_a_mark():
     equal(len(eventlog.newest(eventlog.count())), eventlog.LINES)
 
 
+def test_an_errors_number():
+    import errno
+
+    equal(
+        [eventlog.number(e) for e in (OSError(errno.ENOENT), OSError("Wifi Not Started"), OSError(), MemoryError())],
+        [errno.ENOENT, 0, 0, 0],
+    )
+
+
 def test_clear_forgets():
     eventlog.log("test", "before")
     eventlog.clear()
