@@ -90,7 +90,10 @@ def claim(
         str | None, typer.Option("--address", metavar="ADDR", help="The bridge's address, when you know better.")
     ] = None,
     any_address: Annotated[
-        bool, typer.Option("--any-address", help="Do not name our own address: for a router in between.")
+        bool,
+        typer.Option(
+            "--any-address", help="Do not name our own address and MAC: for a router or a repeater in between."
+        ),
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Stay let in, until Ctrl-C.")] = False,
     as_json: JsonOption = False,
