@@ -9,7 +9,8 @@ Exit status, of every command:
   130  Ctrl-C. `claim --keep` ends in no other way, but by a refusal.
 `demo` ends with 1 when one of its checks fails; `dorm shell` and what runs with `--as` end as their program does.
 
-With `--json` standard output has one JSON object (`claim --keep`: one a line), and nothing when the status is not 0.
+With `--json` standard output has one JSON object when the status is 0, else nothing; `claim --keep` prints one a line,
+as things happen, and `demo` prints one that says what failed, too.
 """
 
 import sys

@@ -153,9 +153,9 @@ class Store:
             return _hex(self._keyring.get(_name(bridge, key.phone)), _HEX_32)
         except Unusable:
             what = (
-                "is in this system's keyring, which is locked or cannot be reached from here: unlock it (where you are "
+                "is in this system's keyring, which is locked or cannot be reached from here: unlock it, where you are "
+                "logged in at the screen, and try again"
             )
-            what += "logged in at the screen), and try again"
         except ValueError:
             what = "has gone from this system's keyring"
         raise StoreError(f"This phone's key for bridge {bridge.hex()} {what}; or pair again with an invite.")
@@ -189,7 +189,13 @@ class Store:
         def change(known: Bridge) -> Bridge:
             return replace(known, pending=(stored, *known.pending)[:MOST_PENDING])
 
-        self._change(bridge, change)
+        try:
+            self._change(bridge, change)
+        except BaseException:
+            if stored.key is None:  # nothing names it
+                with suppress(Unusable):
+                    self._keyring.drop(_name(bridge, key.phone))
+            raise
 
     def confirm(self, bridge: bytes, phone: bytes, role: str, *, others_are_void: bool = False) -> None:
         """The bridge proved that it has saved the pending key of `phone`, with this role. It becomes the one in use.

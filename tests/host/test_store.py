@@ -352,3 +352,4 @@ def test_no_room_for_the_file_leaves_no_key_that_counts(tmp_path: Path, monkeypa
     known = store.choose(None)
     assert known.key is not None
     assert store.secret(ONE, known.key) == key(1).key
+    assert set(kept(tmp_path)) == {name(ONE, 1)}

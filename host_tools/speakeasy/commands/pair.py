@@ -6,6 +6,7 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from speakeasy import asking, codes, links, reach
 from speakeasy.claim import ClaimError, Lease
@@ -17,7 +18,7 @@ from speakeasy.pairing import pair as pair_with
 from speakeasy.reach import BridgeOption, ask, choose, remember, run
 from speakeasy.session import MODE_SETUP_CODE, Credential, WrongSecret
 from speakeasy.store import Bridge, Store
-from speakeasy.terminal import JsonOption, command, err, failures, out, show_json
+from speakeasy.terminal import JsonOption, as_called, command, err, failures, out, show_json
 
 # The first one that is set counts; each may hold a code, an invite or a link.
 VARIABLES = ("SPEAKEASY_CODE", "SPEAKEASY_INVITE")
@@ -44,7 +45,7 @@ def _asked() -> Credential:
         try:
             return links.credential(asking.prompted("Setup code or invite"))
         except codes.CodeError as error:
-            err.print(str(error))
+            err.print(escape(str(error)))
 
 
 def _bridge_id(text: str | None, store: Store) -> bytes | None:
@@ -153,7 +154,7 @@ def pair(
     else:
         out.print(f"The bridge is on the network at {known.addr}. Be let in: {command('claim')}")
         if lease is not None:
-            err.print(f"Not yet: {lease}")
+            err.print(f"Not yet: {escape(as_called(lease))}")
 
 
 @app.command()
