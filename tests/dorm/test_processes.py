@@ -211,13 +211,26 @@ def test_a_dorm_in_the_background_outlives_its_starter_and_goes_down(own_run_dir
     if not t.SIM_BINARY.exists():
         pytest.skip("the bridge is not built")
     starter = subprocess.run(
-        [sys.executable, "-m", "dorm", "--run-dir", str(own_run_dir), "up"],
+        [
+            sys.executable,
+            "-m",
+            "speakeasy.cli",
+            "dorm",
+            "up",
+            "--run-dir",
+            str(own_run_dir),
+            "--mode=private",
+            "--json",
+        ],
         env=programs.environment(),
         capture_output=True,
         text=True,
         timeout=150,
     )
     assert starter.returncode == 0, starter.stderr
+    up = json.loads(starter.stdout)
+    assert up["bridge"]["mode"] == "private"
+    assert up["speaker"]["address"] == t.SPEAKER_ALIAS_ADDR
     network = {identity(p) for p in json.loads((own_run_dir / "dorm.json").read_text())["namespaces"].values()}
     daemon.down(own_run_dir)
     wait_for(lambda: not holders(network), "the namespaces to end")

@@ -1,6 +1,7 @@
 """The command line: what it prints, what it exits with, what it never prints."""
 
 import asyncio
+import io
 import json
 import re
 import signal
@@ -14,11 +15,13 @@ import pytest
 import typer
 from dorm import people, topology
 from peer import BRIDGE_ID, SETUP_CODE, Bridge, MemoryLink
-from speakeasy import asking, cli, codes, links, reach
+from rich.console import Console
+from speakeasy import asking, cli, codes, links, reach, terminal
 from speakeasy import claim as claims
 from speakeasy.commands import bridge as bridge_commands
 from speakeasy.commands import claim as claim_commands
 from speakeasy.commands import networks
+from speakeasy.commands import phones as phone_commands
 from speakeasy.errors import NotReached, SpeakeasyError
 from speakeasy.reasons import WORDS
 from speakeasy.store import Store
@@ -691,6 +694,23 @@ def test_claim_keep_until_ctrl_c(home: Path, bridge: Bridge) -> None:
     assert (line["event"], line["what"]) == ("trouble", "No bridge answers at 127.0.0.1 (port 7780).")
     assert process.returncode == 130
     assert "Traceback" not in said
+
+
+# --- codes to be scanned ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("screen", [True, False])
+def test_an_invite_is_drawn_on_a_screen_alone(
+    screen: bool, home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair()
+    bridge.answers["invite"] = {"invite": codes.write(bytes(24)), "expires_s": 600}
+    shown = io.StringIO()
+    console = Console(force_terminal=screen, color_system="standard", file=shown, highlight=False, soft_wrap=True)
+    for module in (phone_commands, terminal):
+        monkeypatch.setattr(module, "out", console)
+    assert run("invite").exit_code == 0
+    drawn = "".join(c for c in shown.getvalue() if c in "\u2580\u2584\u2588\n ")
+    expected = links.qr(links.write(links.INVITE, codes.write(bytes(24))))
+    assert (expected.replace("\n", "") in drawn.replace("\n", "")) == screen
 
 
 # --- how it was called ------------------------------------------------------------------------------------------------
