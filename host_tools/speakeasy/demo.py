@@ -32,6 +32,7 @@ from speakeasy import codes
 from speakeasy.errors import SpeakeasyError
 from speakeasy.session import PHONE_KEY_BYTES
 from speakeasy.store import PhoneKey, Store
+from speakeasy.system_keyring import NoKeyring
 from speakeasy.terminal import as_called, counter_table, err, show_json
 
 BOOT_S = 60.0  # power on to an address for the speaker
@@ -406,7 +407,7 @@ async def flatmate_copies_address(demo: Demo) -> None:
 async def _claim_by_a_forger(demo: Demo) -> dict[str, Any]:
     """The flatmate has heard bridge id and phone id on the air; what is missing is the key."""
     bridge = bytes.fromhex(demo.bridge_id)
-    store = Store(demo.dorm.person(t.FLATMATE).home)
+    store = Store(demo.dorm.person(t.FLATMATE).home, NoKeyring())
     forged = PhoneKey(bytes.fromhex(demo.phone_id), os.urandom(PHONE_KEY_BYTES), "owner", PHONE_NAME)
     store.add_pending(bridge, forged)
     store.confirm(bridge, forged.phone, forged.role)

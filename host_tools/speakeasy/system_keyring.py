@@ -112,6 +112,14 @@ class SystemKeyring:
         self._bounded(work)
 
 
+class NoKeyring(SystemKeyring):
+    """For a store that is not of this person: what people of the dorm keep stays in the dorm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._given_up = True
+
+
 @cache
 def system() -> SystemKeyring:
     """The one of this process."""

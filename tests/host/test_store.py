@@ -353,3 +353,13 @@ def test_no_room_for_the_file_leaves_no_key_that_counts(tmp_path: Path, monkeypa
     assert known.key is not None
     assert store.secret(ONE, known.key) == key(1).key
     assert set(kept(tmp_path)) == {name(ONE, 1)}
+
+
+def test_a_store_that_is_not_this_persons_leaves_their_keyring_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, tmp_path, "InFile")
+    store = Store(tmp_path / "home", system_keyring.NoKeyring())
+    paired(store, ONE, 1)
+    assert kept(tmp_path) == {}
+    assert use(monkeypatch, tmp_path, "InFile").choose(None).key == key(1)
