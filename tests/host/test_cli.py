@@ -366,6 +366,9 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     result = run(*path, "--help")
     assert result.exit_code == 0
     assert "Usage: " in result.output
+    assert "<bool>" not in result.output, "a flag has no value"
+    if path and path not in (("dorm",), ("dorm", "shell")):
+        assert "--json" in result.output
 
 
 def test_mode_and_hosts(home: Path, bridge: Bridge) -> None:

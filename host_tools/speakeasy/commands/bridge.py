@@ -81,7 +81,8 @@ def _show_status(state: dict[str, Any]) -> None:
     if segment.get("speaker"):
         _row("speaker", f"{shown(segment.get('speaker'))}, as {shown(segment.get('addr'))}")
     else:
-        _row("speaker", f"No speaker yet: have it join the bridge's own Wi-Fi, which is {shown(segment.get('state'))}.")
+        own = shown(segment.get("state"))
+        _row("speaker", f"No speaker yet: have it join the bridge's own Wi-Fi (`speakeasy segment`), which is {own}.")
     if state.get("mode"):
         _row("mode", mode_sentence(state.get("mode"), uplink.get("addr")))
     hosts = state.get("hosts")
