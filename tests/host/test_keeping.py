@@ -9,6 +9,7 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -170,6 +171,35 @@ def test_before_a_lease_may_end_it_is_renewed(tmp_path: Path) -> None:
         await until(lambda: len(kept.reasons) == 4)
 
     assert set(keep(tmp_path, play).reasons[1:]) == {keeping.RENEWAL}
+
+
+def test_a_long_lease_is_renewed_often_for_it_may_be_lost_unseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "CLAIM_AGAIN_S", 0.2)
+
+    async def play(kept: Kept, server: Server) -> None:
+        await until(lambda: len(kept.reasons) == 3)
+
+    assert keep(tmp_path, play).reasons[1:] == [keeping.RENEWAL] * 2
+
+
+def test_a_machine_that_was_asleep_claims_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shift_s = 0.0
+    clock = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + shift_s)
+    monkeypatch.setattr(keeping, "time", clock)
+
+    async def play(kept: Kept, server: Server) -> None:
+        nonlocal shift_s
+        await until(lambda: server.looks > 5)
+        shift_s = keeping.ASLEEP_S - 5
+        looks = server.looks
+        await until(lambda: server.looks > looks + 5)
+        assert len(kept.reasons) == 1
+        shift_s += keeping.ASLEEP_S + 5
+        await until(lambda: len(kept.reasons) == 2)
+
+    assert keep(tmp_path, play).reasons == [keeping.BEGIN, keeping.AWAKE]
 
 
 def test_a_bridge_at_another_place_is_asked_over_bluetooth_once(tmp_path: Path) -> None:
