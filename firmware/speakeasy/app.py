@@ -6,7 +6,8 @@ import time
 
 import network
 
-from . import VERSION, identity
+from . import VERSION, factory, identity
+from .button import Button
 from .claims import Claims
 from .discovery import Discovery
 from .eventlog import log, number
@@ -16,6 +17,7 @@ from .http_guard import Guard
 from .lockout import Lockout
 from .onetime import OneTime
 from .op_phones import INVITE_S, MAX_INVITES
+from .openness import MANAGED, WINDOW, WINDOW_S, Openness
 from .operations import Operations
 from .pairing import Pairing
 from .phones import Phones
@@ -32,6 +34,7 @@ async def main() -> None:
     """Boot the bridge; returns never."""
     log("app", "Speakeasy %s starts" % VERSION)
     files = Files()
+    factory.finish(files)
     me = identity.load(files)
     settings = Settings(files, me.bridge_id)
     settings.import_provision()
@@ -47,12 +50,21 @@ async def main() -> None:
     policy.start()
     uplink = Uplink(station, settings, policy.uplink_changed, health.beat("uplink"))
     segment = Segment(access_point, settings, policy, health.beat("segment"))
-    status = Status(me, settings, phones, lockout, uplink, segment, policy, health.beat("status"))
     invites = OneTime(MAX_INVITES, INVITE_S)
+    openness = Openness(phones, lockout, invites, uplink)
+    button = Button(
+        lambda: openness.open_for(WINDOW, WINDOW_S),
+        lambda: factory.run(files),
+        health.beat("button"),
+    )
+    status = Status(me, settings, uplink, segment, policy, phones, openness, button, health.beat("status"))
     operations = Operations(me, settings, phones, policy, uplink, segment, status, invites, files)
-    pairing = Pairing(me, phones, lockout, operations, health.beat("pairing"))
-    # Bluetooth is open always.
-    claims = Claims(me, phones, policy, operations.tokens, lambda _: None, health.beat("claims"))
+    pairing = Pairing(me, phones, lockout, openness, operations, health.beat("pairing"))
+    claims = Claims(
+        *(me, phones, policy, operations.tokens),
+        lambda seconds: openness.open_for(MANAGED, seconds),
+        health.beat("claims"),
+    )
     guard = Guard(policy, health.beat("guard"))
     discovery = Discovery(policy, health.beat("discovery"))
     for name, part in (
@@ -60,6 +72,7 @@ async def main() -> None:
         ("uplink", uplink),
         ("segment", segment),
         ("status", status),
+        ("button", button),
         ("pairing", pairing),
         ("claims", claims),
         ("guard", guard),

@@ -1,4 +1,4 @@
-"""The button: a short press opens a window for pairing, ten seconds reset the bridge (SPEC 2.6)."""
+"""The button: a short press opens a window for pairing, ten seconds reset the bridge (SPEC 2.5)."""
 
 import asyncio
 import time
@@ -21,8 +21,8 @@ class Presses:
     """Makes presses of what the pin does: `edge` at each interrupt, `look` every few milliseconds.
 
     A loop that is busy for long looks late, and its interrupts come late, too: how long the button was down in between
-    nobody knows. Such a press counts as a short one. A hold counts only while the finger is still there, so that
-    nothing but ten seconds in one piece erases anything.
+    nobody knows. Such a press counts as a short one. A hold counts only while the finger is still there: nothing but
+    ten seconds in one piece erases anything.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,8 @@ class Presses:
         self._first = 0  # of the edges not seen yet
         self._last = 0
         self._looked = 0
-        self._since = 0
+        self._began_at = 0  # this press
+        self._since = 0  # when it was last sure to be down
         self._down = False
         self._spent = True  # this press has done all that it does; so has one that began before the board did
         self._began = False
@@ -67,9 +68,9 @@ class Presses:
         if not self._down:
             self._down = True
             self._spent = False
-            self._since = first if edged else now
+            self._began_at = self._since = first if edged else now
         elif edged and not self._spent:
-            self._since = last  # it bounced, or was let go for a moment: from the beginning
+            self._since = last  # it bounced, or was let go for a moment: the ten seconds begin again
         if self._spent or time.ticks_diff(now, self._since) < HOLD_MS:
             return 0
         self._spent = True
@@ -80,7 +81,7 @@ class Presses:
         self._down = False
         self._spent = True
         if was_down:
-            length = time.ticks_diff(last if edged else now, self._since)
+            length = time.ticks_diff(last if edged else now, self._began_at)
             return 0 if spent or length < DEBOUNCE_MS and not late else SHORT
         if edged and (late or time.ticks_diff(last, first) >= DEBOUNCE_MS):
             return SHORT

@@ -1,4 +1,4 @@
-"""The factory reset: every secret goes but the identity, so that the label stays true (SPEC 2.6).
+"""The factory reset: every secret goes but the identity, so that the label stays true (SPEC 2.5).
 
 Its one decision is the file `reset.json`, written whole or not at all: with it the reset is finished, now or at the
 next boot, whatever happens to the power; without it nothing has changed.
@@ -22,7 +22,8 @@ def decide(files: Files) -> None:
 
 def run(files: Files, restart=machine.reset) -> None:
     """Reset, and start again. Does not return; nothing else runs from here on that could write what it remembers."""
-    decide(files)
+    if FILE not in files.names():
+        decide(files)
     eventlog.clear()
     try:
         erase(files)

@@ -3,7 +3,7 @@
 import machine
 
 from . import eventlog, factory
-from .eventlog import log, number
+from .eventlog import log
 from .request import Caller, Refusal, page_of, paged
 
 
@@ -44,6 +44,8 @@ class BridgeOperations:
         """The bridge answers, disconnects, forgets everybody and everything, starts again."""
         if request.get("bridge") != self._identity.bridge_id.hex():
             raise Refusal("bad-request", "A reset forgets all phones: confirm it with the id of this bridge.")
+        # Decided before it is answered: what a phone was told comes true, whatever happens to the power.
+        factory.decide(self._files)
         caller.afterwards = self._erase
         caller.leaving = True
         return {}
@@ -54,7 +56,4 @@ class BridgeOperations:
         return {}
 
     def _erase(self) -> None:
-        try:
-            factory.run(self._files, machine.reset)
-        except OSError as e:  # nothing has changed then
-            log("operations", "the reset failed: error %d; ask for it again" % number(e))
+        factory.run(self._files, machine.reset)

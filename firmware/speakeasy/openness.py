@@ -18,7 +18,6 @@ LOCKED = 4
 
 WINDOW_S = 120  # after a short press of the button
 WINDOW_TRIES = 5  # wrong proofs that a window takes, whatever the lock-out says
-OWNER_S = 300  # after an owner's request over Wi-Fi
 AFTER_SESSION_S = 60
 
 _WORDS = ("unowned", "window", "invited", "managed", "locked", "closed")

@@ -5,40 +5,57 @@ import asyncio
 from machine import Pin
 from micropython import const
 
-from . import PROTOCOL, VERSION, clock, inet
+from . import PROTOCOL, VERSION, clock, inet, openness
 from . import uplink as uplinks
 from .policy import CLAIM_PORT
 
 # Patterns: the light's levels, an eighth of a second each, repeated.
+ERASING = b"\1\0"  # as fast as it can: hold on, and all is erased
+PRESSED = b"\0"  # the button is down
+WINDOW = b"\1\1\0\0"  # twice a second: pair a phone now
+LOCKED = b"\1\0\1\0\1\0\0\0"  # three blinks: too many wrong proofs
 UNOWNED = b"\1\0\1\0\0\0\0\0"  # two blinks: pair a phone
-LOCKED = b"\1\0\1\0\1\0\1\0"  # fast: too many wrong proofs
-NO_UPLINK = b"\1\1\1\1\0\0\0\0"  # slow: no network
+INVITED = b"\1\0\0\0\0\0\0\0"  # one blink: an invite waits for its phone
+NO_UPLINK = b"\1\1\1\1\0\0\0\0"  # once a second: no network
 NO_SPEAKER = b"\1\1\1\1\1\1\1\0"  # on, with a wink: no speaker
 WELL = b"\1"
 
+ERASING_MS = 3_000  # so long the button may be down before the light warns
+
+_OF_STATE = {
+    openness.WINDOW: WINDOW,
+    openness.LOCKED: LOCKED,
+    openness.UNOWNED: UNOWNED,
+    openness.INVITED: INVITED,
+}
 _STEP_MS = const(125)
 
 
 class Status:
     """Collects from the others; owns nothing but the light."""
 
-    def __init__(self, identity, settings, phones, lockout, uplink, segment, policy, beat) -> None:
+    def __init__(self, identity, settings, uplink, segment, policy, phones, openness, button, beat) -> None:
         self._identity = identity
         self._settings = settings
-        self._phones = phones
-        self._lockout = lockout
         self._uplink = uplink
         self._segment = segment
         self._policy = policy
+        self._phones = phones
+        self._openness = openness
+        self._button = button
         self._beat = beat
         self._light = Pin("LED", Pin.OUT)
 
     def pattern(self) -> bytes:
         """The light's pattern for the most pressing state."""
-        if self._lockout.locked_s():
-            return LOCKED
-        if not self._phones.owned():
-            return UNOWNED
+        held_ms = self._button.held_ms()
+        if held_ms >= ERASING_MS:
+            return ERASING
+        if held_ms:
+            return PRESSED
+        pattern = _OF_STATE.get(self._openness.state())
+        if pattern:
+            return pattern
         if self._uplink.state != uplinks.UP:
             return NO_UPLINK
         if not self._segment.present:
@@ -81,6 +98,7 @@ class Status:
                 "addr": _text(policy.speaker_addr),
                 "host": inet.text(policy.host),
             },
+            "ble": {"state": self._openness.word(), "left_s": self._openness.left_s()},
             "claim_port": CLAIM_PORT,
             "phones": len(self._phones.all()),
             "flows": policy.flows(),

@@ -5,6 +5,13 @@ from bluetooth import UUID
 
 _Buffer = bytes | bytearray | memoryview
 
+class _Radio:
+    # None: stop advertising.
+    def gap_advertise(self, interval_us: int | None) -> None: ...
+
+class core:  # noqa: N801  (a module)
+    ble: _Radio
+
 class DeviceDisconnectedError(Exception): ...
 
 class Device:

@@ -28,6 +28,8 @@ from dorm.programs import environment
 UP_LIMIT_S = 120.0
 DOWN_LIMIT_S = 60.0
 SETTLED_LIMIT_S = 30.0
+PRESS_S = 0.3
+LONGEST_PRESS_S = 30.0
 CONTROL = "control.sock"
 
 
@@ -59,6 +61,9 @@ async def _serve(dorm: Dorm, ready: BinaryIO | None) -> None:
         match request.get("op"):
             case "status":
                 return await report(dorm)
+            case "press":
+                await dorm.air.hold_button(float(request["seconds"]))
+                return {}
             case "down":
                 over.set()
                 return {}
@@ -173,10 +178,10 @@ def _in_time(process: subprocess.Popen[bytes]) -> Iterator[None]:
         timer.cancel()
 
 
-def _ask(op: str, run_dir: Path | None) -> dict[str, Any]:
+def _ask(op: str, run_dir: Path | None, **more: float) -> dict[str, Any]:
     run_dir = run_dir or t.run_dir()
     try:
-        return asyncio.run(ask_json(run_dir / CONTROL, {"op": op}))
+        return asyncio.run(ask_json(run_dir / CONTROL, {"op": op, **more}))
     except PermissionError:
         raise DormError("The dorm belongs to root. Run the same command with sudo.") from None
     except OSError:
@@ -220,6 +225,11 @@ def settled(run_dir: Path | None = None, limit_s: float = SETTLED_LIMIT_S) -> di
 def status(run_dir: Path | None = None) -> dict[str, Any]:
     """See `report`. Raises DormError when no dorm is up."""
     return _ask("status", run_dir)
+
+
+def press(run_dir: Path | None = None, seconds: float = PRESS_S) -> None:
+    """Presses the button on the bridge, and lets it go after `seconds`. Raises DormError when no dorm is up."""
+    _ask("press", run_dir, seconds=seconds)
 
 
 def down(run_dir: Path | None = None) -> None:

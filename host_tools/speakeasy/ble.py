@@ -57,7 +57,7 @@ class LinkLost(BleError):
 
 @dataclass(frozen=True)
 class Nearby:
-    """A bridge as it advertises itself. `state`: 0 unowned, 1 owned, 2 locked out, None if it does not say."""
+    """A bridge as it advertises itself. `state`: as in `info`; None if it does not say."""
 
     address: str
     state: int | None

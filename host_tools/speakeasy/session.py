@@ -33,7 +33,7 @@ FIRST, LAST, NUMBER = 0x80, 0x40, 0x3F  # the header of a fragment
 HELLO, CHALLENGE, PROOF, RECORD, ERROR, ACCEPT = 1, 2, 3, 4, 5, 6  # types of messages
 MODE_SETUP_CODE, MODE_PHONE_KEY, MODE_INVITE = 1, 2, 3
 BAD_MESSAGE, BAD_PROOF, LOCKED, NOT_NOW, BAD_RECORD, BAD_VERSION = 1, 2, 3, 4, 5, 6  # codes of ERROR
-UNOWNED, OWNED, LOCKED_OUT = 0, 1, 2  # states in `info`
+UNOWNED, WINDOW, INVITED, MANAGED, LOCKED_OUT = 0, 1, 2, 3, 4  # states in `info`
 
 ID_BYTES = 8
 NONCE_BYTES = 16
@@ -311,7 +311,10 @@ def _error(message: bytes) -> SpeakeasyError:
                 "after more wrong ones), then try again."
             )
         case 4:
-            return HasOwner("This bridge has an owner already. Ask an owner for an invite: `speakeasy invite`.")
+            return HasOwner(
+                "This bridge has an owner already, and no invite is out. Ask an owner for an invite: "
+                "`speakeasy invite`. Or press the button on the bridge: for two minutes its label lets guests in."
+            )
         case 5:
             return SessionError("A message to the bridge was changed, repeated or lost on its way. Try again.")
         case 6:

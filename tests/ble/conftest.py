@@ -56,6 +56,8 @@ async def board(air: BluetoothAir, directory: Path) -> AsyncIterator[Callable[[s
         environment["MICROPYBTUART"] = str(directory / "air" / "hci.pty")
         process = await asyncio.create_subprocess_exec(
             BOARD,
+            # Compiling the firmware on the board takes more memory than the frozen firmware needs to run.
+            *("-X", "heapsize=1M"),
             "main.py",
             cwd=flash,
             env=environment,

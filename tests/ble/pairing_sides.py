@@ -26,6 +26,7 @@ from speakeasy.files import Files
 from speakeasy.identity import Identity
 from speakeasy.lockout import Lockout
 from speakeasy.onetime import OneTime
+from speakeasy.openness import Openness
 from speakeasy.operations import Operations
 from speakeasy.phones import Phones
 from speakeasy.policy import Policy
@@ -44,6 +45,11 @@ policy = Policy(b"\\2\\0\\0\\0\\0\\1", b"\\2\\0\\0\\0\\0\\2", lambda: None)
 # Neither an uplink, nor a segment, nor a status: no request here is about them.
 operations = Operations(me, settings, phones, policy, None, None, None, invites, files)
 
+class Uplink:
+    # Not up: so Bluetooth is always on.
+    state = "joining"
+
+openness = Openness(phones, lockout, invites, Uplink())
 pairing.PARTING_MS = 100  # a phone that was thrown out has heard why by then
 
 # As usual, but for the time between two advertisements: there are many phones to come.
@@ -62,7 +68,7 @@ class Watched(pairing.Pairing):
         say("served", gc.mem_alloc())
 
 async def task():
-    await Watched(me, phones, lockout, operations, lambda: None).run()
+    await Watched(me, phones, lockout, openness, operations, lambda: None).run()
 """
 
 

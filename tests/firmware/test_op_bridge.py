@@ -121,7 +121,8 @@ def test_reset_erases_when_the_phone_is_gone():
     with open("identity.json", "w") as f:
         f.write("stays")
     b.good(owner, "reset", bridge=BRIDGE_ID.hex())
-    equal(sorted(os.listdir()), ["identity.json", "settings.json"])
+    # It is decided when it is answered: the next boot would finish it.
+    equal(sorted(os.listdir()), ["identity.json", "reset.json", "settings.json"])
     op_bridge.machine = Machine
     try:
         owner.afterwards()
@@ -132,12 +133,13 @@ def test_reset_erases_when_the_phone_is_gone():
     equal(eventlog.recent(), [])
 
 
-def test_a_reset_that_the_flash_refuses_changes_nothing_and_is_logged():
+def test_a_reset_that_the_flash_refuses_changes_nothing_and_is_told():
     b = Bridge(FailingFlash())
     owner = b.enrolled()
     op_bridge.machine = Machine
     b.files.survives = b.files.operations
-    b.good(owner, "reset", bridge=BRIDGE_ID.hex())
+    b.refused("failed", owner, "reset", bridge=BRIDGE_ID.hex())
+    assert not owner.leaving
     owner.afterwards()
-    assert "settings.json" in os.listdir() and "reset failed" in eventlog.recent()[-1]
+    assert "settings.json" in os.listdir() and "reset.json" not in os.listdir()
     equal(len(b.phones.all()), 1)

@@ -6,10 +6,12 @@ import os
 import time
 
 from check import equal, until
-from speakeasy import eventlog, pairing, session
+from speakeasy import eventlog, openness, pairing, session
 from speakeasy.files import Files
 from speakeasy.lockout import Lockout
 from speakeasy.onetime import OneTime
+from speakeasy.op_phones import INVITE_S, MAX_INVITES
+from speakeasy.openness import Openness
 from speakeasy.operations import Operations
 from speakeasy.pairing import Pairing
 from speakeasy.phones import Phones
@@ -68,6 +70,8 @@ class Info:
 
 
 class Nothing:
+    state = "up"
+
     def answer(self):
         return {"bridge": BRIDGE_ID.hex()}
 
@@ -86,11 +90,13 @@ class Bench:
         self.lockout = Lockout(Files(), self.clock)
         policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
         policy.uplink_changed(X, MASK, ROUTER, ROUTER)
+        self.invites = OneTime(MAX_INVITES, INVITE_S, self.clock)
+        self.openness = Openness(self.phones, self.lockout, self.invites, Nothing(), self.clock)
         self.operations = Operations(
-            ME, self.settings, self.phones, policy, Nothing(), Nothing(), Nothing(), OneTime(4, 600), Files()
+            *(ME, self.settings, self.phones, policy, Nothing(), Nothing(), Nothing(), self.invites, Files())
         )
         self.beats = 0
-        self.pairing = Pairing(ME, self.phones, self.lockout, self.operations, self.beat)
+        self.pairing = Pairing(ME, self.phones, self.lockout, self.openness, self.operations, self.beat)
         self.inbox, self.outbox, self.info = Inbox(), Outbox(), Info()
         self.pairing._inbox, self.pairing._outbox, self.pairing._info = self.inbox, self.outbox, self.info
         self.receiver = asyncio.create_task(self.pairing._receive())
@@ -219,7 +225,7 @@ async def test_five_wrong_proofs_lock_modes_1_and_3_but_not_2():
     b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest", ""))
     for n in range(5):
         await wrong(b, 3, b"INVITE01" if n % 2 else b"UNKNOWN0")
-    equal(b.pairing.state(), pairing.LOCKED)
+    equal(b.openness.state(), openness.LOCKED)
     for mode, code in ((1, session.LOCKED), (3, session.LOCKED)):
         phone = b.phone(mode)
         phone.send(phone.hello)
@@ -228,6 +234,9 @@ async def test_five_wrong_proofs_lock_modes_1_and_3_but_not_2():
     equal((await owner.greet())["role"], "owner")
     await owner.ask("bye")
     await owner.gone()
+    equal(b.lockout._count, 0)  # an owner's session clears it
+    for _ in range(5):
+        await wrong(b, 3, b"UNKNOWN0")
     b.clock.now += 30
     guest = b.phone(3, b"INVITE01", b"s" * 16)
     equal((await guest.greet())["role"], "new")
@@ -268,6 +277,10 @@ async def test_a_used_invite_is_worth_nothing():
     assert (await phone.ask("confirm"))["ok"]
     await phone.ask("bye")
     await phone.gone()
+    again = b.phone(3, b"INVITE01", b"s" * 16)
+    again.send(again.hello)
+    await again.thrown_out(session.NOT_NOW)
+    b.operations.invites.put(b"INVITE02", (b"t" * 16, "guest", ""))
     await wrong(b, 3, b"INVITE01", b"s" * 16)
 
 
@@ -417,6 +430,28 @@ async def test_a_flood_of_writes_is_bounded():
     await phone.thrown_out(session.BAD_MESSAGE)
 
 
+async def test_a_flood_of_small_writes_is_bounded_too():
+    b = Bench()
+    for count, code in ((pairing.MAX_FRAGMENTS, None), (pairing.MAX_FRAGMENTS + 1, session.BAD_MESSAGE)):
+        phone = b.phone(mtu=23)
+        link = await until(lambda: b.pairing._link)
+        for number in range(count):
+            link.push(bytes((0x80 if number == 0 else number & 63, 1)))
+        assert len(link._waiting) <= pairing.MAX_FRAGMENTS
+        equal(link._overrun, code is not None)
+        if code:
+            await phone.thrown_out(code)
+            link.push(b"later")
+            equal(link._waiting, [])
+        else:
+            phone.connection.up = False
+            await phone.gone()
+
+
+async def test_two_whole_messages_at_the_smallest_mtu_may_wait():
+    equal(pairing.MAX_FRAGMENTS, 2 * len(list(session.fragments(bytes(1024), 23))))
+
+
 async def test_a_stack_without_buffers_is_waited_for():
     b = Bench()
     b.outbox.busy = 5
@@ -446,15 +481,8 @@ async def test_a_revoked_phone_in_its_session():
     equal((await phone.ask("status"))["error"], "not-allowed")
 
 
-async def test_states():
-    b = Bench()
-    equal(b.pairing.state(), pairing.UNOWNED)
-    b.enrolled()
-    equal(b.pairing.state(), pairing.OWNED)
-    for _ in range(5):
-        b.lockout.wrong()
-    equal(b.pairing.state(), pairing.LOCKED)
-    equal(b.pairing._info_value(2), b"\1\2" + BRIDGE_ID)
+async def test_info():
+    equal(Bench().pairing._info_value(2), b"\1\2" + BRIDGE_ID)
 
 
 async def test_beats_while_a_phone_says_nothing():
@@ -475,6 +503,7 @@ async def test_no_secret_in_the_log():
         await phone.ask("confirm")
         await phone.ask("bye")
         await phone.gone()
+        b.invites.put(b"INVITE01", (b"s" * 16, "guest", ""))
         await wrong(b, 3, b"UNKNOWN0", b"SECRETSECRETSECR")
         owner = b.phone(2, bytes.fromhex(given["phone"]), bytes.fromhex(given["key"]))
         await owner.greet()

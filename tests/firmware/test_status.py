@@ -25,9 +25,12 @@ class Machine:
 
 sys.modules["machine"] = Machine
 
+from speakeasy import openness as o  # noqa: E402
 from speakeasy import status as statuses  # noqa: E402
 from speakeasy.files import Files  # noqa: E402
 from speakeasy.lockout import Lockout  # noqa: E402
+from speakeasy.onetime import OneTime  # noqa: E402
+from speakeasy.openness import Openness  # noqa: E402
 from speakeasy.phones import Phones  # noqa: E402
 from speakeasy.policy import Policy  # noqa: E402
 from speakeasy.request import paged  # noqa: E402
@@ -45,16 +48,34 @@ class Segment:
     state, present = "up", True
 
 
+class Button:
+    ms = 0
+
+    def held_ms(self):
+        return self.ms
+
+
 class Bench:
     def __init__(self):
         self.settings = Settings(Files(), BRIDGE_ID)
         self.phones = Phones(self.settings)
-        self.lockout = Lockout(Files(), Clock())
-        self.uplink, self.segment = Uplink(), Segment()
+        self.clock = Clock()
+        self.lockout = Lockout(Files(), self.clock)
+        self.uplink, self.segment, self.button = Uplink(), Segment(), Button()
+        self.invites = OneTime(4, 600, self.clock)
+        self.openness = Openness(self.phones, self.lockout, self.invites, self.uplink, self.clock)
         self.policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
         self.beats = 0
         self.status = Status(
-            ME, self.settings, self.phones, self.lockout, self.uplink, self.segment, self.policy, self.beat
+            ME,
+            self.settings,
+            self.uplink,
+            self.segment,
+            self.policy,
+            self.phones,
+            self.openness,
+            self.button,
+            self.beat,
         )
 
     def beat(self):
@@ -76,11 +97,41 @@ def test_the_most_pressing_state_shows():
     equal(b.status.pattern(), statuses.NO_SPEAKER)
     b.segment.present = True
     equal(b.status.pattern(), statuses.WELL)
+    b.invites.put(b"INVITE01", (b"s" * 16, "guest"))
+    equal(b.status.pattern(), statuses.INVITED)
+    for _ in range(5):
+        b.lockout.wrong()
+    equal(b.status.pattern(), statuses.LOCKED)
+    b.openness.open_for(o.WINDOW, 120)
+    equal(b.status.pattern(), statuses.WINDOW)
+
+
+def test_the_light_shows_the_button_and_warns_before_it_erases():
+    b = Bench()
+    for ms, pattern in (
+        (0, statuses.UNOWNED),
+        (1, statuses.PRESSED),
+        (2999, statuses.PRESSED),
+        (3000, statuses.ERASING),
+        (9999, statuses.ERASING),
+    ):
+        b.button.ms = ms
+        equal(b.status.pattern(), pattern)
 
 
 def test_patterns_differ():
-    patterns = [statuses.UNOWNED, statuses.LOCKED, statuses.NO_UPLINK, statuses.NO_SPEAKER, statuses.WELL]
-    equal(len(set(patterns)), 5)
+    names = ["ERASING", "PRESSED", "WINDOW", "LOCKED", "UNOWNED", "INVITED", "NO_UPLINK", "NO_SPEAKER", "WELL"]
+    # As they are seen: over one second.
+    patterns = {(getattr(statuses, name) * 8)[:8] for name in names}
+    equal(len(patterns), len(names))
+
+
+def test_the_answer_says_whether_bluetooth_is_on():
+    b = Bench()
+    equal(b.status.answer()["ble"], {"state": "unowned", "left_s": None})
+    b.openness.open_for(o.WINDOW, 120)
+    b.clock.now += 20
+    equal(b.status.answer()["ble"], {"state": "window", "left_s": 100})
 
 
 async def test_the_light_blinks():

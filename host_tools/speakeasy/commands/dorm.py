@@ -166,6 +166,23 @@ def shell(
 
 
 @app.command()
+def press(
+    seconds: Annotated[
+        float, typer.Argument(min=0, max=daemon.LONGEST_PRESS_S, help="How long; ten of them reset the bridge.")
+    ] = daemon.PRESS_S,
+    run_dir: RunDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Press the button on the bridge: for two minutes its label lets phones in. Ten seconds reset it."""
+    with dorm_failures():
+        daemon.press(run_dir, seconds)
+    if as_json:
+        show_json({"pressed_s": seconds})
+        return
+    out.print(f"The button was down for {seconds:g} s.")
+
+
+@app.command()
 def down(run_dir: RunDirOption = None, as_json: JsonOption = False) -> None:
     """Take the dorm down."""
     with dorm_failures():

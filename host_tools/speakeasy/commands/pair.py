@@ -1,5 +1,6 @@
 """Becoming one of a bridge's phones, and leaving again."""
 
+import os
 import socket
 import sys
 from typing import Annotated
@@ -66,8 +67,7 @@ def _own_name(name: str | None) -> str:
     """The name that owners will see; without one given, this person's or machine's. Raises SpeakeasyError."""
     if name is not None:
         return phone_name(name.strip())
-    own = asking.from_environment("USER", "USERNAME") or socket.gethostname() or "phone"
-    return phone_name(own.strip()[:LONGEST_NAME])
+    return phone_name((os.environ.get("USER") or socket.gethostname() or "phone").strip()[:LONGEST_NAME])
 
 
 async def _pair(store: Store, credential: Credential | None, name: str, bridge: bytes | None) -> Paired | None:
