@@ -22,7 +22,7 @@ INPUTS ?= 100000
 help:
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
 
-.PHONY: demo test test-core test-host test-firmware test-rv32 test-ble test-dorm lint bench fuzz fuzz-firmware dorm clean
+.PHONY: demo test test-core test-host test-firmware test-rv32 test-ble test-dorm test-attacks lint bench fuzz fuzz-firmware dorm clean
 demo: ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
 	@$(AS_ROOT) $(BIN)/speakeasy demo $(if $(BLE),--ble $(BLE)) $(ARGS)
 
@@ -58,6 +58,11 @@ test-ble: dev sim ## pairing over a real Bluetooth LE link without a radio
 
 test-dorm: dev ready ## everything end to end on real packets (needs root or sudo)
 	@$(AS_ROOT) $(PYTEST) tests/dorm $(ARGS)
+
+test-attacks: dev ready ## the attacks of SECURITY.md alone; test-ble and test-dorm have them, too (needs root or sudo)
+	@$(PYTEST) tests/host/test_security.py $(ARGS)
+	@$(PYTEST) tests/ble/test_attacks_by_radio.py tests/ble/test_pairing_link.py tests/ble/test_openness.py $(ARGS)
+	@$(AS_ROOT) $(PYTEST) tests/dorm/test_attacks_by_network.py tests/dorm/test_claims.py tests/dorm/test_strangers.py $(ARGS)
 
 lint: dev $(STAMPS)/typings ## format, style, types and static checks of Python, MicroPython, C and shell
 	@$(SETUP)/lint.sh

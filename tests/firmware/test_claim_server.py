@@ -1,6 +1,7 @@
 # The claim server over real sockets.
 import asyncio
 import errno
+import gc
 import json
 import os
 import struct
@@ -8,7 +9,7 @@ import struct
 import pktfilter
 from check import equal, raises, until
 from claim_stage import FAR, Bridge, token_body
-from speakeasy import claim_server
+from speakeasy import claim_server, eventlog
 from stage import Console, claim_proof
 
 TIME_LIMIT_S = 40
@@ -210,6 +211,36 @@ async def test_phones_that_hang_up_leave_nothing():
                 await writer.wait_closed()
         await until(lambda: b.server._active == 0)
         equal(status_of(await say(b"GET /t HTTP/1.1\r\n\r\n")), 200)
+
+
+async def test_connections_without_end_leave_the_memory_as_it_was():
+    async with Server() as b:
+        challenge = request("GET", "/challenge")
+        biggest = request("POST", "/token", b'{"token":"%s"}' % (b"0" * (claim_server.BODY_MAX_BYTES - 12)))
+
+        async def wave():
+            for n in range(6):
+                _, writer = await connect()  # half a request, or nothing
+                if n % 2:
+                    writer.write(biggest[: 150 * n])
+                    await writer.drain()
+                equal(status_of(await say(challenge)), 200)
+                equal(status_of(await say(biggest)), 400)
+                equal(status_of(await say(b"G" * (claim_server.HEAD_MAX_BYTES + 1))), 413)
+                writer.close()
+                await writer.wait_closed()
+            await until(lambda: b.server._active == 0)
+            eventlog.clear()
+            gc.collect()
+            gc.collect()
+            return gc.mem_alloc()
+
+        await wave()
+        before = await wave()
+        grown = []
+        for _ in range(4):
+            grown.append(await wave() - before)
+        assert min(grown[2:]) <= 512 and max(grown) <= 4096, grown
 
 
 async def test_wrong_claims_are_slowed_down_good_ones_are_not():
