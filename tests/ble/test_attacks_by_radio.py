@@ -248,6 +248,13 @@ def instead(way: str, kind: int, *new: bytes, times: int = 1) -> Bend:
     return bend
 
 
+def another_name(way: str, message: bytes) -> list[bytes]:
+    """A counter mode's text can be bent by who knows where it says what: the last letter of the name in `enrol`."""
+    if way == UP and message[:5] == bytes([s.RECORD]) + bytes(4):
+        return flipped(UP, s.RECORD, -16 - len('e"}'))(way, message)
+    return [message]
+
+
 def both(one: Bend, other: Bend) -> Bend:
     return lambda way, message: [last for first in one(way, message) for last in other(way, first)]
 
@@ -276,6 +283,7 @@ RELAYED: dict[str, Bend] = {
 }
 RECORDS: dict[str, Bend] = {
     "a bent record to the bridge": flipped(UP, s.RECORD, 5),
+    "a bent name to the bridge": another_name,
     "a bent tag to the bridge": flipped(UP, s.RECORD, -1),
     "another number to the bridge": flipped(UP, s.RECORD, 4),
     "every record twice to the bridge": instead(UP, s.RECORD, times=2),
@@ -291,13 +299,14 @@ async def test_man_in_the_middle_who_changes(board, central, new_central, on_air
     relay = await Relay.start(new_central, {**RELAYED, **RECORDS}[what])
     got = False
     try:
-        with pytest.raises(SpeakeasyError):
+        with pytest.raises(SpeakeasyError) as caught:
             link = await ble.find(BRIDGE_ID, LIMIT_S)
             async with await s.Session.open(link, SETUP) as session:
                 got = True
                 await session.request("enrol", name=NAME)
                 await session.request("confirm")
-        # Before the records there is no session; with them, none that goes on.
+        # Before the records there is no session; with them, none that goes on: nobody answers what was bent.
+        assert not isinstance(caught.value, s.Refused)
         assert not got or what in RECORDS
     finally:
         await relay.stop()
