@@ -22,9 +22,9 @@
 #define PF_INLINE static inline
 #endif
 
-/* ---- Limits. Each may be set at build time; docs/SPEC.md gives the same table. ---------------------------------- */
+/* ---- Limits. Each may be set at build time; docs/SPEC.md gives the same table. Rates and bursts are 1..255. ------ */
 
-/* Flows tracked at a time, a power of two, 32..16384. 32 bytes each, 12 more for its port mapping, 6 for the indexes. */
+/* Flows tracked at a time, a power of two, 32..1024. 32 bytes each, 14 more for its port mapping, 6 for the indexes, 4 for eviction. */
 #ifndef PF_FLOWS
 #define PF_FLOWS 512
 #endif
@@ -211,7 +211,8 @@
 #define PF_RATE_CALLBACK 50
 #define PF_BURST_CALLBACK 100
 #endif
-/* New connections to the claim port, for each of PF_CLAIM_BUCKETS groups of source addresses. */
+/* New connections to the claim port, for each of PF_CLAIM_BUCKETS groups of sources, an even number: one half for MACs on the
+ * link, one for addresses elsewhere. */
 #ifndef PF_RATE_CLAIM
 #define PF_RATE_CLAIM 2
 #define PF_BURST_CLAIM 8
@@ -409,7 +410,7 @@ struct pf_flow {
 struct pf_map {
     uint16_t port[2]; /* as in struct pf_flow */
     uint16_t next
-        [2]; /* hash chains: index + 1, 0 at the end (the owner's: only if the ports differ); the list of free ones */
+        [2]; /* hash chains: pf_map_at(), 0 at the end (the owner's: only if the ports differ); the list of free ones */
     uint16_t flows;
     uint8_t kind; /* PF_KIND_PROTO and PF_KIND_SPEAKER */
 };
@@ -515,6 +516,25 @@ enum {
 };
 enum { PF_LIMIT_SEARCH = PF_LIMIT_CLAIM + PF_CLAIM_BUCKETS, PF_LIMITS = PF_LIMIT_SEARCH + PF_LEASES };
 enum { PF_PEER_BUCKETS = 32, PF_BUCKETS = PF_FLOWS, PF_MAP_BUCKETS = PF_FLOWS / 2, PF_MAPS = PF_FLOWS + 1 };
+
+/* Limits that would not hold do not build. */
+#define PF_IN_BYTE(rate, burst) ((rate) >= 1 && (rate) <= 255 && (burst) >= 1 && (burst) <= 255)
+typedef char pf_flows_fit[PF_FLOWS >= 32 && PF_FLOWS <= 1024 && (PF_FLOWS & (PF_FLOWS - 1)) == 0 ? 1 : -1];
+typedef char pf_leases_fit[PF_LEASES >= 1 && PF_LEASES <= 64 ? 1 : -1];
+typedef char pf_shares_fit[PF_LEASES * PF_LEASE_PROTECTED + PF_CLAIM_FLOWS + PF_OTHER_SHARE < PF_FLOWS ? 1 : -1];
+typedef char pf_times_fit[PF_TIME_TCP <= 65535 && PF_TIME_TCP_TRANSITORY <= 65535 && PF_TIME_UDP <= 65535 &&
+                                  PF_TIME_ICMP <= 65535 && PF_TIME_CLAIM <= 65535
+                              ? 1
+                              : -1];
+typedef char pf_groups_fit[PF_CLAIM_BUCKETS >= 2 && PF_CLAIM_BUCKETS % 2 == 0 ? 1 : -1];
+typedef char
+    pf_rates_fit[PF_IN_BYTE(PF_RATE_EGRESS, PF_BURST_EGRESS) && PF_IN_BYTE(PF_RATE_CALLBACK, PF_BURST_CALLBACK) &&
+                         PF_IN_BYTE(PF_RATE_CLAIM, PF_BURST_CLAIM) && PF_IN_BYTE(PF_RATE_ECHO, PF_BURST_ECHO) &&
+                         PF_IN_BYTE(PF_RATE_ICMP_ERROR, PF_BURST_ICMP_ERROR) &&
+                         PF_IN_BYTE(PF_RATE_SEARCH, PF_BURST_SEARCH) && PF_IN_BYTE(PF_RATE_NOTIFY, PF_BURST_NOTIFY) &&
+                         PF_IN_BYTE(PF_RATE_RESET, PF_BURST_RESET) && PF_IN_BYTE(PF_RATE_FRAGMENT, PF_BURST_FRAGMENT)
+                     ? 1
+                     : -1];
 
 /* Flows by what they may be evicted for. */
 enum pf_class {

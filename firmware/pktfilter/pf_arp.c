@@ -110,10 +110,11 @@ static enum pf_counter from_uplink(struct pf *pf, const struct arp *a, const uin
         if (mac_is_group(frame)) {
             return result;
         }
-        const unsigned peer = pf_peer_find(pf, a->spa);
-        if (peer != PF_NO_PEER && pf->peer[peer].tries > 0 && a->tpa == pf->cfg.addr) {
-            pf_peer_answer(pf, peer, a->sha);
-            result = PF_C_arp_learned;
+        for (unsigned i = PF_PEER_ROUTER; i < PF_PEERS; i++) { /* a lease may have the router's address */
+            if (pf->peer[i].addr == a->spa && pf->peer[i].tries > 0 && a->tpa == pf->cfg.addr) {
+                pf_peer_answer(pf, i, a->sha);
+                result = PF_C_arp_learned;
+            }
         }
         to_host = host_asked(pf, a->spa);
     }

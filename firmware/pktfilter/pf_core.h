@@ -283,6 +283,7 @@ enum pf_counter pf_fragment(struct pf *pf, enum pf_port from, uint8_t *frame);
 void pf_frags_sweep(struct pf *pf, uint32_t age);
 
 /* pf_forward.c: a frame of a flow */
+enum pf_counter pf_flow_sender(struct pf *pf, const struct pf_pkt *p, const struct pf_flow *f, unsigned side);
 enum pf_counter pf_forward(struct pf *pf, struct pf_pkt *p, struct pf_flow *f, unsigned side);
 enum pf_counter pf_send_on(struct pf *pf, struct pf_pkt *p, struct pf_flow *f, unsigned side);
 enum pf_counter pf_hit_in(struct pf *pf, struct pf_flow *f, uint8_t *frame, size_t len, bool checked);

@@ -153,8 +153,11 @@ enum pf_counter pf_flow_pass(struct pf *pf, struct pf_pkt *p, unsigned side, uns
         return PF_C_none;
     }
     if (p->proto == PF_TCP && pf_tcp_opens_anew(f, p->flags, side)) {
-        pf_flow_end(pf, f);
-        return PF_C_none;
+        const enum pf_counter c = side == PF_FROM_REMOTE ? pf_flow_sender(pf, p, f, side) : PF_C_none;
+        if (c == PF_C_none) { /* what is dropped changes nothing */
+            pf_flow_end(pf, f);
+        }
+        return c;
     }
     return pf_forward(pf, p, f, side);
 }

@@ -192,20 +192,24 @@ enum pf_counter pf_hit_out(struct pf *pf, struct pf_flow *f, uint8_t *frame, siz
 
 /* ---- All others ---- */
 
-/* May it pass? PF_C_none: yes. */
-static enum pf_counter check(struct pf *pf, const struct pf_pkt *p, struct pf_flow *f, unsigned side)
+/* Of one who may: with a lease, while it lasts and from its MAC; a connection to the claim port from the MAC that opened it. */
+enum pf_counter pf_flow_sender(struct pf *pf, const struct pf_pkt *p, const struct pf_flow *f, unsigned side)
 {
-    enum pf_counter c = PF_C_none;
     const bool in = side == PF_FROM_REMOTE;
     if (pf_is_lease(f->peer)) {
         if (pf_lease_over(pf, f->peer)) {
             pf_lease_expire(pf, f->peer);
             return PF_C_drop_no_lease;
         }
-        c = in ? pf_lease_check(pf, f->peer, p->frame + 6) : PF_C_none;
-    } else if (in && pf_is_claim(f->kind, f->peer) && !pf_mac_eq(p->frame + 6, f->u.mac)) {
-        c = PF_C_drop_flow_mac;
+        return in ? pf_lease_check(pf, f->peer, p->frame + 6) : PF_C_none;
     }
+    return in && pf_is_claim(f->kind, f->peer) && !pf_mac_eq(p->frame + 6, f->u.mac) ? PF_C_drop_flow_mac : PF_C_none;
+}
+
+/* May it pass? PF_C_none: yes. */
+static enum pf_counter check(struct pf *pf, const struct pf_pkt *p, struct pf_flow *f, unsigned side)
+{
+    enum pf_counter c = pf_flow_sender(pf, p, f, side);
     if (c == PF_C_none && (f->kind & PF_KIND_SPEAKER) != 0 && p->frame[PF_O_TTL] <= 1) {
         c = PF_C_drop_ttl;
     }

@@ -28,7 +28,7 @@ bool pf_rate(struct pf *pf, unsigned limit, unsigned i)
     bucket->last = pf->now;
     const uint32_t back = passed * rates[limit].per_s;
     bucket->taken = back < bucket->taken ? bucket->taken - back : 0;
-    if (bucket->taken > (rates[limit].burst - 1U) * THOUSANDTHS) {
+    if (bucket->taken + THOUSANDTHS > (uint32_t)rates[limit].burst * THOUSANDTHS) {
         return false;
     }
     bucket->taken += THOUSANDTHS;

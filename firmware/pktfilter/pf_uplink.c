@@ -29,13 +29,15 @@ static enum pf_counter open_service(struct pf *pf, struct pf_pkt *p)
 /* Anybody opens a connection to the claim port of the host. */
 static enum pf_counter open_claim(struct pf *pf, struct pf_pkt *p)
 {
-    /* By MAC on the link: addresses cost a stranger nothing, while an access point wants each MAC to be associated. */
+    /* By MAC on the link: addresses cost a stranger nothing, while an access point wants each MAC to be associated. Addresses of
+     * elsewhere cost nothing, either, so they have groups of their own. */
     const uint8_t *mac = p->frame + 6;
+    const bool on_link = pf_on_link(pf, p->addr[PF_SRC]);
     const uint32_t who =
-        pf_on_link(pf, p->addr[PF_SRC])
+        on_link
             ? pf_hash_mix(pf_hash_remote(pf, pf_hash_pair(pf, rd16(mac), rd16(mac + 2)), rd16(mac + 4)))
             : pf_hash_addr(pf, p->addr[PF_SRC]);
-    if (!pf_rate(pf, PF_LIMIT_CLAIM, who % PF_CLAIM_BUCKETS)) {
+    if (!pf_rate(pf, PF_LIMIT_CLAIM, who % (PF_CLAIM_BUCKETS / 2) * 2 + on_link)) {
         return PF_C_drop_rate_claim;
     }
     return pf_flow_open(pf, p, PF_TCP | PF_KIND_INBOUND, PF_NO_PEER);

@@ -81,9 +81,9 @@ MUTANTS = [
     ),
     Mutant(
         "pf_forward.c",
-        "check",
-        "} else if (in && pf_is_claim(f->kind, f->peer) && !pf_mac_eq(p->frame + 6, f->u.mac)) {",
-        "} else if (!in && pf_is_claim(f->kind, f->peer) && !pf_mac_eq(p->frame + 6, f->u.mac)) {",
+        "pf_flow_sender",
+        "return in && pf_is_claim(f->kind, f->peer) && !pf_mac_eq(p->frame + 6, f->u.mac) ? PF_C_drop_flow_mac : PF_C_none;",
+        "return !in && pf_is_claim(f->kind, f->peer) && !pf_mac_eq(p->frame + 6, f->u.mac) ? PF_C_drop_flow_mac : PF_C_none;",
     ),
     Mutant(
         "pf_forward.c",

@@ -451,3 +451,80 @@ def test_a_checksum_of_zero_is_sent_as_ones(pf: Filter) -> None:
     assert pf.dhcp_send(bytes(payload), mac_of("S"), "10.66.0.77")
     (_, second) = pf.out()[0]
     assert second[40:42] == b"\xff\xff"
+
+
+# ---- What others' reserved ports, places and last frames are not touched by ----
+
+
+def test_a_moved_port_is_never_a_service_at_the_end_of_the_speakers_own(pf: Filter) -> None:
+    """Nobody could reach that service any more: the port would be taken."""
+    start(pf)
+    known(pf)
+    services = range(540, 554, 2)
+    assert pf.services((6, 1400), *((6, port) for port in services))
+    for port in range(100, 500, 2):
+        pf.jump(60)
+        pf.input("host_uplink", frame("host_uplink", f"tcp X:{port} > server:80 S"))
+        pf.input("segment", frame("segment", f"tcp S:{port} > server:80 S"))
+        pf.out()
+    moved = [f.external_port for f in pf.flows() if f.owner == 1 and f.local_port != f.external_port]
+    assert len(moved) > 150
+    assert not set(moved) & set(services)
+
+
+def test_a_moved_port_is_never_the_claim_port(pf: Filter) -> None:
+    start(pf, Config(claim_port=780))
+    known(pf, Config(claim_port=780))
+    for port in range(100, 500, 2):
+        pf.jump(60)
+        pf.input("segment", frame("segment", f"tcp S:{port} > server:80 S"))
+        pf.input("host_uplink", frame("host_uplink", f"tcp X:{port} > server:80 S"))
+        pf.out()
+    moved = [f.external_port for f in pf.flows() if f.owner == 0 and f.local_port != f.external_port]
+    assert len(moved) > 150
+    assert 780 not in moved
+
+
+def test_a_lease_at_the_routers_address_does_not_cut_the_speaker_off(pf: Filter) -> None:
+    """A phone behind a router that translates comes from the router's own address."""
+    known(pf)
+    assert pf.lease_add("10.66.0.1", mac_of("router")) >= 0
+    for _ in range(300):
+        pf.wait(200)
+        for port, sent in pf.out():
+            if port == "uplink" and sent[12:14] == b"\x08\x06":
+                assert pf.input("uplink", frame("uplink", "arp router is-at router to X")) == "arp_learned"
+        assert pf.input("segment", frame("segment", "udp S:9 > server:53")) == "pass_speaker_uplink"
+
+
+def test_a_syn_from_another_mac_does_not_end_a_phones_last_exchange(pf: Filter) -> None:
+    start(pf)
+    run(
+        pf,
+        """
+        ! lease phone
+        uplink: tcp phone:40000 > X:1400 S seq=10 -> pass_uplink_speaker -> segment: ~
+        segment: tcp S:1400 > phone:40000 SA seq=20 ack=11 -> pass_speaker_uplink -> uplink: ~
+        uplink: tcp phone:40000 > X:1400 A seq=11 ack=21 -> pass_uplink_speaker -> segment: ~
+        uplink: tcp phone:40000 > X:1400 FA seq=11 ack=21 -> pass_uplink_speaker -> segment: ~
+        segment: tcp S:1400 > phone:40000 FA seq=21 ack=12 -> pass_speaker_uplink -> uplink: ~
+        uplink: tcp phone:40000 > X:1400 S seq=999 from=attacker -> drop_lease_mac
+        uplink: tcp phone:40000 > X:1400 A seq=12 ack=22 -> pass_uplink_speaker -> segment: ~
+        """,
+    )
+
+
+def test_a_syn_from_another_mac_does_not_take_a_claims_answer(pf: Filter) -> None:
+    start(pf)
+    run(
+        pf,
+        """
+        uplink: tcp phone:40000 > X:7780 S seq=10 -> pass_uplink_host -> host_uplink: ~
+        host_uplink: tcp X:7780 > phone:40000 SA seq=20 ack=11 -> pass_host_uplink -> uplink: ~
+        uplink: tcp phone:40000 > X:7780 A seq=11 ack=21 -> pass_uplink_host -> host_uplink: ~
+        uplink: tcp phone:40000 > X:7780 FA seq=11 ack=21 -> pass_uplink_host -> host_uplink: ~
+        host_uplink: tcp X:7780 > phone:40000 PFA seq=21 ack=12 data=lease -> pass_host_uplink -> uplink: ~
+        uplink: tcp phone:40000 > X:7780 S seq=999 from=attacker -> drop_flow_mac
+        uplink: tcp phone:40000 > X:7780 S seq=999 -> pass_uplink_host -> host_uplink: ~
+        """,
+    )

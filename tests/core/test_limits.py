@@ -3,7 +3,9 @@
 
 import random
 import struct
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from core import KEY, Config, Filter, Flow, limit
@@ -146,6 +148,16 @@ def test_one_strangers_claims_do_not_use_up_everybodys(pf: Filter) -> None:
     assert sum(passed) > len(passed) / 2
 
 
+def test_one_mac_with_many_addresses_elsewhere_does_not_use_up_everybodys(pf: Filter) -> None:
+    start(pf)
+    verdicts = [
+        pf.input("uplink", frame("uplink", f"tcp 198.51.100.{n}:1000 > X:7780 S from=attacker")) for n in range(1, 201)
+    ]
+    assert "drop_rate_claim" in verdicts
+    assert pf.input("uplink", frame("uplink", "tcp phone:40000 > X:7780 S")) == "pass_uplink_host"
+    assert pf.input("uplink", frame("uplink", "tcp attacker:40000 > X:7780 S")) == "pass_uplink_host"
+
+
 def test_claims_through_a_router_are_told_apart_by_address(pf: Filter) -> None:
     start(pf)
     for i in range(limit("PF_BURST_CLAIM") + 1):
@@ -164,6 +176,41 @@ def test_resets_are_rated(pf: Filter) -> None:
         assert pf.input("segment", frame("segment", f"tcp S:{i + 1} > server:80 A")) == "drop_no_flow"
     assert len(pf.out()) == limit("PF_BURST_RESET")
     assert pf.count("reset_sent") == limit("PF_BURST_RESET")
+
+
+# ---- Build options ----
+
+
+@pytest.mark.parametrize(
+    ("option", "holds"),
+    [
+        ("PF_FLOWS=16", False),
+        ("PF_FLOWS=32 PF_LEASES=3 PF_CLAIM_FLOWS=3", True),
+        ("PF_FLOWS=48 PF_LEASES=3 PF_CLAIM_FLOWS=3", False),
+        ("PF_FLOWS=1024", True),
+        ("PF_FLOWS=2048", False),
+        ("PF_LEASES=0", False),
+        ("PF_LEASES=1", True),
+        ("PF_LEASES=64", True),
+        ("PF_LEASES=65", False),
+        ("PF_LEASE_PROTECTED=26", True),
+        ("PF_LEASE_PROTECTED=27", False),
+        ("PF_TIME_UDP=65535", True),
+        ("PF_TIME_UDP=65536", False),
+        ("PF_CLAIM_BUCKETS=2", True),
+        ("PF_CLAIM_BUCKETS=7", False),
+        ("PF_RATE_ECHO=0 PF_BURST_ECHO=1", False),
+        ("PF_RATE_ECHO=1 PF_BURST_ECHO=0", False),
+        ("PF_RATE_ECHO=1 PF_BURST_ECHO=1", True),
+        ("PF_RATE_ECHO=255 PF_BURST_ECHO=255", True),
+        ("PF_RATE_ECHO=256 PF_BURST_ECHO=1", False),
+        ("PF_RATE_ECHO=1 PF_BURST_ECHO=256", False),
+    ],
+)
+def test_options_that_would_not_hold_do_not_build(option: str, holds: bool) -> None:
+    core = Path(__file__).resolve().parents[2] / "firmware" / "pktfilter"
+    argv = ["gcc", "-std=c99", "-w", "-fsyntax-only", *(f"-D{word}" for word in option.split()), str(core / "pf.c")]
+    assert (subprocess.run(argv, capture_output=True, check=False).returncode == 0) == holds
 
 
 # ---- Leases, services ----

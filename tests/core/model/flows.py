@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .config import Limits
@@ -164,7 +164,8 @@ class Table:
         if f.inbound:  # what a remote opens is at the port that it came to
             raise Drop("drop_ports_full")
         first, last = (512, 1023) if f.lport < 1024 and f.proto != ICMP else (1024, 65535)
-        allowed = [p for p in range(first + (f.lport - first) % 2, last + 1, 2) if free(p)]
+        other = replace(f, owner=HOST if f.owner == SPEAKER else SPEAKER)
+        allowed = [p for p in range(first + (f.lport - first) % 2, last + 1, 2) if free(p) and not reserved(other, p)]
         port = choices.port(f)
         if port is None:
             if len(allowed) * 4 > last - first + 1:  # half of them are free: 64 tries find one

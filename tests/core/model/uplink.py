@@ -61,8 +61,8 @@ def arp(m: Model, frame: bytes) -> str:
     if is_group_mac(frame[0:6]):
         raise Drop("drop_arp_unasked")
     verdict = "drop_arp_unasked"
-    if who and who.tries and tpa == c.addr:
-        m.peers.learn(who, sha)
+    for asked in [peer for peer in m.peers.all() if peer.addr == spa and peer.tries and tpa == c.addr]:
+        m.peers.learn(asked, sha)
         verdict = "arp_learned"
     if m.asked.expects(spa, m.now):
         m.out.append(("host_uplink", frame[:42]))
@@ -115,7 +115,10 @@ def ip(m: Model, p: Packet) -> str:
     c = m.config
     to_x = bool(c.addr) and p.dst == c.addr and not is_group_mac(p.to)
     if to_x and p.proto != ICMP:
-        f = m.reopened(m.table.incoming(p.proto, p.src, p.sport, p.dport, m.now), 0, p)
+        f = m.table.incoming(p.proto, p.src, p.sport, p.dport, m.now)
+        if f:
+            sender(m, f, p)
+        f = m.reopened(f, 0, p)
         if f:
             return of_flow(m, f, p)
     dhcp = p.proto == UDP and (p.sport, p.dport) == (67, 68)
@@ -140,11 +143,15 @@ def to_others(m: Model, p: Packet) -> str:
     raise Drop("drop_multicast" if is_group_mac(p.to) else "drop_not_for_us")
 
 
-def of_flow(m: Model, f: Flow, p: Packet) -> str:
+def sender(m: Model, f: Flow, p: Packet) -> None:
+    """What comes in a flow comes from the flow's own MAC, also a SYN that would begin it anew."""
     if f.lease is not None:
         phone(m, f.lease, p)
     if f.claim and f.mac != p.came_from:
         raise Drop("drop_flow_mac")
+
+
+def of_flow(m: Model, f: Flow, p: Packet) -> str:
     ttl = m.need_ttl(p) if f.owner == SPEAKER else p.ttl
     m.track(f, 0, p)
     if f.owner == HOST:
@@ -190,6 +197,7 @@ def icmp_message(m: Model, p: Packet) -> str:
         f = m.table.incoming(ICMP, p.src, 0, p.icmp_id, m.now)
         if f is None:
             raise Drop("drop_no_flow")
+        sender(m, f, p)
         return of_flow(m, f, p)
     if p.icmp_type != icmp.ECHO:
         raise Drop("drop_icmp_type")
