@@ -82,8 +82,10 @@ MUTANTS = [
     Mutant(
         "pf_forward.c",
         "pf_flow_sender",
-        "return in && pf_is_claim(f->kind, f->peer) && !pf_mac_eq(p->frame + 6, f->u.mac) ? PF_C_drop_flow_mac : PF_C_none;",
-        "return !in && pf_is_claim(f->kind, f->peer) && !pf_mac_eq(p->frame + 6, f->u.mac) ? PF_C_drop_flow_mac : PF_C_none;",
+        "return in && pf_is_claim(f->kind, f->peer) && "
+        "!pf_mac_eq(p->frame + 6, f->u.mac) ? PF_C_drop_flow_mac : PF_C_none;",
+        "return !in && pf_is_claim(f->kind, f->peer) && "
+        "!pf_mac_eq(p->frame + 6, f->u.mac) ? PF_C_drop_flow_mac : PF_C_none;",
     ),
     Mutant(
         "pf_forward.c",
@@ -206,10 +208,16 @@ MUTANTS = [
         "memcmp(bootp + CHADDR, p->frame + 6, 5)) {",
     ),
     Mutant(
+        "pf_map.c",
+        "pf_map_get",
+        "(n > 0 && is_reserved(pf, kind ^ PF_KIND_SPEAKER, eport));",
+        "(n > 99 && is_reserved(pf, kind ^ PF_KIND_SPEAKER, eport));",
+    ),
+    Mutant(
         "pf_rate.c",
         "pf_rate",
-        "if (bucket->taken > (rates[limit].burst - 1U) * THOUSANDTHS) {",
-        "if (bucket->taken > 2U * rates[limit].burst * THOUSANDTHS) {",
+        "if (bucket->taken + THOUSANDTHS > (uint32_t)rates[limit].burst * THOUSANDTHS) {",
+        "if (bucket->taken + THOUSANDTHS > 2U * rates[limit].burst * THOUSANDTHS) {",
     ),
     Mutant(
         "pf_uplink.c",
