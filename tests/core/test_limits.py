@@ -178,6 +178,18 @@ def test_resets_are_rated(pf: Filter) -> None:
     assert pf.count("reset_sent") == limit("PF_BURST_RESET")
 
 
+# ---- DHCP of the host ----
+
+
+def test_an_answer_to_dhcp_is_expected_for_so_long(pf: Filter) -> None:
+    start(pf)
+    assert pf.input("host_uplink", frame("host_uplink", "udp nobody:68 > all:67 data=discover")) == "pass_host_uplink"
+    pf.jump(limit("PF_DHCP_ASKED_MS"))
+    assert pf.input("uplink", frame("uplink", "udp router:67 > X:68 data=offer")) == "pass_uplink_host"
+    pf.jump(1)
+    assert pf.input("uplink", frame("uplink", "udp router:67 > X:68 data=offer")) == "drop_dhcp_unasked"
+
+
 # ---- Build options ----
 
 

@@ -11,6 +11,7 @@ from dorm import daemon, people, topology
 from dorm.dorm import LOCK
 from dorm.errors import DormError
 from speakeasy.commands import dorm as dorm_commands
+from speakeasy.commands import networks, speaker
 
 
 def test_a_dorm_that_is_somebody_elses(tmp_path: Path) -> None:
@@ -75,3 +76,8 @@ def test_up_waits_until_there_is_something_to_show(
 
 def test_programs_of_this_installation_come_first(tmp_path: Path) -> None:
     assert people.person_environment(tmp_path, "phone")["PATH"].startswith(f"{Path(sys.executable).parent}:")
+
+
+def test_every_variable_that_holds_a_secret_is_kept_from_the_people_of_the_dorm() -> None:
+    held = {networks.KEY_VARIABLE, speaker.SEGMENT_KEY_VARIABLE, "SPEAKEASY_CODE", "SPEAKEASY_INVITE"}
+    assert held <= set(dorm_commands.SECRET_VARIABLES)

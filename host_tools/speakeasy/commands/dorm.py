@@ -20,7 +20,7 @@ from speakeasy.errors import SpeakeasyError
 from speakeasy.terminal import CALLED_VARIABLE, JsonOption, called, command, failures, out, show_json
 
 # What belongs to the person at the keyboard, not to the one whose shell is opened.
-SECRET_VARIABLES = ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY")
+SECRET_VARIABLES = ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY", "SPEAKEASY_SEGMENT_KEY")
 
 app = typer.Typer(
     no_args_is_help=True,
