@@ -89,9 +89,8 @@ unsigned pf_map_get(struct pf *pf, unsigned kind, uint16_t lport)
     }
     uint16_t eport = lport;
     /* What is moved takes no port that is reserved for anybody: at its own owner's services nobody could reach them. */
-    for (unsigned n = 0; *at != 0 || is_reserved(pf, kind, eport) ||
-                         (n > 0 && is_reserved(pf, kind ^ PF_KIND_SPEAKER, eport));
-         n++) {
+    for (unsigned n = 0;
+         *at != 0 || is_reserved(pf, kind, eport) || (n > 0 && is_reserved(pf, kind ^ PF_KIND_SPEAKER, eport)); n++) {
         if (inbound || n == RANDOM_TRIES) {
             return 0;
         }

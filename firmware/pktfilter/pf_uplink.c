@@ -34,9 +34,8 @@ static enum pf_counter open_claim(struct pf *pf, struct pf_pkt *p)
     const uint8_t *mac = p->frame + 6;
     const bool on_link = pf_on_link(pf, p->addr[PF_SRC]);
     const uint32_t who =
-        on_link
-            ? pf_hash_mix(pf_hash_remote(pf, pf_hash_pair(pf, rd16(mac), rd16(mac + 2)), rd16(mac + 4)))
-            : pf_hash_addr(pf, p->addr[PF_SRC]);
+        on_link ? pf_hash_mix(pf_hash_remote(pf, pf_hash_pair(pf, rd16(mac), rd16(mac + 2)), rd16(mac + 4)))
+                : pf_hash_addr(pf, p->addr[PF_SRC]);
     if (!pf_rate(pf, PF_LIMIT_CLAIM, who % (PF_CLAIM_BUCKETS / 2) * 2 + on_link)) {
         return PF_C_drop_rate_claim;
     }

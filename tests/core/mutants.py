@@ -210,8 +210,9 @@ MUTANTS = [
     Mutant(
         "pf_map.c",
         "pf_map_get",
-        "(n > 0 && is_reserved(pf, kind ^ PF_KIND_SPEAKER, eport));",
-        "(n > 99 && is_reserved(pf, kind ^ PF_KIND_SPEAKER, eport));",
+        "*at != 0 || is_reserved(pf, kind, eport) || (n > 0 && is_reserved(pf, kind ^ PF_KIND_SPEAKER, eport)); n++) {",
+        "*at != 0 || is_reserved(pf, kind, eport) || "
+        "(n > 99 && is_reserved(pf, kind ^ PF_KIND_SPEAKER, eport)); n++) {",
     ),
     Mutant(
         "pf_rate.c",
