@@ -456,33 +456,30 @@ def test_a_checksum_of_zero_is_sent_as_ones(pf: Filter) -> None:
 # ---- What others' reserved ports, places and last frames are not touched by ----
 
 
+def moved_ports(pf: Filter, owner: int) -> list[int]:
+    """Where the owner's connections are at X, from even ports below 500 that the other owner has taken before."""
+    sent = [("host_uplink", "tcp X:{} > server:80 S"), ("segment", "tcp S:{} > server:80 S")]
+    for port in range(100, 500, 2):
+        pf.jump(60)
+        for entry, text in (sent[1 - owner], sent[owner]):
+            pf.input(entry, frame(entry, text.format(port)))
+        pf.out()
+    moved = [f.external_port for f in pf.flows() if f.owner == owner and f.local_port != f.external_port]
+    assert len(moved) > 150
+    return moved
+
+
 def test_a_moved_port_is_never_a_service_at_the_end_of_the_speakers_own(pf: Filter) -> None:
     """Nobody could reach that service any more: the port would be taken."""
-    start(pf)
     known(pf)
     services = range(540, 554, 2)
     assert pf.services((6, 1400), *((6, port) for port in services))
-    for port in range(100, 500, 2):
-        pf.jump(60)
-        pf.input("host_uplink", frame("host_uplink", f"tcp X:{port} > server:80 S"))
-        pf.input("segment", frame("segment", f"tcp S:{port} > server:80 S"))
-        pf.out()
-    moved = [f.external_port for f in pf.flows() if f.owner == 1 and f.local_port != f.external_port]
-    assert len(moved) > 150
-    assert not set(moved) & set(services)
+    assert not set(moved_ports(pf, owner=1)) & set(services)
 
 
 def test_a_moved_port_is_never_the_claim_port(pf: Filter) -> None:
-    start(pf, Config(claim_port=780))
     known(pf, Config(claim_port=780))
-    for port in range(100, 500, 2):
-        pf.jump(60)
-        pf.input("segment", frame("segment", f"tcp S:{port} > server:80 S"))
-        pf.input("host_uplink", frame("host_uplink", f"tcp X:{port} > server:80 S"))
-        pf.out()
-    moved = [f.external_port for f in pf.flows() if f.owner == 0 and f.local_port != f.external_port]
-    assert len(moved) > 150
-    assert 780 not in moved
+    assert 780 not in moved_ports(pf, owner=0)
 
 
 def test_a_lease_at_the_routers_address_does_not_cut_the_speaker_off(pf: Filter) -> None:
