@@ -5,9 +5,9 @@ on, which it does for owners.
 """
 
 import asyncio
-import socket
 from collections.abc import Coroutine
 from contextlib import suppress
+from ipaddress import IPv4Address
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -116,12 +116,12 @@ def remember(store: Store, bridge: Bridge, status: dict[str, Any]) -> Bridge:
     addr = uplink.get("addr") if isinstance(uplink, dict) else None
     port = status.get("claim_port")
     try:
-        socket.inet_aton(addr or "")
-    except (OSError, TypeError):
+        addr = str(IPv4Address(addr)) if isinstance(addr, str) else None
+    except ValueError:
         addr = None
     store.saw(
         bridge.id,
-        addr=addr or None,
-        claim_port=port if isinstance(port, int) and 0 < port < 65536 else DEFAULT_CLAIM_PORT,
+        addr=addr,
+        claim_port=port if type(port) is int and 0 < port < 65536 else DEFAULT_CLAIM_PORT,
     )
     return store.get(bridge.id) or bridge

@@ -264,6 +264,9 @@ class Store:
         in_keyring = any(key.key is None for item in bridges for key in item.all_keys())
         value = {"version": VERSION if in_keyring else 1, "bridges": [_to_json(item) for item in bridges]}
         text = json.dumps(value, indent=1) + "\n"
+        if len(text) > LARGEST_FILE or [_bridge(item) for item in json.loads(text)["bridges"]] != bridges:
+            # One entry that is none would take all the others with it.
+            raise StoreError(f"What {self._file} would hold could not be read again: nothing was changed.")
         new = self._directory / (FILE + ".new")
         fd = os.open(
             new,
@@ -323,7 +326,7 @@ def _key(value: dict[str, Any]) -> PhoneKey:
 
 def _bridge(value: dict[str, Any]) -> Bridge:
     key, addr, port = value["key"], value["addr"], value["claim_port"]
-    if not isinstance(port, int) or not 0 < port < 65536:
+    if type(port) is not int or not 0 < port < 65536:
         raise ValueError
     return Bridge(
         id=_hex(value["bridge"], _HEX_8),

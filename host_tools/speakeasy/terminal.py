@@ -29,6 +29,7 @@ CALLED_VARIABLE = "SPEAKEASY_CALLED"
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+LONGEST_S = 1 << 40  # what is no time that anything lasts
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -86,7 +87,7 @@ def shown(value: object) -> str:
 
 def duration(seconds: object) -> str:
     """So long, roughly."""
-    if not isinstance(seconds, int):
+    if not isinstance(seconds, int) or abs(seconds) > LONGEST_S:
         return "?"
     if seconds >= 5400:
         return f"{seconds / 3600:.0f} hours"
@@ -125,15 +126,5 @@ def show_qr(link: str) -> None:
 
 
 def show_json(value: dict[str, Any]) -> None:
-    """For scripts: one line, no colours, no wrapping."""
-    text = json.dumps(value, ensure_ascii=False)
-    print(text if _is_utf8(text) else json.dumps(value), flush=True)
-
-
-def _is_utf8(text: str) -> bool:
-    # What a bridge passes on may hold halves of a surrogate pair: JSON can say them, UTF-8 cannot.
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    """For scripts: one line of printable ASCII, whatever names strangers give their networks."""
+    print(json.dumps(value).replace("\x7f", "\\u007f"), flush=True)

@@ -25,6 +25,8 @@ _OTHERS = {
     "lost": "{net} is lost, and the bridge tries to get back: is its access point on, and near enough?",
 }
 
+_UNKNOWN = "{state}: {net}."
+
 
 def failed(state: object) -> bool:
     """Whether an attempt to join ended in that state, for now."""
@@ -33,10 +35,10 @@ def failed(state: object) -> bool:
 
 def sentence(state: object, ssid: object, addr: object = None) -> str:
     """One state in words; a state of a newer firmware by its own name."""
-    words = _FAILURES.get(str(state)) or _OTHERS.get(str(state)) or f"{printable(state or '-')}: {{net}}."
+    words = _FAILURES.get(str(state)) or _OTHERS.get(str(state)) or _UNKNOWN
     net = printable(ssid or "the network")
     again = f"speakeasy join {shlex.quote(net)}" if ssid else "speakeasy join"
-    return words.format(net=net, again=again, addr=printable(addr or "no address"))
+    return words.format(net=net, again=again, addr=printable(addr or "no address"), state=printable(state or "-"))
 
 
 def last_failure(uplink: Mapping[str, Any]) -> tuple[str, str] | None:
