@@ -90,7 +90,7 @@ class Server:
         self._now = now
         self._wrong: list = []  # when, of the last FREE_WRONG
         self._active = 0
-        self._reading: list = []  # the tasks whose request is not whole yet, oldest first
+        self._unwhole: list = []  # the tasks whose request is not whole yet, or never will be; oldest first
         self._refusing = 0
         self._delayed = 0
 
@@ -115,11 +115,11 @@ class Server:
             await writer.wait_closed()
 
     async def _make_room(self) -> bool:
-        # A phone's request is there at once: who has not yet said what it wants gives way, the oldest first. So nobody
-        # keeps phones out by holding connections.
-        if not self._reading:
+        # A phone's request is there at once: who has not yet said what it wants, or was refused for what it said, gives
+        # way, the oldest first. So nobody keeps phones out by holding connections.
+        if not self._unwhole:
             return False
-        self._reading.pop(0).cancel()
+        self._unwhole.pop(0).cancel()
         await asyncio.sleep_ms(0)
         return True
 
@@ -134,16 +134,20 @@ class Server:
             self._refusing -= 1
 
     async def _one(self, reader, writer) -> None:
+        me = asyncio.current_task()
         self._active += 1
+        self._unwhole.append(me)
         try:
-            answer, drained = await self._answer(reader, writer)
+            answer = await self._answer(reader, writer, me)
             if answer is not None:
                 await asyncio.wait_for(_send(writer, *answer), REQUEST_S)
-                if not drained:
+                if me in self._unwhole:
                     await _drain(reader)
                 return
         finally:
             self._active -= 1
+            if me in self._unwhole:
+                self._unwhole.remove(me)
         # A wrong claim too many. It takes none of the four places while it waits, or wrong claims could keep good ones
         # out.
         if self._delayed < MAX_DELAYED:
@@ -156,26 +160,23 @@ class Server:
         else:
             _write(writer, *_failure(429, "slow-down"))
 
-    async def _answer(self, reader, writer) -> tuple:
-        # (answer or None for a wrong claim too many, whether the request was read to its end)
-        me = asyncio.current_task()
-        self._reading.append(me)
+    async def _answer(self, reader, writer, me) -> tuple | None:
+        # None for a wrong claim too many.
         try:
             method, path, body = await asyncio.wait_for(_request(reader), REQUEST_S)
         except asyncio.TimeoutError:
-            return _failure(408, "timeout"), False
+            return _failure(408, "timeout")
         except Refused as e:
-            return _failure(e.status, e.word), False
-        finally:
-            if me in self._reading:
-                self._reading.remove(me)
+            return _failure(e.status, e.word)
+        if me in self._unwhole:
+            self._unwhole.remove(me)
         try:
             peer = writer.get_extra_info("peername")
-            return self._respond(method, path, body, inet.parse(peer[0]), peer[1]), True
+            return self._respond(method, path, body, inet.parse(peer[0]), peer[1])
         except Wrong as e:
-            return None if self._too_many_wrong() else _failure(e.status, e.word), True
+            return None if self._too_many_wrong() else _failure(e.status, e.word)
         except Refused as e:
-            return _failure(e.status, e.word), True
+            return _failure(e.status, e.word)
 
     def _too_many_wrong(self) -> bool:
         now = self._now()
@@ -271,8 +272,12 @@ async def _send(writer, status: int, kind: str, extra: str, body: bytes) -> None
 async def _drain(reader) -> None:
     # What was not read yet would turn our close into a reset that overtakes the answer: take a bit of it.
     try:
-        for _ in range(_MAX_DRAINS):
-            if not await asyncio.wait_for_ms(reader.read(_DRAIN_BYTES), _CLOSE_MS):
-                break
+        await asyncio.wait_for_ms(_soak(reader), _CLOSE_MS)
     except asyncio.TimeoutError:
         pass
+
+
+async def _soak(reader) -> None:
+    for _ in range(_MAX_DRAINS):
+        if not await reader.read(_DRAIN_BYTES):
+            break

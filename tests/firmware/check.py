@@ -29,7 +29,7 @@ class raises:  # noqa: N801 (reads as in pytest)
         return True
 
 
-async def until(predicate, limit_ms=5000, what="the condition"):
+async def until(predicate, limit_ms=20_000, what="the condition"):
     """Waits until predicate() is true; returns its value."""
     start = time.ticks_ms()
     while True:
