@@ -5,11 +5,15 @@ No secret goes in here: no key, code, token, proof, nor what a stranger sent. Ca
 
 import time
 
+from . import clock
+
 LINES = 64
 LINE_CHARS = 160
+SELDOM_S = 60
 
 _ring: list = [None] * LINES
 _next = 0
+_told: dict = {}  # of each module: [when `seldom` last had a line, how many it left out since]
 
 
 def log(module: str, text: str) -> None:
@@ -23,6 +27,20 @@ def log(module: str, text: str) -> None:
     print(line)
     _ring[_next % LINES] = line
     _next += 1
+
+
+def seldom(module: str, text: str) -> None:
+    """The same for what strangers can bring about at will: a line a minute of each module, or they would push all
+    others out. The next line says how many were left out."""
+    now = clock.seconds()
+    told = _told.get(module)
+    if told is not None and now - told[0] < SELDOM_S:
+        told[1] += 1
+        return
+    if told is not None and told[1]:
+        text += " (%d more since the last)" % told[1]
+    _told[module] = [now, 0]
+    log(module, text)
 
 
 def number(error: BaseException) -> int:
@@ -51,5 +69,6 @@ def clear() -> None:
     """Forget all lines: after a factory reset nothing of the earlier owner is left."""
     global _next
     _next = 0
+    _told.clear()
     for n in range(LINES):
         _ring[n] = None

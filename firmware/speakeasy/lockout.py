@@ -1,7 +1,7 @@
 """Wrong proofs are counted, and the count survives a reboot (SPEC 2.2)."""
 
 from . import clock
-from .eventlog import log
+from .eventlog import log, seldom
 from .files import Damaged, Files
 
 FILE = "lockout.json"
@@ -42,7 +42,7 @@ class Lockout:
         self._until = self._now() + self._span_s()
         self._files.save(FILE, {"wrong": self._count})
         if self._span_s():
-            log("lockout", "%d wrong proofs in a row: pairing is locked for %d s" % (self._count, self._span_s()))
+            seldom("lockout", "%d wrong proofs in a row: pairing is locked for %d s" % (self._count, self._span_s()))
 
     def good(self) -> None:
         """A good proof: start counting afresh."""

@@ -17,7 +17,6 @@ MANAGED = 3
 LOCKED = 4
 
 WINDOW_S = 120  # after a short press of the button
-WINDOW_TRIES = 5  # wrong proofs that a window takes, whatever the lock-out says
 AFTER_SESSION_S = 60
 
 _WORDS = ("unowned", "window", "invited", "managed", "locked", "closed")
@@ -36,13 +35,10 @@ class Openness:
         self._uplink = uplink
         self._now = now
         self._until = {WINDOW: 0, MANAGED: 0}
-        self._tries = 0
         self._talking = False
 
     def open_for(self, reason: int, seconds: int) -> None:
         """Open for WINDOW (the button was pressed) or MANAGED (an owner asked) from now on; never shortens."""
-        if reason == WINDOW:
-            self._tries = WINDOW_TRIES
         self._until[reason] = max(self._until[reason], self._now() + seconds)
 
     def session_began(self) -> None:
@@ -53,12 +49,6 @@ class Openness:
         """That phone is gone: it, or the next one, may come again for a while."""
         self._talking = False
         self.open_for(MANAGED, AFTER_SESSION_S)
-
-    def wrong(self) -> None:
-        """A proof in mode 1 or 3 was wrong: a window takes a few of them, and closes."""
-        self._tries -= 1
-        if self._tries <= 0:
-            self._until[WINDOW] = 0
 
     def window(self) -> bool:
         """Whether the button's window is open."""

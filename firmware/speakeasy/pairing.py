@@ -17,7 +17,7 @@ import bluetooth
 from micropython import const
 
 from . import PROTOCOL, VERSION, session
-from .eventlog import log
+from .eventlog import log, seldom
 from .openness import CLOSED
 from .request import Caller
 from .settings import OWNER
@@ -213,7 +213,7 @@ class Pairing:
         except Gone:
             pass
         except session.ProtocolError as e:
-            log("pairing", "a phone's session ended: error %d" % e.code)
+            seldom("pairing", "a phone's session ended: error %d" % e.code)
             try:
                 await self._send(link, session.error(e.code))
             except Gone:
@@ -283,11 +283,11 @@ class Pairing:
             proven = handshake.proof(message)
         except session.ProtocolError as e:
             if e.code == session.BAD_PROOF:
-                if mode == session.MODE_PHONE:
-                    await asyncio.sleep_ms(WRONG_KEY_MS)
-                else:
-                    self._openness.wrong()
+                if mode != session.MODE_PHONE:
                     self._lockout.wrong()
+                # Where the lock-out does not hold, each try takes its time.
+                if mode == session.MODE_PHONE or self._openness.window():
+                    await asyncio.sleep_ms(WRONG_KEY_MS)
             raise
         return proven
 

@@ -1,5 +1,5 @@
 from check import equal
-from speakeasy import eventlog
+from speakeasy import clock, eventlog
 from stage import Console
 
 
@@ -71,3 +71,35 @@ def test_clear_forgets():
     equal(eventlog.recent(), [])
     eventlog.log("test", "after")
     equal(len(eventlog.recent()), 1)
+
+
+def seldom_lines(module):
+    return [line.split("] ")[1] for line in eventlog.recent() if ("] %s: " % module) in line]
+
+
+def test_what_strangers_bring_about_has_a_line_a_minute():
+    eventlog.clear()
+    at = 1000
+    seconds, clock.seconds = clock.seconds, lambda: at
+    try:
+        eventlog.log("owner", "an invite was made")
+        for _ in range(eventlog.LINES * 2):
+            eventlog.seldom("door", "knock")
+        eventlog.seldom("window", "knock")
+        equal(seldom_lines("owner"), ["owner: an invite was made"])
+        equal(seldom_lines("window"), ["window: knock"])
+        at += eventlog.SELDOM_S - 1
+        eventlog.seldom("door", "knock")
+        equal(seldom_lines("door"), ["door: knock"])
+        at += 1
+        eventlog.seldom("door", "bang")
+        eventlog.seldom("window", "bang")
+        more = eventlog.LINES * 2
+        equal(seldom_lines("door"), ["door: knock", "door: bang (%d more since the last)" % more])
+        equal(seldom_lines("window"), ["window: knock", "window: bang"])
+        eventlog.clear()
+        eventlog.seldom("door", "knock")
+        equal(seldom_lines("door"), ["door: knock"])
+    finally:
+        clock.seconds = seconds
+        eventlog.clear()

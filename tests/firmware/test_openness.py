@@ -83,30 +83,6 @@ def test_another_press_starts_it_afresh():
     equal(b.door.left_s(), 120)
 
 
-def test_a_window_takes_five_wrong_proofs():
-    b = Bench()
-    b.door.open_for(o.WINDOW, o.WINDOW_S)
-    for _ in range(4):
-        b.door.wrong()
-        assert b.door.window()
-    b.door.wrong()
-    b.is_(o.CLOSED, "closed", None)
-    b.door.open_for(o.WINDOW, o.WINDOW_S)
-    for _ in range(4):
-        b.door.wrong()
-    assert b.door.window()
-
-
-def test_wrong_proofs_without_a_window_cost_the_next_one_nothing():
-    b = Bench(owned=False)
-    for _ in range(20):
-        b.door.wrong()
-    b.door.open_for(o.WINDOW, o.WINDOW_S)
-    for _ in range(4):
-        b.door.wrong()
-    assert b.door.window()
-
-
 def test_an_invite_opens_while_it_is_out():
     b = Bench()
     b.invites.put(b"INVITE01", (b"s" * 16, "guest"))
@@ -195,12 +171,14 @@ def test_the_window_goes_over_the_lock_out_and_that_over_all_else():
     b.is_(o.WINDOW, "window", 120)
     b.takes(0, 0, 0)
     for _ in range(5):
-        b.door.wrong()
         b.lockout.wrong()
-    b.is_(o.LOCKED, "locked", 960)
+    b.is_(o.WINDOW, "window", 120)
+    b.takes(0, 0, 0)
+    b.clock.now += 120
+    b.is_(o.LOCKED, "locked", 840)
     b.phones.add(b.phones.draft("x", "owner"))
     b.invites.put(b"INVITE01", (b"s" * 16, "guest"))
-    b.is_(o.LOCKED, "locked", 960)
+    b.is_(o.LOCKED, "locked", 840)
     b.lockout.good()
     b.uplink.state = "lost"
     b.is_(o.INVITED, "invited", 600)

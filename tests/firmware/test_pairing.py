@@ -212,6 +212,17 @@ async def test_wrong_setup_code():
     equal(b.lockout._count, 1)
 
 
+async def test_strangers_do_not_push_the_log_out():
+    b = Bench()
+    eventlog.clear()
+    eventlog.log("owner", "an invite was made")
+    for _ in range(eventlog.LINES + 1):
+        phone = b.phone()
+        phone.send(b"\0")
+        await phone.thrown_out(session.BAD_MESSAGE)
+    assert eventlog.recent()[0].endswith("an invite was made"), eventlog.recent()[0]
+
+
 async def wrong(b, mode, key_id=ZEROS, secret=b"\xff" * 16):
     phone = b.phone(mode, key_id, secret)
     phone.send(phone.hello)
