@@ -51,7 +51,7 @@ _SAY = {
     "timeout": "The request did not come in time; try again.",
     "busy": "Too many phones ask at the same moment; try again in a few seconds.",
     "bad-proof": "The bridge does not accept this proof. Claim again; if it stays so, pair the phone again.",
-    "bad-token": "This link was used or is older than a minute. Ask for a new one over Bluetooth.",
+    "bad-token": "This link was used or is older than a minute. Have a new one made on a phone that is paired.",
     "not-allowed": "Only an owner may do that. Ask one, or press the button on the bridge.",
     "moved": "The phone has another address than it believes; claim again.",
     "relayed": "Something between this phone and the bridge answers for it: a repeater, or somebody who listens.",

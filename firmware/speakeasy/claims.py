@@ -43,7 +43,7 @@ if (token) {
     .then(answer => answer.json().then(told => { if (answer.ok) say(told); else says(told.say); }))
     .catch(() => says("The bridge did not answer. Is this device in the same network? Ask for a new link."));
 } else {
-  says("A link works once. Ask for a new one over Bluetooth.");
+  says("This link was used here. If no music plays, have a new one made on a phone that is paired.");
 }
 </script></body></html>
 """

@@ -2,8 +2,10 @@
 
 from .eventlog import log
 from .request import Caller, Refusal, page_of, paged
-from .settings import MAX_SERVICES, MODES, is_hosts, is_network, is_services
+from .settings import MAX_HOSTS, MAX_SERVICES, MODES, is_hosts, is_network, is_services
 from .uplink import Busy
+
+_SHOWN_CHARS = 32
 
 
 class NetworkOperations:
@@ -85,7 +87,9 @@ class NetworkOperations:
             raise Refusal("bad-request", "The mode is passthrough or private; nothing was changed.")
         if not is_hosts(hosts):
             raise Refusal(
-                "bad-request", "Local hosts are named by their IPv4 addresses, at most 8; nothing was changed."
+                "bad-request",
+                "Local hosts are IPv4 addresses of single machines, at most %d, none twice%s; nothing was changed."
+                % (MAX_HOSTS, _first_bad(hosts, is_hosts)),
             )
         if (mode, hosts) != (settings.mode, settings.hosts):
             settings.change(mode=mode, hosts=hosts)
@@ -99,11 +103,20 @@ class NetworkOperations:
         if not is_services(services):
             raise Refusal(
                 "bad-request",
-                "Services are named like tcp/1400, at most %d, none of the bridge's own ports; nothing was changed."
-                % MAX_SERVICES,
+                "Services are named like tcp/1400, at most %d, none twice, none of the bridge's own ports%s; nothing "
+                "was changed." % (MAX_SERVICES, _first_bad(services, is_services)),
             )
         if services != self._settings.services:
             self._settings.change(services=services)
             log("operations", "phones may reach these ports of the speaker: %s" % (" ".join(services) or "none"))
             self._policy.services(services)
         return {"services": services}
+
+
+def _first_bad(values, are_good) -> str:
+    """Which of them is no good by itself, for a sentence; nothing where it is their number or order."""
+    for value in values if isinstance(values, list) else ():
+        if not are_good([value]):
+            shown = str(value)[:_SHOWN_CHARS]
+            return " (%s is none)" % "".join([c if " " <= c <= "~" else "?" for c in shown])
+    return ""

@@ -89,6 +89,10 @@ class PhoneOperations:
         span_s = request.get("expires_s", INVITE_S)
         if type(span_s) is not int or not INVITE_LEAST_S <= span_s <= INVITE_MOST_S:
             raise Refusal("bad-request", "An invite is good for %d to %d seconds." % (INVITE_LEAST_S, INVITE_MOST_S))
+        if len(self.invites) >= MAX_INVITES:
+            raise Refusal(
+                "full", "%d invites are out; call them back, or wait until one is used or expires." % MAX_INVITES
+            )
         invite_id = self._random(INVITE_ID_BYTES)
         secret = self._random(INVITE_SECRET_BYTES)
         self.invites.put(invite_id, (secret, role, caller.key_id.hex()), span_s)
@@ -144,7 +148,9 @@ class PhoneOperations:
                 raise _unknown()
         except LastOwner:
             raise Refusal(
-                "last-owner", "This is the last owner: nobody could manage the bridge. Make another owner first."
+                "last-owner",
+                "This is the last owner: nobody could manage the bridge. Invite another owner first, or, to give the "
+                "bridge away, reset it.",
             ) from None
         # What it gave out goes with it: else a revoked owner would come back by an invite.
         self.tokens.drop(lambda owner: owner == phone_id)

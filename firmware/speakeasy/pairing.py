@@ -45,6 +45,15 @@ _COMPANY = const(0xFFFF)
 _INBOX_BYTES = const(512)
 _PARTING_POLL_MS = const(20)
 _TURN_MS = const(1_000)
+_WHY = (
+    "",
+    "it was not understood",
+    "its code, invite or key is wrong",
+    "locked after wrong codes",
+    "nothing is open for its code or invite",
+    "a message was changed on the way",
+    "it speaks another version",
+)
 _NOTIFY_TRIES = const(100)
 _NOTIFY_PAUSE_MS = const(20)
 
@@ -213,7 +222,7 @@ class Pairing:
         except Gone:
             pass
         except session.ProtocolError as e:
-            seldom("pairing", "a phone's session ended: error %d" % e.code)
+            seldom("pairing", "a phone was sent away: %s" % _WHY[e.code])
             try:
                 await self._send(link, session.error(e.code))
             except Gone:

@@ -245,6 +245,15 @@ def test_services_are_saved_and_in_force():
         {},
     ):
         assert "nothing was changed" in b.refused("bad-request", owner, "services", services=wrong)["say"]
+    for wrong, shown in (
+        (["tcp/1400", "tcp/7780"], " (tcp/7780 is none);"),
+        (["tcp/1400", "\ud800\x1b\u20ac" + "x" * 40], " (???%s is none);" % ("x" * 29)),
+        (["tcp/1400", "tcp/1400"], " own ports;"),
+        ("tcp/1400", " own ports;"),
+    ):
+        say = b.refused("bad-request", owner, "services", services=wrong)["say"]
+        assert shown in say, say
+    assert "(224.0.0.1 is none)" in b.refused("bad-request", owner, "addressing", hosts=["224.0.0.1"])["say"]
     b.settings._files = FailingFlash(0)
     b.refused("failed", owner, "services", services=[])
     equal((b.settings.services, saved().services, len(told)), (eight, eight, before))

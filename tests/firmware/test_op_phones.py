@@ -58,6 +58,7 @@ def test_an_invites_time_below_at_above():
         equal(b.good(owner, "invite", role="guest", expires_s=span)["expires_s"], span)
     for span in (59, 3601, 0, -60, 600.0, "600", None, True, [600]):
         b.refused("bad-request", owner, "invite", role="guest", expires_s=span)
+    b.good(owner, "uninvite")
     equal(b.good(owner, "invite", role="guest")["expires_s"], 600)
     for rest, span in (({}, 600), ({"expires_s": 60}, 60), ({"expires_s": 3600}, 3600)):
         new = invited(b, owner, **rest)
@@ -75,10 +76,11 @@ def test_four_invites_and_the_fifth():
     equal(len(b.invites), MAX_INVITES)
     for new in out:
         b.good(new, "enrol", name="x")
-    fifth = invited(b, owner)
-    b.refused("not-found", out[0], "confirm")
-    for new in out[1:] + [fifth]:
-        b.good(new, "enrol", name="x")
+    assert "4 invites are out" in b.refused("full", owner, "invite", role="guest")["say"]
+    b.good(out[0], "confirm")
+    b.good(invited(b, owner), "enrol", name="x")
+    b.refused("full", owner, "invite", role="guest")
+    b.good(out[1], "confirm")
 
 
 def test_uninvite_ends_all_that_are_out():
