@@ -1,10 +1,10 @@
 """The pairing link over Bluetooth LE (SPEC 2): a GATT service, on the air while `openness` says so; one phone at a
 time, every step bounded in time.
 
-Writes are captured by aioble in a queue of 10 that drops its oldest without a sign. A loss cannot go unnoticed:
-fragments are numbered, so the session ends with an ERROR. It also cannot happen to a phone that waits for its
-answers with an MTU of 107 or more: no message has more than ten fragments then. Writes may be delivered after their
-connection is gone: each comes with its connection, and only the present one's count.
+Writes are taken where the stack reports them, not from aioble's capture queue: that holds 10 and drops its oldest
+without a sign, and a message has up to 54 fragments. The report comes in the middle of other code, on a chip from
+another thread: whatever it touches is only added to there, and only taken from here. MicroPython calls the one handler
+of Bluetooth events never again when it has raised, and aioble's needs memory: ours stands around it, and catches all.
 """
 
 import asyncio
@@ -36,13 +36,15 @@ WRONG_KEY_MS = 1_000
 PARTING_MS = 1_000  # how long the last notification may take to get out
 MAX_WAITING = 2304  # bytes of the present phone that were not looked at yet: two messages, whatever the MTU
 MAX_FRAGMENTS = 108  # and so many of them: two messages at the smallest MTU
-MAX_EARLY = 10  # writes that came before advertise() handed out their connection
 
 _ADVERTISE_US = const(250_000)
 _FOLLOW_MS = const(250)  # how soon a change of the state shows
 _LAST_MOMENT_MS = const(100)  # until what the radio reported before it fell silent has arrived
 _COMPANY = const(0xFFFF)
 _INBOX_BYTES = const(512)
+_IRQ_CENTRAL_CONNECT = const(1)
+_IRQ_GATTS_WRITE = const(3)
+_NO_HANDLE = const(0xFFFF)
 _PARTING_POLL_MS = const(20)
 _TURN_MS = const(1_000)
 _WHY = (
@@ -65,27 +67,35 @@ class Gone(Exception):
 class Link:
     """The fragments of one connection, from the radio to the session."""
 
-    def __init__(self, connection) -> None:
-        self.connection = connection
+    def __init__(self) -> None:
+        self.handle = _NO_HANDLE  # until the stack reports the connection
+        # Until advertise() hands it out; the first writes may be here before.
+        self.connection: aioble.DeviceConnection = None  # type: ignore[assignment]
         self.closed = False
-        self._overrun = False
+        self.lossy = False  # more came than it takes, or a report got lost
         self._waiting: list = []
-        self._bytes = 0
-        self._event = asyncio.Event()
+        self._pushed = 0  # bytes, ever; written by push() alone
+        self._taken = 0  # of these; written by fragment() alone
+        self._event = asyncio.ThreadSafeFlag()
 
     def push(self, fragment: bytes) -> None:
-        """Called by the receiver."""
+        """Called by the stack, at any moment."""
         if self.closed:
             return
-        if self._bytes + len(fragment) > MAX_WAITING or len(self._waiting) >= MAX_FRAGMENTS:
-            self._overrun = True
+        size = len(fragment)
+        if self._pushed - self._taken + size > MAX_WAITING or len(self._waiting) >= MAX_FRAGMENTS:
+            self.lossy = True
         else:
+            self._pushed += size
             self._waiting.append(fragment)
-            self._bytes += len(fragment)
+        self._event.set()
+
+    def wake(self) -> None:
+        """The connection is gone."""
         self._event.set()
 
     def close(self) -> None:
-        """The connection is gone, or nothing that it sends counts any more."""
+        """Nothing that it sends counts any more."""
         self.closed = True
         self._waiting.clear()
         self._event.set()
@@ -94,18 +104,16 @@ class Link:
         """The next fragment; Gone when the phone is, or at `deadline` (in ticks); ProtocolError when it sends faster
         than it waits for answers."""
         while True:
-            if self.closed or not self.connection.is_connected():
-                raise Gone
-            if self._overrun:
+            if self.lossy:
                 raise session.ProtocolError(session.BAD_MESSAGE)
+            # What was sent counts, also when its sender is gone by now: a guess is a guess.
             if self._waiting:
                 fragment = self._waiting.pop(0)
-                self._bytes -= len(fragment)
+                self._taken += len(fragment)
                 return fragment
             left = time.ticks_diff(deadline, time.ticks_ms())
-            if left <= 0:
+            if left <= 0 or self.closed or not self.connection.is_connected():
                 raise Gone
-            self._event.clear()
             try:
                 await asyncio.wait_for_ms(self._event.wait(), min(left, _TURN_MS))
             except asyncio.TimeoutError:
@@ -113,7 +121,7 @@ class Link:
 
 
 class Pairing:
-    """Run `run()`, supervised; it registers the service once."""
+    """Run `run()`, supervised; while it is on the air, all reports of the stack go through it."""
 
     def __init__(self, identity, phones, lockout, openness, operations, beat, random=os.urandom) -> None:
         self._identity = identity
@@ -127,9 +135,8 @@ class Pairing:
         self._inbox: aioble.Characteristic = None  # type: ignore[assignment]
         self._outbox: aioble.Characteristic = None  # type: ignore[assignment]
         self._info: aioble.Characteristic = None  # type: ignore[assignment]
-        self._receiver: asyncio.Task | None = None
-        self._link: Link | None = None
-        self._early: list = []  # writes of a connection that advertise() has not handed out yet
+        self._on = False
+        self._link: Link | None = None  # of the phone that is there, or may come
         self._reassembler = session.Reassembler()
         self._afterwards = _nothing  # what the phone's last request wants done when it is gone
 
@@ -147,19 +154,22 @@ class Pairing:
                 connection = await self._advertise(state)
                 if connection is not None:
                     await self._serve(connection)
+                else:
+                    # NimBLE pays no attention to a connection that it learns of when it has just stopped advertising:
+                    # nobody would ever serve it, or end it. The phone would wait, and a place in the radio be taken.
+                    self._switch_off()
         finally:
             self._switch_off()  # whatever went wrong: the next run begins with a fresh radio
 
     async def _advertise(self, state: int):
-        # The connection of a phone; None when the state has changed.
+        # The connection of a phone; None when the state has changed, or somebody came and it was not understood.
         self._info.write(self._info_value(state))
+        link = self._link = Link()
         over = asyncio.Event()
         advertising = asyncio.create_task(_advertised(state, over))
         try:
-            while not over.is_set() and self._openness.state() == state:
+            while not over.is_set() and not link.lossy and self._openness.state() == state:
                 self._beat()
-                if self._receiver is None or self._receiver.done():
-                    raise RuntimeError("the receiver stopped")
                 try:
                     await asyncio.wait_for_ms(over.wait(), _FOLLOW_MS)
                 except asyncio.TimeoutError:
@@ -176,45 +186,47 @@ class Pairing:
         return await advertising
 
     def _switch_on(self) -> None:
-        if self._receiver is not None:
+        if self._on:
             return
         service = aioble.Service(SERVICE)
-        inbox = aioble.BufferedCharacteristic(service, INBOX, write=True, capture=True, max_len=_INBOX_BYTES)
+        inbox = aioble.BufferedCharacteristic(service, INBOX, write=True, max_len=_INBOX_BYTES)
         outbox = aioble.Characteristic(service, OUTBOX, notify=True)
         info = aioble.Characteristic(service, INFO, read=True)
+        aioble.core.ble.irq(self._on_irq)
         aioble.register_services(service)
         self._inbox, self._outbox, self._info = inbox, outbox, info
-        self._receiver = asyncio.create_task(self._receive())
+        self._on = True
 
     def _switch_off(self) -> None:
         # aioble forgets its services then, so there are new ones at the next time.
-        if self._receiver is None:
+        if not self._on:
             return
-        self._receiver.cancel()
-        self._receiver = None
-        self._early.clear()
+        self._on = False
+        self._link = None
         aioble.stop()
 
     def _info_value(self, state: int) -> bytes:
         return bytes((PROTOCOL, state)) + self._identity.bridge_id
 
-    async def _receive(self) -> None:
-        while True:
-            connection, fragment = await self._inbox.written()
-            link = self._link
-            if connection is None or not connection.is_connected():
-                continue
-            if link is not None and connection is link.connection:
-                link.push(fragment)
-            elif link is None and len(self._early) < MAX_EARLY:
-                self._early.append((connection, fragment))
+    def _on_irq(self, event: int, data: tuple) -> int | None:
+        link = self._link
+        try:
+            answer = aioble.core.ble_irq(event, data)
+            if link is not None:
+                if event == _IRQ_CENTRAL_CONNECT:
+                    link.handle = data[0]
+                elif event == _IRQ_GATTS_WRITE and data[0] == link.handle and data[1] == self._inbox._value_handle:
+                    link.push(self._inbox.read())
+            return answer
+        except Exception:  # noqa: BLE001 - no memory, most likely; nor is there any to say so
+            if link is not None:
+                link.lossy = True
+        return None
 
     async def _serve(self, connection) -> None:
-        link = self._link = Link(connection)
-        for early, fragment in self._early:
-            if early is connection:
-                link.push(fragment)
-        self._early.clear()
+        link = self._link
+        assert link is not None
+        link.connection = connection
         watcher = asyncio.create_task(_watch(connection, link))
         self._afterwards = _nothing
         try:
@@ -354,7 +366,7 @@ async def _advertised(state: int, over):
 
 async def _watch(connection, link: Link) -> None:
     await connection.disconnected()
-    link.close()
+    link.wake()
 
 
 async def _part(connection) -> None:

@@ -1,5 +1,5 @@
 # The part of aioble (micropython-lib, 0.6) that the firmware uses, for mypy.
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bluetooth import UUID
 
@@ -8,9 +8,13 @@ _Buffer = bytes | bytearray | memoryview
 class _Radio:
     # None: stop advertising.
     def gap_advertise(self, interval_us: int | None) -> None: ...
+    def irq(self, handler: Callable[[int, tuple[int, ...]], int | None] | None) -> None: ...
 
 class core:  # noqa: N801  (a module)
     ble: _Radio
+    # The handler of all events that aioble sets, when it is imported.
+    @staticmethod
+    def ble_irq(event: int, data: tuple[int, ...]) -> int | None: ...
 
 class DeviceDisconnectedError(Exception): ...
 
@@ -31,6 +35,7 @@ class Service:
     def __init__(self, uuid: UUID) -> None: ...
 
 class Characteristic:
+    _value_handle: int
     def __init__(
         self,
         service: Service,

@@ -38,6 +38,8 @@ SOCKET_MODE = 0o600
 READ_SIZE = 4096
 # How soon a board that opens the pty again is noticed.
 PTY_REOPEN_S = 0.05
+# The maker's half of the bridge's address, 24:0A:C4, little-endian.
+ESPRESSIF = b"\xc4\x0a\x24"
 
 
 class _Port:
@@ -162,8 +164,9 @@ class BluetoothAir:
 
     def __init__(self) -> None:
         self.radio = Radio()
-        # As on a real chip the address belongs to the hardware: it outlives the board's resets.
-        self.bridge_address = hci.Address.generate_static_address()
+        # As on an ESP32 the address is public and belongs to the hardware: it outlives resets, and being switched off.
+        # (Without one NimBLE makes up a new random address each time that it is switched on.)
+        self.bridge_address = hci.Address(os.urandom(3) + ESPRESSIF, hci.Address.PUBLIC_DEVICE_ADDRESS)
         self._chip: Chip | None = None
         self._pty: _PtyPort | None = None
         self._servers: list[asyncio.Server] = []
@@ -182,6 +185,7 @@ class BluetoothAir:
             path.chmod(SOCKET_MODE)
             self._paths.append(path)
         controller = RadioController("bridge (HCI)", self.radio)
+        controller.public_address = self.bridge_address
         self.radio.unplug(controller)
         self._pty = _PtyPort(self.radio, controller, directory / HCI_PTY)
 
@@ -203,8 +207,9 @@ class BluetoothAir:
         if self._chip:
             self._chip.close()  # one board: it was reset, and its old connection has not noticed yet
         controller = RadioController("bridge", self.radio)
+        controller.public_address = self.bridge_address
         self.radio.unplug(controller)  # until the board switches it on
-        chip = self._chip = Chip(self.radio, controller, self.bridge_address, reader, writer)
+        chip = self._chip = Chip(self.radio, controller, reader, writer)
         try:
             await chip.run()
         finally:

@@ -115,13 +115,11 @@ class Chip:
         self,
         radio: Radio,
         controller: RadioController,
-        address: hci.Address,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         self.controller = controller
         self._radio = radio
-        self._address = address
         self._reader = reader
         self._writer = writer
         self._device: Device | None = None
@@ -246,7 +244,7 @@ class Chip:
     async def _power_on(self) -> None:
         self.controller.on_air = True
         self._radio.controllers.add(self.controller)
-        config = DeviceConfiguration(name=self._name.decode(errors="replace"), address=self._address)
+        config = DeviceConfiguration(name=self._name.decode(errors="replace"))
         host = Host(self.controller, AsyncPipeSink(self.controller))
         self.controller.set_packet_sink(host)
         device = Device(config=config, host=host)
@@ -285,7 +283,8 @@ class Chip:
     # -- settings -------------------------------------------------------------------------------------------------
 
     async def _mac(self) -> list[Any]:
-        return [int(self._address.address_type), bytes(self._address)[::-1].hex()]
+        address = self.controller.public_address
+        return [int(address.address_type), bytes(address)[::-1].hex()]
 
     async def _gap_name(self, name: str) -> None:
         self._name = bytes.fromhex(name)
@@ -395,6 +394,7 @@ class Chip:
             kind = AdvertisingType.UNDIRECTED_SCANNABLE if resp_data else AdvertisingType.UNDIRECTED
         await self._device.start_advertising(
             advertising_type=kind,
+            own_address_type=hci.OwnAddressType.PUBLIC,
             advertising_data=adv_data,
             scan_response_data=resp_data,
             advertising_interval_min=interval_us / 1000,

@@ -67,6 +67,8 @@ aioble.advertise = often
 class Watched(pairing.Pairing):
     async def _serve(self, connection):
         await super()._serve(connection)
+        for _ in range(4):
+            await asyncio.sleep_ms(0)  # what was cancelled comes to its end, and counts no more
         eventlog.clear()
         gc.collect()
         say("served", gc.mem_alloc())

@@ -28,18 +28,59 @@ async def test_state_of_a_new_connection(board, central):
     await bridge.ends()
 
 
-async def test_own_address(board, central):
+async def test_own_address_is_public_and_stays(board, central):
     bridge = await board("""
         import binascii
         async def task():
-            addr_type, addr = aioble.config("mac")
-            say(addr_type, binascii.hexlify(addr, ":").decode())
-            say(await raises(aioble.advertise(50_000, adv_data=ADV, timeout_ms=60_000)))
+            for adv in (ADV, b"\\x02\\x01\\x04"):
+                addr_type, addr = aioble.config("mac")
+                say(addr_type, binascii.hexlify(addr, ":").decode())
+                say(type(await aioble.advertise(50_000, adv_data=adv)).__name__)
+                aioble.stop()
         """)
-    addr_type, address = (await bridge.line()).split()
-    advertisement = await central.scan(lambda a: True)
-    assert (addr_type, address) == ("1", advertisement.address.to_string(False).lower())
-    assert advertisement.address.is_static
+    first = await bridge.line()
+    await central.connect()
+    await bridge.says("DeviceConnection", first)
+    advertisement = await central.scan(lambda a: a.data_bytes == b"\x02\x01\x04")
+    assert first == f"0 {advertisement.address.to_string(False).lower()}"
+    assert advertisement.address.is_public
+
+
+async def test_a_handler_that_raises_is_never_called_again(board, central):
+    bridge = await board("""
+        def on_irq(event, data):
+            say("report", event)
+            if event in (3, 4):
+                raise ValueError("ill")
+
+        async def task():
+            ble = bluetooth.BLE()
+            ble.active(True)
+            ((handle,),) = ble.gatts_register_services(((SERVICE, ((uuid(2), 0x2 | 0x8),)),))
+            ble.gap_advertise(50_000, adv_data=ADV)
+            while True:
+                ble.irq(on_irq)
+                say("set")
+                while ble.gatts_read(handle) != b"done":
+                    await asyncio.sleep_ms(10)
+                ble.gatts_write(handle, b"")
+        """)
+
+    async def ill() -> None:
+        while (line := await bridge.line()) != "Unhandled exception in IRQ callback handler":
+            assert line == "report 3"
+        while await bridge.line() != "ValueError: ill":
+            pass
+
+    await bridge.says("set")
+    await central.open()
+    await bridge.says("report 1")
+    for _ in range(2):
+        await central.write(2, b"kept")  # what came is there, and answered
+        await ill()
+        assert await central.read(2) == b"kept"
+        await central.write(2, b"done")
+        await bridge.says("set")  # only who sets one again has one
 
 
 async def test_mtu_is_none_until_the_central_asks(board, central):

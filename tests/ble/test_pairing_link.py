@@ -80,6 +80,33 @@ async def test_bad_fragments(board, central, mtu):
         await phone.greet(PHONE)
 
 
+LOSING = """
+lost = []
+
+def losing(event, data):
+    if event == EVENT and not lost:
+        lost.append(event)
+        raise MemoryError
+
+core = aioble.core
+core._irq_handlers.insert(0 if BEFORE else len(core._irq_handlers), losing)
+"""
+
+
+@pytest.mark.parametrize("event", [1, 2, 3], ids=["that a phone came", "that it went", "that it wrote"])
+@pytest.mark.parametrize("before", [True, False], ids=["aioble does not know", "aioble knows"])
+async def test_no_memory_for_a_report_of_the_stack_costs_one_session_at_most(board, central, event, before):
+    bridge = await board(program(more=f"EVENT, BEFORE = {event}, {before}\n" + LOSING))
+    phone = await Phone.call(central, 185)
+    await phone.send(s.Handshake(PHONE).hello)
+    if event != 2:  # else it goes by itself
+        while await phone.hear() is not None:
+            pass
+    await phone.hang_up()
+    async with call(central, bridge, 185) as phone:
+        await phone.greet(PHONE)
+
+
 async def test_a_write_longer_than_the_inbox(board, central):
     bridge = await board(program())
     async with call(central, bridge, 517) as phone:

@@ -323,9 +323,8 @@ class BLE:
                 if self._active:
                     try:
                         self._dispatch(event)
-                    except Exception as error:  # noqa: BLE001 - the handler is anybody's code
-                        # As for any callback of the scheduler: said, and survived.
-                        print("bluetooth: unhandled exception in the irq handler", file=sys.stderr)
+                    except Exception as error:  # noqa: BLE001 - one event is not worth all that follow
+                        print("bluetooth: unhandled exception about an event", file=sys.stderr)
                         sys.print_exception(error, sys.stderr)
                         if "re" in event:
                             self._wire.send({"re": event["re"], "error": _UNLIKELY_ERROR})
@@ -333,7 +332,16 @@ class BLE:
             self._draining = False
 
     def _irq(self, event, data):
-        return self._handler(event, data) if self._handler else None
+        if self._handler is None:
+            return None
+        try:
+            return self._handler(event, data)
+        except BaseException as error:  # noqa: BLE001 - the handler is anybody's code
+            # As in MicroPython: it is never called again, and whoever asked goes on as if there were none.
+            print("Unhandled exception in IRQ callback handler", file=sys.stderr)
+            sys.print_exception(error, sys.stderr)
+            self._handler = None
+            return None
 
     def _dispatch(self, event):
         kind = event["event"]
@@ -434,10 +442,10 @@ class BLE:
             self._call("mtu", mtu=value)
             self._mtu = value
         elif key == "addr_mode":
-            # 1, random static, is all that this radio has; a public address was never burnt in.
+            # 0, public, is all that this radio has.
             if not self._active:
                 raise OSError(errno.ENODEV)
-            if value != 1:
+            if value != 0:
                 raise OSError(errno.EINVAL)
         elif key in ("bond", "mitm", "le_secure"):
             # Kept by MicroPython also while the radio is off; aioble always switches it on first.

@@ -79,7 +79,7 @@ def stop():
         handler()
 
 
-def _on_irq(event, data):
+def ble_irq(event, data):
     log_info(event, data)
     for handler in _irq_handlers:
         result = handler(event, data)
@@ -89,4 +89,4 @@ def _on_irq(event, data):
 
 
 ble = bluetooth.BLE()
-ble.irq(_on_irq)
+ble.irq(ble_irq)
