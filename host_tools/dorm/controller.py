@@ -2,11 +2,14 @@
 
 `python -m dorm.controller` reads requests `{"do": NAME, ...}` from standard input, one a line, and answers each by a
 line: the result, or `{"error": text, "kind": exception}`. `python -m dorm.controller NAME key=value ...` does one thing
-and ends (exit status 1 on an error). Values that are JSON are read as JSON. `patience` may go with any of them: seconds
-for each request to the speaker.
+with the first speaker that it discovers, or the one `--at` an address, and ends: what does not outlive that (an event's
+subscription, a held connection) is for conversations. `patience` may go with any of them: seconds for each request to
+the speaker. Exit statuses: README.md, "Scripts".
 """
 
+import argparse
 import http.client
+import inspect
 import json
 import os
 import queue
@@ -14,7 +17,8 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from ipaddress import AddressValueError, IPv4Address
+from typing import Any, get_args, get_type_hints
 
 import soco
 from soco import config
@@ -25,6 +29,9 @@ from dorm.topology import SPEAKER_PORT
 Result = dict[str, Any]
 HTTP_TIMEOUT_S = 20.0  # for one request to the speaker, unless `patience` says otherwise
 EVENT_S = 30.0
+# What makes sense on its own.
+SINGLE = ("discover", "info", "topology", "volume", "mute", "play", "pause", "stop", "transport", "track")
+PATIENCE = "patience"
 
 
 class Controls:
@@ -42,7 +49,7 @@ class Controls:
         if not isinstance(name, str) or name.startswith("_") or name == "do" or not hasattr(self, name):
             return {"error": f"there is nothing called {name!r}", "kind": "ValueError"}
         method: Callable[..., Result] = getattr(self, name)
-        config.REQUEST_TIMEOUT = float(arguments.pop("patience", HTTP_TIMEOUT_S))
+        config.REQUEST_TIMEOUT = float(arguments.pop(PATIENCE, HTTP_TIMEOUT_S))
         if self._held is not None and self._held.sock is not None:
             self._held.sock.settimeout(config.REQUEST_TIMEOUT)
         try:
@@ -161,26 +168,85 @@ class Controls:
         return {}
 
 
-def _arguments(words: list[str]) -> Result:
-    result: Result = {}
+def _value(name: str, text: str, kind: Any) -> object:
+    """What stands for an argument of that type: text as it is, all else as JSON. Raises ValueError."""
+    if kind is str:
+        return text
+    kinds = {float: (float, int)}.get(kind, get_args(kind) or (kind,))
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = ...
+    if type(value) not in kinds:
+        raise ValueError(f"{name}={text}: that is no {getattr(kind, '__name__', kind)}")
+    return value
+
+
+def _request(name: str, words: list[str]) -> Result:
+    """The request that a command line means. Raises ValueError for one that cannot be."""
+    method = getattr(Controls, name)
+    kinds = {**get_type_hints(method), PATIENCE: float}
+    kinds.pop("return")
+    given = {}
     for word in words:
-        name, _, value = word.partition("=")
+        key, equals, text = word.partition("=")
+        if not equals or key not in kinds:
+            raise ValueError(f"{word!r} is none of {', '.join(f'{kind}=...' for kind in kinds)}")
+        given[key] = _value(key, text, kinds[key])
+    try:
+        inspect.signature(method).bind(None, **{key: value for key, value in given.items() if key != PATIENCE})
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from None
+    return {"do": name, **given}
+
+
+def _address(text: str) -> str:
+    try:
+        return str(IPv4Address(text))
+    except AddressValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IPv4 address") from None
+
+
+def _once(controls: Controls, request: Result, address: str | None) -> Result:
+    if request["do"] != "discover":
+        met = controls.do({"do": "discover"} if address is None else {"do": "at", "ip": address})
+        if "error" in met:
+            return met
+        if met.get("speakers") == []:
+            return {"error": "no speaker was discovered", "kind": "LookupError"}
+    return controls.do(request)
+
+
+def _talk(controls: Controls) -> None:
+    for line in sys.stdin:
         try:
-            result[name] = json.loads(value)
+            request = json.loads(line)
         except ValueError:
-            result[name] = value
-    return result
+            request = None
+        if isinstance(request, dict):
+            answer = controls.do(request)
+        else:
+            answer = {"error": 'a request is a line like {"do": "discover"}', "kind": "ValueError"}
+        print(json.dumps(answer), flush=True)
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m dorm.controller", description=__doc__)
+    parser.add_argument("--at", metavar="ADDR", type=_address, help="the speaker's address, instead of a search")
+    parser.add_argument("name", nargs="?", metavar="NAME", choices=SINGLE, help=f"one of {', '.join(SINGLE)}")
+    parser.add_argument("arguments", nargs="*", metavar="key=value", help="play uri=http://...; volume set=20")
+    given = parser.parse_args()
     controls = Controls()
-    if len(sys.argv) > 1:
-        result = controls.do({"do": sys.argv[1], **_arguments(sys.argv[2:])})
-        print(json.dumps(result))
-        return 1 if "error" in result else 0
-    for line in sys.stdin:
-        print(json.dumps(controls.do(json.loads(line))), flush=True)
-    return 0
+    if given.name is None:
+        _talk(controls)
+        return 0
+    try:
+        request = _request(given.name, given.arguments)
+    except ValueError as error:
+        parser.error(str(error))
+    result = _once(controls, request, given.at)
+    print(json.dumps(result))
+    return 1 if "error" in result else 0
 
 
 if __name__ == "__main__":

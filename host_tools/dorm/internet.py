@@ -4,6 +4,7 @@ Run as `python -m dorm.internet SOCKET [ADDRESS]` in the internet's namespace, o
 serve music, with its ADDRESS. SOCKET is a Unix socket for control: a line of JSON `{"op": "served"}` gets one, too.
 """
 
+import argparse
 import asyncio
 import logging
 import sys
@@ -132,8 +133,11 @@ async def serve(control: Path, address: str = RADIO_ADDR) -> None:
 
 def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    control, *address = sys.argv[1:]
-    asyncio.run(serve(Path(control), *address))
+    parser = argparse.ArgumentParser(prog="python -m dorm.internet", description=__doc__)
+    parser.add_argument("control", type=Path, help="the socket where it is asked what it served")
+    parser.add_argument("address", nargs="?", default=RADIO_ADDR, help=f"where it listens; default: {RADIO_ADDR}")
+    given = parser.parse_args()
+    asyncio.run(serve(given.control, given.address))
 
 
 if __name__ == "__main__":

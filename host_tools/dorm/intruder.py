@@ -1,6 +1,7 @@
 """An intruder's kit: what somebody in the same network would try. For tests and the demo, in a dorm of our own only.
 
-`python -m dorm.intruder TOOL ...` prints one JSON object. Every tool is bounded in time and in what it sends.
+`python -m dorm.intruder TOOL ...` prints one JSON object. Every tool is bounded in time and in what it sends. Exit
+statuses: README.md, "Scripts".
 """
 
 import argparse
@@ -10,11 +11,14 @@ import http.client
 import json
 import os
 import random
+import re
 import socket
 import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
 from dorm.speaker import interface
@@ -26,6 +30,8 @@ ETH_P_ALL = 0x0003
 ETH_P_ARP = 0x0806
 ETH_P_IP = 0x0800
 MAX_PACKETS = 100_000  # of any flood
+LONGEST_S = 600.0  # for one answer, or one listening
+MOST_AT_ONCE = 1000  # connections; each is a file descriptor
 AGENT = "intruder"  # how the speaker may tell our requests from others' that come by way of the bridge
 
 SEARCH = 'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\nST: {target}\r\n\r\n'
@@ -179,12 +185,15 @@ def take(address: str, prefix: int) -> Result:
 
 
 def give_back(address: str, prefix: int) -> Result:
+    """Gives it back."""
     _ip("addr", "del", f"{address}/{prefix}", "dev", PERSON_IF)
     return {"address": address}
 
 
 def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True)
+    done = subprocess.run(["ip", *words], stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise OSError(done.returncode, done.stderr.strip())
 
 
 def borrowed(address: str, prefix: int, ip: str, uri: str, timeout_s: float) -> Result:
@@ -274,38 +283,94 @@ def syn_flood(ip: str, to_mac: str, port: int, count: int, per_s: int, spoof: st
     return {"sent": count, "seconds": round(time.monotonic() - began, 3)}
 
 
+# --- what may be asked for; anything else is wrong usage --------------------------------------------------------------
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: it would be 1 to 65535")
+    return int(text)
+
+
 def _ports(text: str) -> list[int]:
     """ "1400,1443,1-1024" """
     found: set[int] = set()
     for part in text.split(","):
-        first, _, last = part.partition("-")
-        found.update(range(int(first), int(last or first) + 1))
-    return sorted(port for port in found if 0 < port < 65536)
+        first, dash, last = part.partition("-")
+        ports = range(_port(first), _port(last if dash else first) + 1)
+        if not ports:
+            raise argparse.ArgumentTypeError(f"{part!r} ends before it begins")
+        found.update(ports)
+    return sorted(found)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(IPv4Address(text))
+    except AddressValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IPv4 address: it would look like 10.66.0.117") from None
+
+
+def _mac(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no hardware address: it would look like 02:00:00:00:42:30")
+    return text
+
+
+def _within(least: float, most: float, kind: type[int] | type[float] = float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(-1)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {least:g} to {most:g}")
+        return value
+
+    return parse
+
+
+def _path(text: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no path: it would look like /status")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="intruder", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dorm.intruder", description=__doc__)
     tools = parser.add_subparsers(dest="tool", required=True)
 
-    def tool(name: str, *arguments: str, **options: tuple[type, Any]) -> None:
-        sub = tools.add_parser(name)
-        for argument in arguments:
-            sub.add_argument(argument)
-        for option, (kind, default) in options.items():
-            sub.add_argument(f"--{option.replace('_', '-')}", type=kind, default=default)
+    kinds: dict[str, Callable[[str], object]] = {
+        **dict.fromkeys(("ip", "address", "claimed", "target", "spoof"), _address),
+        **dict.fromkeys(("seconds", "timeout", "interval"), _within(0.01, LONGEST_S)),
+        "ports": _ports,
+        "port": _port,
+        "to_mac": _mac,
+        "uri": str,
+        "path": _path,
+        "prefix": _within(1, 32, int),
+        "seed": int,
+        "count": _within(1, MAX_PACKETS, int),
+        "per_s": _within(1, MAX_PACKETS, int),
+        "at_once": _within(1, MOST_AT_ONCE, int),
+    }
 
-    tool("discover", target=(str, None), seconds=(float, 2.0))
-    tool("scan", "ip", "ports", timeout=(float, 1.0), at_once=(int, 500))
-    tool("udp", "ip", "ports", seconds=(float, 1.0))
-    tool("push", "ip", "uri", timeout=(float, 2.0))
-    tool("reboot", "ip", timeout=(float, 2.0))
-    tool("get", "ip", "path", timeout=(float, 2.0))
-    tool("take", "address", prefix=(int, 22))
-    tool("give-back", "address", prefix=(int, 22))
-    tool("borrowed", "address", "ip", "uri", prefix=(int, 22), timeout=(float, 2.0))
-    tool("arp-spoof", "claimed", "to_mac", "target", count=(int, 10), interval=(float, 0.05))
-    tool("syn-flood", "ip", "to_mac", port=(int, SPEAKER_PORT), count=(int, 1000), per_s=(int, 2000),
-         spoof=(str, None), seed=(int, 1))  # fmt: skip
+    def tool(name: str, does: Callable[..., object], *arguments: str, **options: object) -> None:
+        sub = tools.add_parser(name, help=does.__doc__, description=does.__doc__)
+        for argument in arguments:
+            sub.add_argument(argument, type=kinds[argument])
+        for option, default in options.items():
+            sub.add_argument(f"--{option.replace('_', '-')}", type=kinds[option], default=default)
+
+    tool("discover", discover, target=None, seconds=2.0)
+    tool("scan", scan, "ip", "ports", timeout=1.0, at_once=500)
+    tool("udp", udp, "ip", "ports", seconds=1.0)
+    tool("push", push, "ip", "uri", timeout=2.0)
+    tool("reboot", reboot, "ip", timeout=2.0)
+    tool("get", get, "ip", "path", timeout=2.0)
+    tool("take", take, "address", prefix=22)
+    tool("give-back", give_back, "address", prefix=22)
+    tool("borrowed", borrowed, "address", "ip", "uri", prefix=22, timeout=2.0)
+    tool("arp-spoof", arp_spoof, "claimed", "to_mac", "target", count=10, interval=0.05)
+    tool("syn-flood", syn_flood, "ip", "to_mac", port=SPEAKER_PORT, count=1000, per_s=2000, spoof=None, seed=1)
     return parser
 
 
@@ -315,9 +380,9 @@ def run(arguments: argparse.Namespace) -> Result:
         case "discover":
             return discover(a.target, a.seconds)
         case "scan":
-            return asyncio.run(scan(a.ip, _ports(a.ports), a.timeout, a.at_once))
+            return asyncio.run(scan(a.ip, a.ports, a.timeout, a.at_once))
         case "udp":
-            return udp(a.ip, _ports(a.ports), a.seconds)
+            return udp(a.ip, a.ports, a.seconds)
         case "push":
             return push(a.ip, a.uri, a.timeout)
         case "reboot":
@@ -337,7 +402,16 @@ def run(arguments: argparse.Namespace) -> Result:
 
 
 def main() -> int:
-    print(json.dumps(run(_parser().parse_args())))
+    arguments = _parser().parse_args()
+    try:
+        print(json.dumps(run(arguments)))
+    except OSError as error:
+        why = error.strerror or error
+        print(
+            f"error: {arguments.tool}: {why}. It is for a machine of the dorm: `speakeasy dorm shell flatmate`.",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 

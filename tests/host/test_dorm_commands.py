@@ -1,13 +1,15 @@
 """The virtual dorm from outside: what is said when it is not there, or somebody else's. No dorm is started here."""
 
 import fcntl
+import importlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dorm import daemon, people, topology
+from dorm import daemon, intruder, people, topology
 from dorm.dorm import LOCK
 from dorm.errors import DormError
 from speakeasy.commands import dorm as dorm_commands
@@ -41,7 +43,7 @@ def _state(
 ) -> dict[str, Any]:
     return {
         "run_dir": "/run/x",
-        "bridge": {"running": True, "boots": 1, "address": address, "label": label},
+        "bridge": {"running": True, "boots": 1, "address": address, "label": label, "mode": "private"},
         "speaker": {"address": speaker, "fitting": fitting, "state": None},
         "people": {"phone": "10.66.0.130"},
         "radio": topology.RADIO_URL,
@@ -71,7 +73,9 @@ def test_up_waits_until_there_is_something_to_show(
     states.append(_state(None, None, None))
     assert daemon.settled(limit_s=-1)["bridge"]["label"] is None
     dorm_commands.show(whole)
-    assert "The dorm's Wi-Fi: Dorm [x], key correct horse" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "The dorm's Wi-Fi: Dorm [x], key correct horse" in said
+    assert "running, boot 1, private" in said
 
 
 def test_programs_of_this_installation_come_first(tmp_path: Path) -> None:
@@ -81,3 +85,94 @@ def test_programs_of_this_installation_come_first(tmp_path: Path) -> None:
 def test_every_variable_that_holds_a_secret_is_kept_from_the_people_of_the_dorm() -> None:
     held = {networks.KEY_VARIABLE, speaker.SEGMENT_KEY_VARIABLE, "SPEAKEASY_CODE", "SPEAKEASY_INVITE"}
     assert held <= set(dorm_commands.SECRET_VARIABLES)
+
+
+# --- what may be run by hand ------------------------------------------------------------------------------------------
+PROGRAMS = ("speakeasy.cli", "dorm", "dorm.controller", "dorm.intruder", "dorm.internet", "dorm.speaker")
+PLAY = ["play", "uri=http://radio.test/radio/128.mp3"]
+WRONG: list[tuple[str, list[str]]] = [
+    ("dorm", ["run", "nobody", "true"]),
+    ("dorm", ["serve", "--ble", "loud"]),
+    ("dorm", ["serve", "--mode", "bridge"]),
+    *(
+        ("dorm.controller", ["--at", "10.66.0.1", *words])
+        for words in (["dance"], ["play"], [*PLAY, "set=1"], ["stop", "x"])
+    ),
+    *(("dorm.controller", ["volume", f"set={value}"]) for value in ("loud", "true", "1.5", "")),
+    *(("dorm.controller", [*PLAY, word]) for word in ("patience=x", "title", "uri")),
+    *(
+        ("dorm.controller", words)
+        for words in (["--at", "speaker", *PLAY], ["subscribe", "service=x"], ["do"], ["_it"])
+    ),
+    *(
+        ("dorm.intruder", ["scan", "10.66.0.1", ports])
+        for ports in ("99999", "0", "5-3", "1-", "-5", "x", "", "1,,2", "\u0661")
+    ),
+    *(("dorm.intruder", ["scan", address, "1400"]) for address in ("foo", "10.66.0", "10.66.0.256", "")),
+    *(("dorm.intruder", ["scan", "10.66.0.1", "1400", *o]) for o in (["--timeout", "nan"], ["--timeout", "-1"])),
+    *(("dorm.intruder", ["scan", "10.66.0.1", "1400", *o]) for o in (["--at-once", "0"], ["--at-once", "100000"])),
+    ("dorm.intruder", ["udp", "10.66.0.1", "70000"]),
+    ("dorm.intruder", ["discover", "--target", "foo"]),
+    ("dorm.intruder", ["get", "10.66.0.1", "status"]),
+    ("dorm.intruder", ["take", "10.66.0.1", "--prefix", "33"]),
+    ("dorm.intruder", ["arp-spoof", "10.66.0.1", "02:00", "10.66.0.1"]),
+    ("dorm.intruder", ["syn-flood", "10.66.0.1", "02:00:00:00:42:30", "--spoof", "foo"]),
+    ("dorm.internet", []),
+    ("dorm.speaker", ["wlan0", "lease", "control", "first"]),
+]
+
+
+def program(module: str, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", module, *words]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("module", PROGRAMS)
+def test_every_program_explains_itself(module: str) -> None:
+    done = program(module, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "usage: " in done.stdout.lower()
+    wrong = program(module, "--no-such")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("module", "words"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else value
+)
+def test_values_that_cannot_be(
+    module: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = importlib.import_module(f"{module}.__main__" if module in ("dorm", "dorm.speaker") else module).main
+    monkeypatch.setattr(sys, "argv", [module, *words])
+    try:
+        status = main()
+    except SystemExit as left:
+        status = left.code
+    said = capsys.readouterr()
+    assert (status, said.out) == (2, "")
+    assert "error: " in said.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "words", [["take", "10.66.0.1"], ["discover"], ["syn-flood", "10.66.0.1", "02:00:00:00:42:30"]]
+)
+def test_a_tool_that_cannot_work_here_says_so_in_one_line(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(intruder, "PERSON_IF", "nobodys0")
+    monkeypatch.setattr(sys, "argv", ["intruder", *words])
+    assert intruder.main() == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"error: {words[0]}: ")
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_conversation_outlives_what_is_no_request() -> None:
+    done = program("dorm.controller", stdin='nonsense\n[]\n{"do": "dance"}\n{"do": "stop"}\n')
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0
+    assert [answer["kind"] for answer in answers] == ["ValueError"] * 3 + ["LookupError"]
+    assert "no speaker yet" in answers[3]["error"]

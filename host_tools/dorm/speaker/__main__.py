@@ -1,5 +1,6 @@
 """`python -m dorm.speaker IFNAME LEASE_FILE CONTROL_SOCKET BOOT`: the player's software, from one boot to the next."""
 
+import argparse
 import asyncio
 import logging
 import os
@@ -20,8 +21,13 @@ async def run(ifname: str, lease_file: Path, control: Path, boot: int) -> None:
 
 def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    ifname, lease_file, control, boot = sys.argv[1:]
-    asyncio.run(run(ifname, Path(lease_file), Path(control), int(boot)))
+    parser = argparse.ArgumentParser(prog="python -m dorm.speaker", description=__doc__)
+    parser.add_argument("ifname", help="the network interface that it has")
+    parser.add_argument("lease_file", type=Path, help="what its DHCP client has got")
+    parser.add_argument("control", type=Path, help="the socket where it is asked how it is")
+    parser.add_argument("boot", type=int, help="which boot this is, counted from 1")
+    given = parser.parse_args()
+    asyncio.run(run(given.ifname, given.lease_file, given.control, given.boot))
 
 
 if __name__ == "__main__":
