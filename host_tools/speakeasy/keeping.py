@@ -2,6 +2,7 @@
 
 It asks the bridge for a challenge every few seconds, which costs both next to nothing, and claims again when there is a
 reason to. Nothing that a challenge says is trusted: who lies in the bridge's place makes it claim once more, or waits.
+Nor does anything prove that it is the bridge that refuses a claim (SPEC 3): no refusal ends it, but it asks less often.
 """
 
 import asyncio
@@ -23,11 +24,10 @@ SLACK_MS = 2000  # of the bridge's clock
 CLAIM_AGAIN_S = 120.0  # a lease may be lost while nobody looks: with a network that was away for a moment, for example
 SEARCH_AFTER_S = 30.0  # an unanswering bridge is asked over Bluetooth where it is now
 SEARCH_AGAIN_S = 600.0
-REFUSED_LOOK_S = 60.0  # after our key was refused, perhaps by somebody in between
-MOST_REFUSALS = 10  # of those, one after the other, until we believe it
+REFUSED_LOOK_S = 300.0  # the longest wait after refusals that last: LOOK_S, doubled from one to the next
 
-# How the bridge's refusals end it, when no claim has ever gone through: nobody would know otherwise.
-_AT_FIRST = ("bad-proof", "moved", "relayed", "not-allowed")
+_LASTING = ("bad-proof", "moved", "relayed")
+_GOES_ON = "Nothing proves that it was the bridge that said so: trying again, less and less often, until Ctrl-C."
 
 BEGIN, ADDRESS, PLACE, BACK, RESTARTED, RENEWAL, AWAKE = (
     "begin",
@@ -82,7 +82,7 @@ class Keeper:
         self._searched_s = float("-inf")
 
     async def run(self) -> NoReturn:
-        """Goes on until it is cancelled. Raises SpeakeasyError when there is no sense in going on."""
+        """Goes on until it is cancelled. Raises SpeakeasyError when this phone is not paired any more."""
         try:
             while True:
                 try:
@@ -92,8 +92,7 @@ class Keeper:
                     self._not_there(str(error))
                     pause_s = AWAY_LOOK_S
                 except ClaimRefused as error:
-                    self._refused(error)
-                    pause_s = REFUSED_LOOK_S if error.word == "bad-proof" else LOOK_S
+                    pause_s = self._refused(error)
                 await self._pause(pause_s)
         finally:
             if self._search is not None:
@@ -101,9 +100,17 @@ class Keeper:
 
     def _where(self) -> tuple[str, int]:
         """The bridge's address and port, as far as anybody has learned them by now."""
+        try:
+            known = self._store.get(self._bridge.id)
+        except SpeakeasyError:
+            known = self._bridge  # nobody can tell for now
+        if known is None or known.key is None:
+            raise SpeakeasyError(f"This phone is not paired with bridge {self._bridge.id.hex()} any more.")
+        if known.key.phone != self._phone:  # paired again
+            self._phone, self._key = known.key.phone, self._store.secret(known.id, known.key)
+            self._lease, self._refusals = None, 0
         if self._locate is not None:
-            with suppress(SpeakeasyError):
-                self._bridge = self._store.get(self._bridge.id) or self._bridge
+            self._bridge = known
         if self._bridge.addr is None:
             raise Unreachable("Nobody knows where the bridge is on the network.")
         return self._bridge.addr, self._bridge.claim_port
@@ -167,13 +174,15 @@ class Keeper:
         self._searched_s = time.monotonic()
         self._search = None
 
-    def _refused(self, error: ClaimRefused) -> None:
-        if self._lease is None and error.word in _AT_FIRST:
-            raise error
-        self._refusals = self._refusals + 1 if error.word == "bad-proof" else 0
-        if self._refusals >= MOST_REFUSALS:
-            raise error
-        self._say(str(error))
+    def _refused(self, error: ClaimRefused) -> float:
+        """Says so; returns how long to wait, in seconds."""
+        if error.word not in _LASTING:
+            self._refusals = 0
+            self._say(str(error))
+            return LOOK_S
+        self._refusals += 1
+        self._say(f"{error} {_GOES_ON}")
+        return min(LOOK_S * (1 << min(self._refusals - 1, 16)), REFUSED_LOOK_S)
 
     async def _pause(self, limit_s: float) -> None:
         """Waits, but not when our own address changes in between."""
