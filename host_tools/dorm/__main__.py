@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dorm import daemon, topology
 from dorm.dorm import PASSTHROUGH, PRIVATE
-from dorm.errors import DormError
+from dorm.errors import DormError, DormUsageError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("program", nargs=argparse.REMAINDER)
     serve = commands.add_parser("serve", help="run a dorm in the foreground")
     serve.add_argument("--ready", type=int, default=None, help=argparse.SUPPRESS)
-    serve.add_argument("--ble", default="bumble")
+    serve.add_argument("--ble", default="bumble", choices=("bumble", "nimble"))
     serve.add_argument("--mode", default=PASSTHROUGH, choices=(PASSTHROUGH, PRIVATE))
     return parser
 
@@ -57,8 +57,8 @@ def main() -> int:
     try:
         return _run(_parser().parse_args())
     except DormError as error:
-        print(error, file=sys.stderr)
-        return 1
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, DormUsageError) else 1
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from dorm import topology as t
 from dorm.dorm import LOCK, PASSTHROUGH, Dorm
-from dorm.errors import DormError
+from dorm.errors import DormError, DormUsageError
 from dorm.jsonlines import ask_json, serve_json
 from dorm.people import person_environment
 from dorm.process import require_root, run_contained
@@ -255,6 +255,8 @@ def entry(who: str, run_dir: Path | None = None) -> tuple[list[str], dict[str, s
 
     Returns (words to put before the program's own, environment, working directory). Raises DormError.
     """
+    if who not in t.NAMESPACES:
+        raise DormUsageError(f"Nobody in the dorm is called {who!r}. There are {', '.join(t.NAMESPACES)}.")
     require_root()
     run_dir = run_dir or t.run_dir()
     try:
@@ -265,7 +267,7 @@ def entry(who: str, run_dir: Path | None = None) -> tuple[list[str], dict[str, s
         raise _none_up(run_dir) from None
     path = namespaces.get(who)
     if path is None:
-        raise DormError(f"Nobody in the dorm is called {who!r}. There are {', '.join(namespaces)}.")
+        raise DormError(f"{who} is not in this dorm. There are {', '.join(namespaces)}.")
     if not os.path.exists(path):
         raise DormError(f"The dorm in {run_dir} is gone. Start one with `speakeasy dorm up`.")
     home = str(homes.get(who, run_dir))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import CTRL_C, SpeakeasyError, UsageError
 from speakeasy.terminal import err
 
 LONGEST_LINE = 1000
@@ -19,9 +19,9 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether
 
 
 def no_secret_in_arguments(argument: str | None) -> None:
-    """For the place where people type a secret by habit: only "-" (standard input) is taken. Raises SpeakeasyError."""
+    """For the place where people type a secret by habit: only "-" (standard input) is taken. Raises UsageError."""
     if argument not in (None, "-"):
-        raise SpeakeasyError(
+        raise UsageError(
             "Secrets are not taken from the command line: everybody on this machine can read it. Leave it out and type "
             "the secret when asked, or pipe it in. Nothing was changed."
         )
@@ -58,12 +58,12 @@ def secret(what: str, *variables: str, hide: bool = True) -> str:
 
 
 def prompted(text: str, *, hide: bool = False) -> str:
-    """Asks at the terminal. Raises typer.Exit(130) on Ctrl-C."""
+    """Asks at the terminal. Raises typer.Exit on Ctrl-C."""
     try:
         return str(typer.prompt(text, hide_input=hide, err=True))
     except typer.Abort:
         err.print()
-        raise typer.Exit(130) from None
+        raise typer.Exit(CTRL_C) from None
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -76,6 +76,6 @@ def confirm(question: str, *, yes: bool) -> None:
         sure = typer.confirm(question, err=True)
     except typer.Abort:
         err.print()
-        raise typer.Exit(130) from None
+        raise typer.Exit(CTRL_C) from None
     if not sure:
         raise SpeakeasyError("Nothing was changed.")

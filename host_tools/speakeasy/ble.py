@@ -23,7 +23,7 @@ from bleak.exc import (
     BleakGATTProtocolError,
 )
 
-from speakeasy.errors import NotReached
+from speakeasy.errors import NotHeard, NotReached
 
 SERVICE = "5ea50001-7a1c-4b0e-9d57-0f5a3c8e2b11"
 INBOX = "5ea50002-7a1c-4b0e-9d57-0f5a3c8e2b11"
@@ -49,6 +49,10 @@ QUEUE_LENGTH = 256
 
 class BleError(NotReached):
     """What happened and what to do about it, in a sentence or two for people."""
+
+
+class NothingHeard(BleError, NotHeard):
+    """Nobody advertises here."""
 
 
 class LinkLost(BleError):
@@ -340,10 +344,9 @@ class _Search:
             return BleError(
                 f"A bridge was heard, but no connection came about within {self._timeout_s:g} s. {self._failure}"
             )
-        return BleError(
-            f"No bridge was heard within {self._timeout_s:g} s. Is it powered and near? One that has an owner keeps "
-            "its Bluetooth off: press its button, which switches it on for two minutes, or have an owner run "
-            "`speakeasy open`. It talks to one phone at a time: if another one does, wait until that is done."
+        return NothingHeard(
+            f"No bridge was heard within {self._timeout_s:g} s. Is it powered and near? It talks to one phone at a "
+            "time: if another one does, wait until that is done."
         )
 
 

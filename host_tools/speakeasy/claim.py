@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from speakeasy.errors import NotReached, SpeakeasyError
+from speakeasy.errors import NotReached, SpeakeasyError, UsageError
 from speakeasy.session import printable
 
 PORT = 7780
@@ -92,6 +92,17 @@ def is_answer(key: bytes, purpose: str, challenge: bytes, seconds: int, answer: 
     except InvalidSignature:
         return False
     return True
+
+
+def check_address(address: str | None) -> None:
+    """Raises UsageError when a bridge's address, if it is given, can be none."""
+    try:
+        if address is not None:
+            IPv4Address(address)
+    except AddressValueError:
+        raise UsageError(
+            f"{address!r} is no address. It looks like 10.66.0.117; `speakeasy status` shows it."
+        ) from None
 
 
 def own_address(towards: str) -> str:
@@ -181,7 +192,8 @@ _SAY = {
     "If that is so, claim with --any-address: then the lease is for that router's address.",
     "relayed": "Something between this phone and the bridge answers for it: a repeater, or somebody who listens. If "
     "it is a repeater of yours, claim with --any-address: then it, and whoever is behind it, is let in.",
-    "full": "The bridge has no room for one more phone on Wi-Fi. Have an owner look at `speakeasy status`.",
+    "full": "The bridge has no room for one more phone on Wi-Fi. Wait until another one leaves, or ask an "
+    "owner to shut one out.",
     "slow-down": "The bridge has seen too many wrong claims. Wait ten seconds, and try again.",
     "not-allowed": "Only an owner may open the bridge's Bluetooth. Ask one, or press the button on the bridge.",
     "unseen": "The bridge has not seen yet which machine this is. Try again in a second.",
@@ -198,10 +210,7 @@ def _refusal(status: int, answer: dict[str, Any]) -> ClaimRefused:
 
 async def challenge_of(addr: str, port: int, bridge: bytes) -> bytes:
     """A challenge of the bridge at `addr`. Raises Unreachable, also when that is another bridge; ClaimRefused."""
-    try:
-        IPv4Address(addr)
-    except AddressValueError:
-        raise ClaimError(f"{addr!r} is no address. It looks like 10.66.0.117; `speakeasy status` shows it.") from None
+    check_address(addr)
     status, answer = await _request(addr, port, "GET", "/challenge", None)
     theirs, challenge = answer.get("bridge"), answer.get("challenge")
     if status == 503:

@@ -1,16 +1,6 @@
 """The command `speakeasy`: what a person types on a phone's stand-in, a laptop, or in the virtual dorm.
 
-Exit status, of every command:
-  0    done.
-  1    refused or failed: one clear line on standard error says why, and what to do. The bridge or this command said no;
-       the same again will fail again.
-  2    wrong usage: no such command, option or value. Nothing was done.
-  3    the bridge was not reached, by Bluetooth or on the network. The same may work later, or nearer to it.
-  130  Ctrl-C. `claim --keep` ends in no other way, but by a refusal.
-`demo` ends with 1 when one of its checks fails; `dorm shell` and what runs with `--as` end as their program does.
-
-With `--json` standard output has one JSON object when the status is 0, else nothing; `claim --keep` prints one a line,
-as things happen, and `demo` prints one that says what failed, too.
+What the exit statuses mean, and what `--json` prints, stands in README.md, "Scripts"; the numbers in errors.py.
 """
 
 import sys

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import NotHeard, SpeakeasyError
 from speakeasy.session import (
     MODE_SETUP_CODE,
     UNOWNED,
@@ -31,6 +31,14 @@ MOST_ATTEMPTS = MOST_PENDING + 4  # one connection each: every key that may be r
 Find = Callable[[bytes | None, float], Awaitable[Link]]
 
 
+# `open` is of no use here: it lets phones in that are paired.
+_HOW_TO_OPEN = (
+    "A bridge that has an owner keeps its Bluetooth off: press its button, and for two minutes the code on its label "
+    "lets this phone in as a guest; or ask an owner for an invite, which they make on their phone with `~speakeasy "
+    "invite`: the Bluetooth is on as long as it is good."
+)
+
+
 @dataclass(frozen=True)
 class Paired:
     """How a pairing ended. `was_known`: a key from before is good; nothing new was enrolled."""
@@ -41,7 +49,10 @@ class Paired:
 
 
 async def _meet(find: Find, bridge: bytes | None) -> tuple[Link, Info]:
-    link = await find(bridge, FIND_LIMIT_S)
+    try:
+        link = await find(bridge, FIND_LIMIT_S)
+    except NotHeard as error:
+        raise NotHeard(f"{error} {_HOW_TO_OPEN}") from None
     try:
         async with asyncio.timeout(INFO_LIMIT_S):
             return link, Info.parse(await link.read_info())

@@ -5,6 +5,7 @@ on, which it does for owners.
 """
 
 import asyncio
+import re
 from collections.abc import Coroutine
 from contextlib import suppress
 from ipaddress import IPv4Address
@@ -13,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from speakeasy import claim
-from speakeasy.errors import NotReached, SpeakeasyError
+from speakeasy.errors import OWNER, NotHeard, NotReached, SpeakeasyError, UsageError, run_it
 from speakeasy.pairing import FIND_LIMIT_S
 from speakeasy.session import Credential, Link, Session, WrongSecret
 from speakeasy.store import DEFAULT_CLAIM_PORT, Bridge, Store
@@ -23,7 +24,6 @@ _T = TypeVar("_T")
 
 KNOCK_AFTER_S = 1.0  # a bridge whose Bluetooth is on was heard by then
 KNOCK_AGAIN_S = 3.0
-OWNER = "owner"
 
 BridgeOption = Annotated[
     str | None, typer.Option("--bridge", metavar="ID", help="Which bridge: its id, or the beginning of it.")
@@ -39,6 +39,8 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
 def choose(bridge: str | None) -> tuple[Store, Bridge]:
     """The store, and the bridge that a command is about."""
     with failures():
+        if bridge is not None and not re.fullmatch(r"[0-9a-fA-F]{1,16}", bridge):
+            raise UsageError(f"{bridge!r} is no bridge's id, nor the beginning of one: it has 16 hex digits.")
         store = Store.default()
         return store, store.choose(bridge)
 
@@ -68,15 +70,27 @@ async def _knock(bridge: Bridge, secret: bytes, why_not: list[str]) -> None:
         await asyncio.sleep(KNOCK_AGAIN_S)
 
 
+def _how_to_open(role: str) -> str:
+    """What switches the Bluetooth of a bridge on, for a phone that is paired with it. An owner's has tried `open`."""
+    return (
+        "A bridge that has an owner keeps its Bluetooth off: press its button, which switches it on for two minutes, "
+        f"or {run_it('open --address ADDR' if role == OWNER else 'open', role)}."
+    )
+
+
 async def _meet(bridge: Bridge, secret: bytes) -> Link:
     """A link to the bridge, once its Bluetooth is on. What it says on the network (it, or somebody else there) only
     explains why it was not heard."""
+    assert bridge.key is not None
     why_not: list[str] = []
     knock = asyncio.create_task(_knock(bridge, secret, why_not))
     try:
         return await find(bridge.id, FIND_LIMIT_S)
     except NotReached as error:
-        raise NotReached(" ".join([str(error), *(f"Asked on the network: {reason}" for reason in why_not)])) from None
+        said = [str(error), *(f"Asked on the network: {reason}" for reason in why_not)]
+        if isinstance(error, NotHeard):
+            said.append(_how_to_open(bridge.key.role))
+        raise NotReached(" ".join(said)) from None
     finally:
         knock.cancel()
         with suppress(asyncio.CancelledError):

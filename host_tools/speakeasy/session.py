@@ -312,8 +312,9 @@ def _error(message: bytes) -> SpeakeasyError:
             )
         case 4:
             return HasOwner(
-                "This bridge has an owner already, and no invite is out. Ask an owner for an invite: "
-                "`speakeasy invite`. Or press the button on the bridge: for two minutes its label lets guests in."
+                "This bridge has an owner already, and no invite is out. Ask an owner for an invite, which "
+                "they make on their phone with `~speakeasy invite`; or press the button on the bridge: for two minutes "
+                "its label lets guests in."
             )
         case 5:
             return SessionError("A message to the bridge was changed, repeated or lost on its way. Try again.")

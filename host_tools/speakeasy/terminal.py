@@ -22,8 +22,10 @@ from speakeasy.reasons import in_words
 from speakeasy.session import printable
 
 NAME = "speakeasy"
-# How whoever typed `--as WHO` called this command: it runs as another program on that person's machine.
-CALLED_VARIABLE = "SPEAKEASY_CALLED"
+# How whoever typed `--as WHO` called this command, and WHO: it runs as another program on that person's machine.
+CALLED_VARIABLE, PERSON_VARIABLE = "SPEAKEASY_CALLED", "SPEAKEASY_AS"
+# The commands of whoever plays with the dorm, not of a person in it.
+OF_NOBODY = ("dorm", "demo")
 
 # Lines are not broken by us: a terminal does that, and a script wants them whole.
 out = Console(highlight=False, soft_wrap=True)
@@ -35,7 +37,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for script
 
 # --- how it was called ----------------------------------------------------------------------------------------------
 def called() -> str:
-    """What a person has to type to call this command again, as they did now."""
+    """The program, as a person has to type it to call it again as they did now."""
     known = os.environ.get(CALLED_VARIABLE)
     if known:
         return known
@@ -57,14 +59,26 @@ def _same(one: str, other: str) -> bool:
         return False
 
 
+def typed(words: str = "") -> str:
+    """What has to be typed for a command of ours, by the same person."""
+    who = os.environ.get(PERSON_VARIABLE)
+    person = f"--as {shlex.quote(who)}" if who and words.partition(" ")[0] not in OF_NOBODY else ""
+    return " ".join(part for part in (called(), person, words) if part)
+
+
 def as_called(text: str) -> str:
-    """Puts in how this command was called where a text names it: "`speakeasy claim`"."""
-    return re.sub(rf"`{NAME}(?=[ `])", lambda _: f"`{called()}", text)
+    """Puts in how this command was called where a text names it: "`speakeasy claim`", but not "`~speakeasy open`"."""
+
+    def shown_as(found: re.Match[str]) -> str:
+        theirs, words = found[1], found[2] or ""
+        return f"`{f'{NAME} {words}'.strip() if theirs else typed(words)}`"
+
+    return re.sub(rf"`(~?){NAME}(?: ([^`]*))?`", shown_as, text)
 
 
 def command(words: str = "") -> str:
     """A command of ours to show to a person, as markup."""
-    return f"[bold]{escape(f'{called()} {words}'.strip())}[/]"
+    return f"[bold]{escape(typed(words))}[/]"
 
 
 # --- failing --------------------------------------------------------------------------------------------------------

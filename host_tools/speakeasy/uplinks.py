@@ -4,22 +4,23 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from speakeasy.errors import run_it
 from speakeasy.session import printable
 
 UP = "up"
 FAILED = "failed"
 
-# "{net}": the network's name; "{again}": the command that joins it.
+# "{net}": the network's name; "{again}": what to do to join it, "{join}" to join another one.
 _FAILURES = {
-    "wrong-key": "The key of {net} is wrong: run `{again}` again with the right one.",
+    "wrong-key": "The key of {net} is wrong: {again} again with the right one.",
     "no-network": "There is no network {net} where the bridge is: check its name, or bring the bridge nearer to it.",
     "no-dhcp": "{net} lets the bridge in, but gives it no address: ask who runs that network, or try later.",
-    "unusable-address": "{net} gives an address that no machine can have: ask who runs it, or join another network "
-    "with `speakeasy join`.",
-    FAILED: "Joining {net} failed; nobody knows why. The bridge tries again: see `speakeasy status`, or run `{again}`.",
+    "unusable-address": "{net} gives an address that no machine can have: ask who runs it, or {join} "
+    "with another network.",
+    FAILED: "Joining {net} failed; nobody knows why. The bridge tries again: see `speakeasy status`, or {again}.",
 }
 _OTHERS = {
-    "off": "The bridge knows no network: an owner chooses one with `speakeasy join`.",
+    "off": "The bridge knows no network: {join}.",
     "joining": "The bridge joins {net} now: ask again in some seconds.",
     UP: "The bridge is on {net}, at {addr}.",
     "lost": "{net} is lost, and the bridge tries to get back: is its access point on, and near enough?",
@@ -33,12 +34,17 @@ def failed(state: object) -> bool:
     return state in _FAILURES
 
 
-def sentence(state: object, ssid: object, addr: object = None) -> str:
-    """One state in words; a state of a newer firmware by its own name."""
+def sentence(state: object, ssid: object, addr: object = None, *, role: str) -> str:
+    """One state in words, for a phone with this role; a state of a newer firmware by its own name."""
     words = _FAILURES.get(str(state)) or _OTHERS.get(str(state)) or _UNKNOWN
     net = printable(ssid or "the network")
-    again = f"speakeasy join {shlex.quote(net)}" if ssid else "speakeasy join"
-    return words.format(net=net, again=again, addr=printable(addr or "no address"), state=printable(state or "-"))
+    return words.format(
+        net=net,
+        again=run_it(f"join {shlex.quote(net)}" if ssid else "join", role),
+        join=run_it("join", role),
+        addr=printable(addr or "no address"),
+        state=printable(state or "-"),
+    )
 
 
 def last_failure(uplink: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -49,13 +55,13 @@ def last_failure(uplink: Mapping[str, Any]) -> tuple[str, str] | None:
     return str(last["ssid"]), str(last.get("state") or FAILED)
 
 
-def sentences(uplink: Mapping[str, Any]) -> list[str]:
+def sentences(uplink: Mapping[str, Any], role: str) -> list[str]:
     """The uplink of a status, in words: how it is, and what went wrong with another network before."""
     state, ssid = uplink.get("state"), uplink.get("ssid")
-    said = [sentence(state, ssid, uplink.get("addr"))]
+    said = [sentence(state, ssid, uplink.get("addr"), role=role)]
     last = last_failure(uplink)
     if last is not None and last != (ssid, state) and not (state == UP and last[0] == ssid):
-        said.append(sentence(last[1], last[0]))
+        said.append(sentence(last[1], last[0], role=role))
     return said
 
 

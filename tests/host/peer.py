@@ -154,8 +154,9 @@ class MemoryLink:
         return b"\x06" + hmac.digest(self._keys[:32], self._hash + message[1:], "sha256")
 
     def _welcome(self) -> bytes:
-        role = "new" if self._phone is None else self._bridge.phones[self._phone][2]
-        return self._record({"op": "welcome", "role": role, "bridge": self._bridge.bridge_id.hex(), "version": "9"})
+        bridge = self._bridge.bridge_id.hex()
+        _, name, role = (b"", None, "new") if self._phone is None else self._bridge.phones[self._phone]
+        return self._record({"op": "welcome", "role": role, "name": name, "bridge": bridge, "version": "9"})
 
     def _record(self, value: dict[str, Any]) -> bytes:
         sequence = self._sent.to_bytes(4, "big")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from speakeasy import reach, uplinks
+from speakeasy.errors import OWNER
 from speakeasy.store import DEFAULT_CLAIM_PORT, PhoneKey, Store
 from speakeasy.terminal import LONGEST_S, duration, show_json
 
@@ -44,12 +45,12 @@ def test_no_port_is_kept_but_one(store: Store, port: Any) -> None:
 @pytest.mark.parametrize("member", ["state", "ssid", "addr"])
 def test_an_uplink_is_a_line(member: str, text: Any) -> None:
     uplink = {"state": "up", "ssid": "dorm", "addr": "10.66.1.2"}
-    for said in uplinks.sentences({**uplink, member: text, "failed": {"ssid": "other", "state": text}}):
+    for said in uplinks.sentences({**uplink, member: text, "failed": {"ssid": "other", "state": text}}, OWNER):
         assert said.isprintable() and "class '" not in said
 
 
 def test_a_state_of_a_newer_firmware_has_its_own_name() -> None:
-    assert uplinks.sentence("{thinking}", "dorm {1}") == "{thinking}: dorm {1}."
+    assert uplinks.sentence("{thinking}", "dorm {1}", role=OWNER) == "{thinking}: dorm {1}."
 
 
 @pytest.mark.parametrize(

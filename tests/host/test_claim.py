@@ -14,6 +14,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from speakeasy import claim as c
+from speakeasy.errors import UsageError
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "pairing.json").read_text())
 BRIDGE, PHONE, KEY = bytes.fromhex("b0b1b2b3b4b5b6b7"), bytes.fromhex("f0f1f2f3f4f5f6f7"), bytes(range(0x40, 0x60))
@@ -345,5 +346,5 @@ def test_nobody_there() -> None:
 
 @pytest.mark.parametrize("addr", ["", "speaker.local", "10.66.0", "::1", "10.66.0.1; rm"])
 def test_what_is_no_address(addr: str) -> None:
-    with pytest.raises(c.ClaimError, match="no address"):
+    with pytest.raises(UsageError, match="no address"):
         asyncio.run(c.claim(addr, 7780, bridge=BRIDGE, phone=PHONE, key=KEY))

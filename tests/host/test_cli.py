@@ -22,7 +22,7 @@ from speakeasy.commands import bridge as bridge_commands
 from speakeasy.commands import claim as claim_commands
 from speakeasy.commands import networks
 from speakeasy.commands import phones as phone_commands
-from speakeasy.errors import NotReached, SpeakeasyError
+from speakeasy.errors import CTRL_C, FAILED, NOT_REACHED, USAGE, NotHeard, SpeakeasyError
 from speakeasy.reasons import WORDS
 from speakeasy.store import Store
 from typer.main import get_command
@@ -43,13 +43,14 @@ STATUS = {
     "uptime_s": 7300,
 }
 
+CALLED = ("SPEAKEASY_CALLED", "SPEAKEASY_AS")
 Run = Callable[..., Any]
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SPEAKEASY_HOME", str(tmp_path))
-    for name in ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY", "SPEAKEASY_CALLED", "SUDO_COMMAND"):
+    for name in ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY", "SUDO_COMMAND", *CALLED):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -73,7 +74,7 @@ def pair(*argv: str) -> Any:
 
 
 def refused(*argv: str, stdin: str | None = None, says: str = "", status: int = 1) -> str:
-    """The one line that a refused command prints."""
+    """The one line that a refused command prints; `status` 2: it was used wrongly."""
     result = run(*argv, stdin=stdin)
     assert result.exit_code == status, result.output
     assert "Traceback" not in result.output
@@ -194,9 +195,32 @@ def test_status_in_words_and_for_scripts(home: Path, bridge: Bridge) -> None:
     text = run("status").stdout
     for words in ("127.0.0.1", "2 hours", WORDS["drop_no_lease"], "something new", "whoever has this address"):
         assert words in text
+    assert "f0f1f2f3f4f5f6f7, at 10.66.0.130" in text, "a phone that is not paired any more has no name"
     value = json.loads(run("status", "--json").stdout)
     assert value["counters"] == bridge.counters
     assert value["uplink"] == UPLINK
+
+
+@pytest.mark.parametrize("role", ["owner", "guest"])
+def test_status_names_the_phones_that_are_in(role: str, home: Path, bridge: Bridge) -> None:
+    """An owner sees all their names, a guest that of its own phone: SPEC 2.4 gives guests no more."""
+    bridge.phones = {b"another1": (bytes(32), "Zo\u00eb [x]", "owner"), b"another2": (bytes(32), "Bob", "guest")}
+    bridge.invites[bytes(8)] = bytes(16), role
+    run("pair", "--no-claim", "--name", "Ada", stdin=codes.write(bytes(24)))
+    own = next(phone for phone, (_, name, _) in bridge.phones.items() if name == "Ada")
+    ids = [phone.hex() for phone in (own, b"another1", b"another2", b"revoked!")]
+    bridge.answers["status"] = {
+        **STATUS,
+        "leases": [
+            {"phone": phone, "addr": f"10.66.0.{n}", "mac": None, "left_s": 43000} for n, phone in enumerate(ids)
+        ],
+    }
+    names = ["Ada", "Zo\u00eb [x]", "Bob", None] if role == "owner" else ["Ada", None, None, None]
+    shown = run("status").stdout
+    for n, name in enumerate(names):
+        assert f"{name or ids[n]}, at 10.66.0.{n} (" in shown
+    leases = json.loads(run("status", "--json").stdout)["leases"]
+    assert [(lease["phone"], lease["name"]) for lease in leases] == list(zip(ids, names, strict=True))
 
 
 @pytest.mark.parametrize("how", ["stdin", "dash", "link", "environment", "link in environment"])
@@ -243,7 +267,6 @@ def test_pair_without_a_code_goes_on_where_it_was_lost(home: Path, bridge: Bridg
     [
         (["pair"], None, "Pipe it in, set SPEAKEASY_CODE"),
         (["pair", "-"], "\n", "Pipe it in, set SPEAKEASY_CODE"),
-        (["pair", CODE], None, "Secrets are not taken from the command line"),
         (["pair"], "123", "it would have 27 letters"),
         (["pair"], CODE[:-1] + "7", "mistake in this setup code"),
         (["pair"], "speakeasy:#wifi=x", "neither a setup code nor an invite"),
@@ -251,15 +274,12 @@ def test_pair_without_a_code_goes_on_where_it_was_lost(home: Path, bridge: Bridg
         (["pair"], codes.write(b"another code...."), "does not accept this setup code"),
         (["pair"], codes.write(bytes(24)), "does not accept this invite"),
         (["pair"], links.write(links.INVITE, codes.write(bytes(24))), "does not accept this invite"),
-        (["pair", "--name", "x" * 33], CODE, "1 to 32"),
-        (["pair", "--bridge", "77"], CODE, "16 hex digits"),
         (["claim"], None, "speakeasy pair"),
         (["phones"], None, "speakeasy pair"),
         (["revoke", "Ada"], None, "speakeasy pair"),
         (["invite"], None, "speakeasy pair"),
         (["status"], None, "speakeasy pair"),
         (["join", "Dorm"], "short", "8 to 63"),
-        (["join", "x" * 33, "--open"], None, "1 to 32 bytes"),
         (["join", "Dorm"], None, "No key of the network came"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
@@ -271,9 +291,79 @@ def test_refusals_say_what_to_do(argv: list[str], stdin: str | None, says: str, 
     assert not Store(home).bridges()
 
 
-@pytest.mark.parametrize("argv", [["pair", "--no-such"], ["revoke"], ["nonsense"], ["invite", "--role", "king"]])
-def test_usage(argv: list[str], home: Path) -> None:
-    assert run(*argv).exit_code == 2
+# Per command, values that cannot be, whatever the bridge is like. Every command has an option that there is not, too.
+NONSENSE: dict[str, list[list[str]]] = {
+    "pair": [["--name", "x" * 33], ["--name", ""], ["--bridge", "77"], [CODE]],
+    "claim": [["--address", "foo"], ["--address", "1.2.3"], ["--bridge", "xyz"], ["foo"]],
+    "token": [["--bridge", "xyz"], ["foo"]],
+    "leave": [["--bridge", "xyz"], ["foo"]],
+    "phones": [["--bridge", "xyz"], ["foo"]],
+    "revoke": [["--bridge", "xyz", "Ada"], ["Ada", "foo"], []],
+    "invite": [["--role", "king"], ["--minutes", "0"], ["--minutes", "61"], ["--minutes", "x"], ["--bridge", "xyz"]],
+    "uninvite": [["--bridge", "xyz"], ["foo"]],
+    "rename": [["Ada", "x" * 33], ["Ada", ""], ["Ada", "a\nb"], ["Ada"], ["--bridge", "xyz", "Ada", "Bob"]],
+    "scan": [["--bridge", "xyz"], ["foo"]],
+    "networks": [["Dorm"], ["--order"], ["--bridge", "xyz"]],
+    "forget": [["x" * 33], [""], [], ["--bridge", "xyz", "Dorm"]],
+    "join": [
+        ["x" * 33, "--open"],
+        ["\u00e9" * 17, "--open"],
+        ["", "--open"],
+        [],
+        ["--bridge", "xyz", "Dorm", "--open"],
+    ],
+    "mode": [["bridge"], ["--bridge", "xyz"]],
+    "hosts": [
+        *(["nas.local"], ["10.66.0.1", "--none"], ["10.66.0.256"], ["--bridge", "xyz"]),
+        [f"10.66.0.{n}" for n in range(1, 10)],
+    ],
+    "services": [
+        *([text] for text in ("1400", "tcp/0", "tcp/65536", "tcp/01400", "sctp/9", "tcp/1400x")),
+        *([f"tcp/{n}" for n in range(1, 10)], ["--bridge", "xyz"]),
+    ],
+    "segment": [["--name", "x" * 33], ["--name", ""], ["--bridge", "xyz"], ["foo"]],
+    "status": [["--bridge", "xyz"], ["--bridge", "0" * 17], ["foo"]],
+    "log": [["-n", "0"], ["--lines", "x"], ["--bridge", "xyz"]],
+    "open": [["--address", "foo"], ["--bridge", "xyz"], ["foo"]],
+    "reboot": [["--bridge", "xyz"], ["foo"]],
+    "reset": [["--yes", "--bridge", "xyz"], ["foo"]],
+    "demo": [["--ble", "loud"], ["foo"]],
+    "dorm up": [["--ble", "loud"], ["--mode", "bridge"], ["foo"]],
+    "dorm status": [["foo"]],
+    "dorm shell": [["nobody"], []],
+    "dorm press": [["x"], ["99"], ["--", "-1"]],
+    "dorm down": [["foo"]],
+    "": [["nonsense"], ["--as", "nobody", "status"], ["--as"]],
+    "dorm": [["nonsense"]],
+}
+
+
+def _commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    deeper = [_commands(command, (*path, name)) for name, command in getattr(group, "commands", {}).items()]
+    return [path, *(found for below in deeper for found in below)]
+
+
+@pytest.mark.parametrize("path", _commands(get_command(cli.app)), ids=" ".join)
+def test_wrong_usage(path: tuple[str, ...], home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit status 2, one line that says what is wrong, and nothing was done: with a bridge that would have done it."""
+    pair()
+    asked = len(bridge.heard)
+    # `dorm shell` gives options that it does not know to the program that it runs.
+    options = [] if path == ("dorm", "shell") else [["--no-such"]]
+    for words in [*options, *NONSENSE[" ".join(path)]]:
+        monkeypatch.setattr("sys.argv", ["speakeasy", *path, *words])
+        result = run(*path, *words, stdin="correct horse\n")
+        assert result.exit_code == 2, (words, result.output)
+        assert result.stdout == "", words
+        assert re.match("error: |Error: |Invalid value", result.stderr.strip().splitlines()[-1]), (words, result.stderr)
+        assert CODE not in result.output
+    assert len(bridge.heard) == asked
+
+
+def test_exit_statuses_are_documented() -> None:
+    """In one place, and nowhere else."""
+    documented = re.findall(r"^\| (\d+) \| ", (topology.REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    assert [int(status) for status in documented] == [0, *sorted((FAILED, USAGE, NOT_REACHED, CTRL_C))]
 
 
 def test_revoked_means_pair_again(home: Path, bridge: Bridge) -> None:
@@ -285,10 +375,13 @@ def test_revoked_means_pair_again(home: Path, bridge: Bridge) -> None:
 
 def test_radio_failures_are_one_line(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing(_bridge: bytes | None, _timeout_s: float) -> MemoryLink:
-        raise NotReached("No bridge was heard within 20 s.")
+        raise NotHeard("No bridge was heard within 20 s.")
 
     monkeypatch.setattr(reach, "find", nothing)
-    refused("pair", stdin=CODE, says="No bridge was heard", status=3)
+    line = refused("pair", stdin=CODE, says="No bridge was heard", status=3)
+    assert "press its button, and for two minutes the code on its label lets this phone in" in line
+    assert "an invite, which they make on their phone with `speakeasy invite`" in line
+    assert "speakeasy open" not in line, "that lets phones in that are paired"
 
 
 def test_no_radio_at_all(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -356,17 +449,13 @@ def test_each_counter_of_the_filter_has_words() -> None:
     assert set(WORDS) == names
 
 
-def _commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    deeper = [_commands(command, (*path, name)) for name, command in getattr(group, "commands", {}).items()]
-    return [path, *(found for below in deeper for found in below)]
-
-
 @pytest.mark.parametrize("path", _commands(get_command(cli.app)), ids=" ".join)
 def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     result = run(*path, "--help")
     assert result.exit_code == 0
     assert "Usage: " in result.output
     assert "<bool>" not in result.output, "a flag has no value"
+    assert not re.search(r"^  [a-z]+  .*\.\.\.$", result.output, re.MULTILINE), "a command's line is cut off"
     if path and path not in (("dorm",), ("dorm", "shell")):
         assert "--json" in result.output
 
@@ -394,10 +483,9 @@ def test_mode_and_hosts(home: Path, bridge: Bridge) -> None:
 def test_hosts_that_are_none_are_not_sent(home: Path, bridge: Bridge) -> None:
     pair()
     asked = len(bridge.heard)
-    refused("hosts", "nas.local", says="nas.local is no IPv4 address. Nothing was changed.")
-    refused("hosts", "10.66.0.1", "--none", says="Nothing was changed")
-    refused("hosts", *(f"10.66.0.{n}" for n in range(1, 10)), says="At most 8")
-    assert run("mode", "bridge").exit_code == 2
+    refused("hosts", "nas.local", says="nas.local is no IPv4 address. Nothing was changed.", status=2)
+    refused("hosts", "10.66.0.1", "--none", says="Nothing was changed", status=2)
+    refused("hosts", *(f"10.66.0.{n}" for n in range(1, 10)), says="At most 8", status=2)
     assert len(bridge.heard) == asked
 
 
@@ -534,7 +622,7 @@ def test_networks_in_another_order(home: Path, bridge: Bridge) -> None:
     assert asked(bridge, "networks") == [{"page": 0}, {"order": ["C", "B", "A"]}, {"page": 0}]
     refused("networks", "--order", "D", says="remembers no network D. It remembers A, B, C.")
     for words in (["networks", "A"], ["networks", "--order"]):
-        refused(*words, says="--order and the networks' names")
+        refused(*words, says="--order and the networks' names", status=2)
 
 
 def test_rename(home: Path, bridge: Bridge) -> None:
@@ -543,7 +631,7 @@ def test_rename(home: Path, bridge: Bridge) -> None:
     assert run("rename", "Ada", "Ada's phone").stdout == "Ada is called Ada's phone now.\n"
     assert asked(bridge, "rename") == [{"phone": next(iter(bridge.phones)).hex(), "name": "Ada's phone"}]
     refused("rename", "Bob", "x", says="No paired phone is called 'Bob'")
-    refused("rename", "Ada", "x" * 33, says="1 to 32")
+    refused("rename", "Ada", "x" * 33, says="1 to 32", status=2)
 
 
 @pytest.mark.parametrize("what", ["leave", "reset"])
@@ -568,13 +656,8 @@ def test_leaving_a_bridge_that_is_gone(home: Path, bridge: Bridge) -> None:
 
 @pytest.mark.parametrize("text", ["1400", "tcp/0", "tcp/65536", "tcp/01400", "sctp/9", "tcp/1400x"])
 def test_services_that_are_none(text: str, home: Path, bridge: Bridge) -> None:
-    refused("services", text, says="it would look like tcp/1400. Nothing was changed.")
-    refused("services", *(f"tcp/{n}" for n in range(1, 10)), says="At most 8")
-
-
-@pytest.mark.parametrize("minutes", ["0", "61", "x"])
-def test_how_long_an_invite_cannot_be_good(minutes: str, home: Path) -> None:
-    assert run("invite", "--minutes", minutes).exit_code == 2
+    refused("services", text, says="it would look like tcp/1400. Nothing was changed.", status=2)
+    refused("services", *(f"tcp/{n}" for n in range(1, 10)), says="At most 8", status=2)
 
 
 def test_log_goes_on_until_there_is_enough(home: Path, bridge: Bridge) -> None:
@@ -608,7 +691,7 @@ class Closed:
         try:
             await asyncio.wait_for(self.asked.wait(), 5 if self.refusal is None else 0.1)
         except TimeoutError:
-            raise NotReached("No bridge was heard within 20 s.") from None
+            raise NotHeard("No bridge was heard within 20 s.") from None
         return await self.bridge.find(bridge, timeout_s)
 
     async def open_bluetooth(self, addr: str, port: int, *, bridge: bytes, phone: bytes, key: bytes) -> int:
@@ -636,7 +719,8 @@ def test_an_owner_opens_a_closed_bridge_in_passing(home: Path, bridge: Bridge, m
 def test_why_a_closed_bridge_stays_closed(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     pair()
     Closed(bridge, claims.ClaimRefused("busy", "The bridge is busy.")).instead(monkeypatch)
-    refused("status", says="No bridge was heard within 20 s. Asked on the network: The bridge is busy.", status=3)
+    line = refused("status", says="heard within 20 s. Asked on the network: The bridge is busy. A bridge", status=3)
+    assert line.endswith("or run `speakeasy open --address ADDR`."), "it did what `speakeasy open` does"
 
 
 def test_a_guest_does_not_ask(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -644,7 +728,21 @@ def test_a_guest_does_not_ask(home: Path, bridge: Bridge, monkeypatch: pytest.Mo
     bridge.invites[bytes(8)] = bytes(16), "guest"
     run("pair", "--no-claim", stdin=codes.write(bytes(24)))
     Closed(bridge, AssertionError()).instead(monkeypatch)  # type: ignore[arg-type]
-    assert "Asked" not in refused("status", says="No bridge was heard", status=3)
+    monkeypatch.setenv("SPEAKEASY_AS", "laptop")
+    line = refused("status", says="press its button", status=3)
+    assert "Asked" not in line
+    assert line.endswith("or have an owner run `speakeasy open`."), "on a machine of their own: without our --as"
+
+
+def test_an_owner_who_does_not_know_where_the_bridge_is(
+    home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair()
+    Store(home).saw(BRIDGE_ID, addr=None, claim_port=7780)
+    Closed(bridge, AssertionError()).instead(monkeypatch)  # type: ignore[arg-type]
+    monkeypatch.setenv("SPEAKEASY_AS", "phone")
+    line = refused("status", says="press its button", status=3)
+    assert line.endswith("or run `speakeasy --as phone open --address ADDR`.")
 
 
 def test_open(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -726,7 +824,7 @@ def test_an_invite_is_drawn_on_a_screen_alone(
         ("{path}/speakeasy", {}, "speakeasy"),
         ("/x/.venv/bin/speakeasy", {"SUDO_COMMAND": "/x/.venv/bin/speakeasy status"}, "sudo /x/.venv/bin/speakeasy"),
         ("/x/speakeasy", {"SUDO_COMMAND": "/usr/bin/make demo"}, "/x/speakeasy"),
-        ("/x/cli.py", {"SPEAKEASY_CALLED": "speakeasy --as phone"}, "speakeasy --as phone"),
+        ("/x/cli.py", {"SPEAKEASY_CALLED": "sudo speakeasy", "SPEAKEASY_AS": "phone"}, "sudo speakeasy --as phone"),
         ("/x/cli.py", {}, f"{Path(sys.executable).name} -m speakeasy.cli"),
         ("/x/pytest", {}, "speakeasy"),
     ],
@@ -741,6 +839,35 @@ def test_hints_name_the_command_as_it_was_called(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     refused("status", says=f"Start with `{says} pair`.")
+
+
+def test_whose_command_a_hint_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "`speakeasy claim` `speakeasy dorm up` `~speakeasy invite` `speakeasy`"
+    for name in CALLED:
+        monkeypatch.delenv(name, raising=False)
+    assert terminal.as_called(text) == text.replace("~", "")
+    monkeypatch.setenv("SPEAKEASY_CALLED", "sudo x/speakeasy")
+    monkeypatch.setenv("SPEAKEASY_AS", "phone")
+    assert terminal.as_called(text) == (
+        "`sudo x/speakeasy --as phone claim` `sudo x/speakeasy dorm up` "
+        "`speakeasy invite` `sudo x/speakeasy --as phone`"
+    )
+
+
+@pytest.mark.parametrize("role", ["owner", "guest"])
+def test_who_has_to_run_what_is_for_owners(
+    role: str, home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge.phones[b"another1"] = bytes(32), "Zo\u00eb", "owner"
+    bridge.invites[bytes(8)] = bytes(16), role
+    bridge.answers["status"] = {**STATUS, "uplink": {"state": "off"}, "segment": {"state": "up", "speaker": None}}
+    monkeypatch.setenv("SPEAKEASY_AS", "laptop")
+    who = {"owner": "run `speakeasy --as laptop ", "guest": "have an owner run `speakeasy "}[role]
+    assert f"on no network yet: {who}join SSID`." in run("pair", stdin=codes.write(bytes(24))).stdout
+    refused("claim", says=f"See `speakeasy --as laptop status`, or {who}join`.")
+    shown = run("status").stdout
+    assert f"knows no network: {who}join`." in shown
+    assert f"{who}segment`." in shown
 
 
 def test_who_a_person_of_the_dorm_is_called_as() -> None:

@@ -6,9 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from speakeasy import asking, claim, uplinks
-from speakeasy.commands.phones import Role
 from speakeasy.commands.speaker import mode_sentence
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import OWNER, SpeakeasyError, run_it
 from speakeasy.reach import BridgeOption, ask, choose, open_session, remember, run
 from speakeasy.session import MOST_PAGES, Refused
 from speakeasy.store import Bridge, Store
@@ -17,27 +16,35 @@ from speakeasy.terminal import JsonOption, as_called, counter_table, duration, f
 app = typer.Typer()
 
 
-async def _status(store: Store, bridge: Bridge) -> tuple[dict[str, Any], dict[str, int]]:
+async def _status(store: Store, bridge: Bridge) -> tuple[dict[str, Any], dict[str, int], str]:
+    """The state, in which leases have their phones' names as far as this phone may know them; counters; our role."""
     async with await open_session(store, bridge) as session:
         status = await session.pages("status", "leases")
         counted = (await session.pages("counters", "counters"))["counters"]
-        if session.role == Role.owner:
+        assert bridge.key is not None
+        names: dict[str, object] = {bridge.key.phone.hex(): session.name}
+        if session.role == OWNER:
             with suppress(Refused):  # a firmware that knows no hosts
                 status["hosts"] = (await session.request("addressing")).get("hosts")
+            if any(str(lease.get("phone")) not in names for lease in _leases(status)):
+                listed = (await session.pages("phones", "phones"))["phones"]
+                names |= {str(p.get("phone")): p.get("name") for p in listed if isinstance(p, dict)}
+    for lease in _leases(status):
+        lease["name"] = names.get(str(lease.get("phone")))
     remember(store, bridge, status)
     counters = counted if isinstance(counted, dict) else {}
-    return status, {str(name): count for name, count in counters.items() if isinstance(count, int)}
+    return status, {str(name): count for name, count in counters.items() if isinstance(count, int)}, session.role
 
 
 @app.command()
 def status(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
     """Show how the bridge is, and what it counted."""
     store, chosen = choose(bridge)
-    state, counters = run(_status(store, chosen))
+    state, counters, role = run(_status(store, chosen))
     if as_json:
         show_json({**{k: v for k, v in state.items() if k not in ("id", "ok")}, "counters": counters})
         return
-    _show_status(state)
+    _show_status(state, role)
     out.print(counter_table(counters))
 
 
@@ -71,18 +78,19 @@ def _ble_sentence(state: object, left_s: object) -> str:
     return f"{words}, for another {duration(left_s)}." if isinstance(left_s, int) else f"{words}."
 
 
-def _show_status(state: dict[str, Any]) -> None:
+def _show_status(state: dict[str, Any], role: str) -> None:
     uplink, segment = _part(state, "uplink"), _part(state, "segment")
     _row("bridge", f"{shown(state.get('bridge'))}, firmware {shown(state.get('version'))}")
     if state.get("damaged") is True:
         _row("settings", f"[bold red]{DAMAGED}[/]")
-    for words in uplinks.sentences(uplink):
+    for words in uplinks.sentences(uplink, role):
         _row("uplink", shown(words))
     if segment.get("speaker"):
         _row("speaker", f"{shown(segment.get('speaker'))}, as {shown(segment.get('addr'))}")
     else:
         own = shown(segment.get("state"))
-        _row("speaker", f"No speaker yet: have it join the bridge's own Wi-Fi (`speakeasy segment`), which is {own}.")
+        how = f"for its name and key, {run_it('segment', role)}"
+        _row("speaker", f"No speaker yet: have it join the bridge's own Wi-Fi, which is {own}; {how}.")
     if state.get("mode"):
         _row("mode", mode_sentence(state.get("mode"), uplink.get("addr")))
     hosts = state.get("hosts")
@@ -92,11 +100,15 @@ def _show_status(state: dict[str, Any]) -> None:
         _row("Bluetooth", _ble_sentence(ble.get("state"), ble.get("left_s")))
     _row("up for", duration(state.get("uptime_s")))
     _row("phones", f"{shown(state.get('phones'))} paired, {shown(state.get('flows'))} connections open")
+    for lease in _leases(state):
+        whose = shown(lease.get("name") or lease.get("phone"))
+        by = f"{shown(lease['mac'])}, that machine only" if lease.get("mac") else "whoever has this address"
+        _row("lease", f"{whose}, at {shown(lease.get('addr'))} ({by}), {duration(lease.get('left_s'))} left")
+
+
+def _leases(state: dict[str, Any]) -> list[dict[str, Any]]:
     leases = state.get("leases")
-    for lease in leases if isinstance(leases, list) else []:
-        if isinstance(lease, dict):
-            by = f"{shown(lease['mac'])}, that machine only" if lease.get("mac") else "whoever has this address"
-            _row("lease", f"{shown(lease.get('addr'))} ({by}), {duration(lease.get('left_s'))} left")
+    return [lease for lease in leases if isinstance(lease, dict)] if isinstance(leases, list) else []
 
 
 async def _log(store: Store, bridge: Bridge, most: int) -> list[str]:
@@ -143,6 +155,8 @@ def open_(
 
     Owners only. Other commands do this by themselves when an owner runs them.
     """
+    with failures():
+        claim.check_address(address)
     store, chosen = choose(bridge)
     with failures():
         key, addr = chosen.key, address or chosen.addr

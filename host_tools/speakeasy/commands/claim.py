@@ -8,12 +8,12 @@ import typer
 
 from speakeasy import claim as claims
 from speakeasy.claim import Lease, Unreachable
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import SpeakeasyError, run_it
 from speakeasy.keeping import RENEWAL, Keeper
 from speakeasy.reach import BridgeOption, ask, choose, remember, run
 from speakeasy.session import printable
 from speakeasy.store import Bridge, Store
-from speakeasy.terminal import JsonOption, as_called, duration, err, out, show_json, show_qr, shown
+from speakeasy.terminal import JsonOption, as_called, duration, err, failures, out, show_json, show_qr, shown
 
 app = typer.Typer()
 
@@ -38,9 +38,10 @@ async def _claim(store: Store, bridge: Bridge, address: str | None, name_address
             err.print(f"No bridge of ours answers at {bridge.addr} any more. Asking it over Bluetooth where it is...")
     bridge = remember(store, bridge, await ask(store, bridge, "status"))
     if bridge.addr is None:
+        assert bridge.key is not None
         raise SpeakeasyError(
-            "The bridge is on no network, so there is nothing to be let in to. See `speakeasy status`; an owner may "
-            "choose a network with `speakeasy join`."
+            "The bridge is on no network, so there is nothing to be let in to. See `speakeasy status`, or "
+            f"{run_it('join', bridge.key.role)}."
         )
     return await claim_at(store, bridge, bridge.addr, name_address=name_address)
 
@@ -60,7 +61,7 @@ async def _keep(store: Store, bridge: Bridge, address: str | None, name_address:
         event(lease_sentence(lease), event="let-in", why=why, addr=lease.addr, lease_s=lease.lease_s, by=lease.by)
 
     def trouble(what: str) -> None:
-        event(shown(as_called(what)), event="trouble", what=what)
+        event(shown(as_called(what)), event="trouble", what=as_called(what))
 
     async def locate() -> None:
         remember(store, bridge, await ask(store, bridge, "status"))
@@ -101,8 +102,11 @@ def claim(
     """Be let in to the speaker from here.
 
     Proves this phone's key to the bridge on Wi-Fi. With --keep it claims again by itself: when this machine's address
-    changed, the lease might end, or the bridge was away and is back. With --json each of that is a line.
+    changed, the lease might end, or the bridge was away and is back. It ends with Ctrl-C, or when this phone leaves the
+    bridge; not when it is refused, which anybody on the network could do. With --json each event is a line.
     """
+    with failures():
+        claims.check_address(address)
     store, chosen = choose(bridge)
     if keep:
         run(_keep(store, chosen, address, not any_address, as_json=as_json))

@@ -11,13 +11,23 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from dorm import daemon, topology
-from dorm.errors import DormError
+from dorm.errors import DormError, DormUsageError
 from rich.markup import escape
 from rich.table import Table
 
 from speakeasy.commands.speaker import Mode
-from speakeasy.errors import SpeakeasyError
-from speakeasy.terminal import CALLED_VARIABLE, JsonOption, called, command, failures, out, show_json
+from speakeasy.errors import SpeakeasyError, UsageError
+from speakeasy.terminal import (
+    CALLED_VARIABLE,
+    PERSON_VARIABLE,
+    JsonOption,
+    called,
+    command,
+    failures,
+    out,
+    show_json,
+    typed,
+)
 
 # What belongs to the person at the keyboard, not to the one whose shell is opened.
 SECRET_VARIABLES = ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY", "SPEAKEASY_SEGMENT_KEY")
@@ -54,6 +64,8 @@ def dorm_failures() -> Iterator[None]:
     with failures():
         try:
             yield
+        except DormUsageError as error:
+            raise UsageError(str(error)) from None
         except DormError as error:
             raise SpeakeasyError(str(error)) from None
 
@@ -66,9 +78,10 @@ def run_as(who: str, argv: list[str], run_dir: Path | None = None, *, as_us: boo
     with dorm_failures():
         words, env, home = daemon.entry(who, run_dir)
         if as_us:
-            env[CALLED_VARIABLE] = f"{called()} --as {shlex.quote(who)}"
+            env |= {CALLED_VARIABLE: called(), PERSON_VARIABLE: who}
         else:
-            env = {name: value for name, value in env.items() if name not in (*SECRET_VARIABLES, CALLED_VARIABLE)}
+            not_theirs = (*SECRET_VARIABLES, CALLED_VARIABLE, PERSON_VARIABLE)
+            env = {name: value for name, value in env.items() if name not in not_theirs}
         os.chdir(home)
         try:
             os.execvpe(words[0], [*words, *argv], env)
@@ -132,11 +145,11 @@ def show(state: dict[str, Any]) -> None:
     bridge, speaker = state.get("bridge"), state.get("speaker")
     if bridge:
         running = "running" if bridge["running"] else "off"
-        table.add_row("bridge", text(bridge["address"]), f"{running}, boot {bridge['boots']}")
+        table.add_row("bridge", text(bridge["address"]), f"{running}, boot {bridge['boots']}, {text(bridge['mode'])}")
     if speaker:
         table.add_row("speaker", text(speaker["address"]), text(speaker["state"]).lower())
     for name, address in state["people"].items():
-        table.add_row(text(name), text(address), escape(f"{called()} dorm shell {name}"))
+        table.add_row(text(name), text(address), escape(typed(f"dorm shell {name}")))
     out.print(table)
     if bridge and bridge.get("label"):
         bridge_id, code = bridge["label"]
@@ -173,7 +186,10 @@ def press(
     run_dir: RunDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Press the button on the bridge: for two minutes its label lets phones in. Ten seconds reset it."""
+    """Press the button on the bridge.
+
+    For two minutes its label lets phones in. Ten seconds reset it.
+    """
     with dorm_failures():
         daemon.press(run_dir, seconds)
     if as_json:

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from speakeasy import asking, uplinks
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import OWNER, SpeakeasyError, UsageError
 from speakeasy.reach import BridgeOption, ask, ask_pages, choose, open_session, remember, run
 from speakeasy.session import Refused, Session, WrongSecret, printable
 from speakeasy.store import Bridge, Store
@@ -25,9 +25,9 @@ app = typer.Typer()
 
 
 def wifi_name(ssid: str) -> str:
-    """Raises SpeakeasyError when no network can have that name."""
+    """Raises UsageError when no network can have that name."""
     if not 1 <= len(ssid.encode()) <= LONGEST_SSID:
-        raise SpeakeasyError(f"A network's name has 1 to {LONGEST_SSID} bytes. Nothing was changed.")
+        raise UsageError(f"A network's name has 1 to {LONGEST_SSID} bytes. Nothing was changed.")
     return ssid
 
 
@@ -69,9 +69,9 @@ async def _join(store: Store, bridge: Bridge, ssid: str, key: str) -> dict[str, 
                 remember(store, bridge, status)
                 return uplink
             if outcome is not None:
-                now = uplinks.sentence(uplinks.UP, uplink["ssid"], uplink.get("addr"))
+                now = uplinks.sentence(uplinks.UP, uplink["ssid"], uplink.get("addr"), role=OWNER)
                 back = f" {now}" if uplink.get("state") == uplinks.UP else ""
-                raise SpeakeasyError(uplinks.sentence(outcome, ssid) + back)
+                raise SpeakeasyError(uplinks.sentence(outcome, ssid, role=OWNER) + back)
     finally:
         if session is not None:
             await session.close()
@@ -132,7 +132,7 @@ def networks(
     """
     with failures():
         if order != bool(ssids):
-            raise SpeakeasyError("An order has --order and the networks' names. Nothing was changed.")
+            raise UsageError("An order has --order and the networks' names. Nothing was changed.")
     store, chosen = choose(bridge)
     known = run(_networks(store, chosen, list(dict.fromkeys(ssids or []))))
     if as_json:
@@ -183,4 +183,4 @@ def join(
     if as_json:
         show_json({"bridge": chosen.id.hex(), "ssid": ssid, "state": uplinks.UP, "addr": uplink.get("addr")})
         return
-    out.print(shown(uplinks.sentence(uplinks.UP, ssid, uplink.get("addr"))))
+    out.print(shown(uplinks.sentence(uplinks.UP, ssid, uplink.get("addr"), role=OWNER)))

@@ -12,7 +12,7 @@ from speakeasy import asking, codes, links, reach
 from speakeasy.claim import ClaimError, Lease
 from speakeasy.commands.claim import claim_at, lease_sentence
 from speakeasy.commands.phones import LONGEST_NAME, phone_name
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import OWNER, SpeakeasyError, UsageError, run_it
 from speakeasy.pairing import Paired
 from speakeasy.pairing import pair as pair_with
 from speakeasy.reach import BridgeOption, ask, choose, remember, run
@@ -59,7 +59,7 @@ def _bridge_id(text: str | None, store: Store) -> bytes | None:
     except ValueError:
         bridge = b""
     if len(bridge) != 8:
-        raise SpeakeasyError("A bridge's id has 16 hex digits. It stands on the label.")
+        raise UsageError("A bridge's id has 16 hex digits. It stands on the label.")
     return bridge
 
 
@@ -146,9 +146,9 @@ def pair(
         )
         return
     done = "This phone was paired already" if paired.was_known else "This phone is now paired"
-    out.print(f"{done}: {'an owner' if paired.role == 'owner' else 'a guest'} of bridge {paired.bridge.hex()}.")
+    out.print(f"{done}: {'an owner' if paired.role == OWNER else 'a guest'} of bridge {paired.bridge.hex()}.")
     if not known.addr:
-        out.print(f"The bridge is on no network yet. An owner chooses one: {command('join')}")
+        out.print(as_called(f"The bridge is on no network yet: {run_it('join SSID', paired.role)}."))
     elif isinstance(lease, Lease):
         out.print(f"The speaker is at {known.addr}. {lease_sentence(lease)}")
     else:

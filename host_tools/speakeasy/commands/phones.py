@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from speakeasy import links
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import OWNER, SpeakeasyError, UsageError
 from speakeasy.reach import BridgeOption, ask, ask_pages, choose, open_session, run
 from speakeasy.session import Session, printable
 from speakeasy.store import Bridge, Store
@@ -23,14 +23,14 @@ app = typer.Typer()
 class Role(StrEnum):
     """What an invited phone may do."""
 
-    owner = "owner"
+    owner = OWNER
     guest = "guest"
 
 
 def phone_name(name: str) -> str:
-    """Raises SpeakeasyError when no phone can have that name."""
+    """Raises UsageError when no phone can have that name."""
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
-        raise SpeakeasyError(
+        raise UsageError(
             f"A phone's name has 1 to {LONGEST_NAME} printable characters. Choose another. Nothing was changed."
         )
     return name

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from speakeasy.commands.networks import wifi_key, wifi_name
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import UsageError
 from speakeasy.reach import BridgeOption, ask, choose, run
 from speakeasy.terminal import JsonOption, failures, out, show_json, shown
 
@@ -64,7 +64,7 @@ def _local_host(text: str) -> str:
     try:
         return str(ipaddress.IPv4Address(text))
     except ValueError:
-        raise SpeakeasyError(f"{text} is no IPv4 address. Nothing was changed.") from None
+        raise UsageError(f"{text} is no IPv4 address. Nothing was changed.") from None
 
 
 @app.command()
@@ -82,10 +82,10 @@ def hosts(
     """
     with failures():
         if none and addresses:
-            raise SpeakeasyError("Either addresses or --none. Nothing was changed.")
+            raise UsageError("Either addresses or --none. Nothing was changed.")
         wanted = list(dict.fromkeys(_local_host(address) for address in addresses or []))
         if len(wanted) > MOST_HOSTS:
-            raise SpeakeasyError(f"At most {MOST_HOSTS} local hosts can be named. Nothing was changed.")
+            raise UsageError(f"At most {MOST_HOSTS} local hosts can be named. Nothing was changed.")
     now = _addressing(bridge, **({"hosts": wanted} if wanted or none else {}))
     if as_json:
         show_json({"bridge": now["bridge"], "hosts": now["hosts"]})
@@ -100,7 +100,7 @@ def hosts(
 def _service(text: str) -> str:
     match = re.fullmatch(r"(tcp|udp)/([1-9][0-9]{0,4})", text.lower())
     if match is None or int(match[2]) > 65535:
-        raise SpeakeasyError(f"{text} is no service: it would look like tcp/1400. Nothing was changed.")
+        raise UsageError(f"{text} is no service: it would look like tcp/1400. Nothing was changed.")
     return match[0]
 
 
@@ -120,7 +120,7 @@ def services(
     with failures():
         wanted = list(dict.fromkeys(_service(port) for port in ports or []))
         if len(wanted) > MOST_SERVICES:
-            raise SpeakeasyError(f"At most {MOST_SERVICES} services can be open. Nothing was changed.")
+            raise UsageError(f"At most {MOST_SERVICES} services can be open. Nothing was changed.")
     store, chosen = choose(bridge)
     answer = run(ask(store, chosen, "services", **({"services": wanted} if wanted else {})))
     now = answer.get("services")
