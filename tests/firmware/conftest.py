@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import ast
 import os
+import random
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +27,32 @@ from interpreters import BOARDS, Rv32, Sim
 PASSED = 42  # exit status, see run_one.py
 BOARD = pytest.StashKey[Sim | Rv32]()
 LAST_LINES = 60  # of a console, in a report
+# Below the ephemeral ports. Of each block the first one is the sign that it is taken; a test has the others.
+PORTS = range(20_000, 32_000, 16)
 
 
 class MicroPythonFailure(Exception):
     """The test did not come to its end; the text is what the interpreter printed."""
+
+
+@contextmanager
+def ports() -> Iterator[int]:
+    """15 ports in a row that nobody else uses, TCP and UDP: the first of them. Whoever runs these tests on this machine
+    beside us sees our sign, and takes others."""
+    for sign_port in random.sample(PORTS, len(PORTS)):
+        with ExitStack() as stack:
+            sign = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            try:
+                sign.bind(("", sign_port))
+                for port in range(sign_port + 1, sign_port + PORTS.step):
+                    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                        with socket.socket(socket.AF_INET, kind) as there:
+                            there.bind(("", port))
+            except OSError:
+                continue
+            yield sign_port + 1
+            return
+    raise MicroPythonFailure("no port is free on this machine")
 
 
 def _text(output: bytes) -> str:
@@ -55,19 +80,19 @@ class MicroPythonItem(pytest.Item):
         if not self.done.set_running_or_notify_cancel():
             return
         try:
-            with tempfile.TemporaryDirectory(prefix="speakeasy-flash-") as flash:
-                self.done.set_result(self._run(flash))
+            with tempfile.TemporaryDirectory(prefix="speakeasy-flash-") as flash, ports() as port:
+                self.done.set_result(self._run(flash, port))
         except BaseException as error:  # noqa: BLE001 (runtest raises it)
             self.done.set_exception(error)
 
     def runtest(self) -> None:
         self.add_report_section("call", "stdout", self.done.result())
 
-    def _run(self, flash: str) -> str:
+    def _run(self, flash: str, port: int) -> str:
         process = subprocess.Popen(
             self.board.command(self.path.stem, self.name),
             cwd=flash,
-            env=self.environment,
+            env={**self.environment, "SPEAKEASY_PORT": str(port)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -131,7 +156,7 @@ class MicroPythonFile(pytest.File):
 
 
 class Runner:
-    """Runs tests side by side. So a test that listens takes a port of its own."""
+    """Runs tests side by side. So each has ports of its own to listen on: 15 from $SPEAKEASY_PORT on."""
 
     def __init__(self, board: Sim | Rv32, items: list[MicroPythonItem]) -> None:
         self._board = board

@@ -15,8 +15,7 @@ from stage import Console, claim_proof
 TIME_LIMIT_S = 40
 claim_server.WRONG_DELAY_S = 1
 LOOPBACK = b"\x7f\0\0\1"
-# Below the ephemeral ports, another one in each run: several may be under way on one machine.
-PORT = 20_000 + int.from_bytes(os.urandom(2), "big") % 12_000
+PORT = int(os.getenv("SPEAKEASY_PORT"))  # conftest.py
 
 
 class Server:

@@ -156,7 +156,7 @@ def test_fuzz():
 
 
 async def test_on_real_sockets_and_only_while_addressing_is_private():
-    port = 20_000 + int.from_bytes(os.urandom(2), "big") % 12_000
+    port = int(os.getenv("SPEAKEASY_PORT"))  # conftest.py
     policy = Policy()
     beats = []
     policy.guarded = False

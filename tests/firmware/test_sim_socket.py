@@ -1,6 +1,7 @@
 # The SIM board's socket module has the ESP32 port's addresses and errors. Over the loopback interface.
 import asyncio
 import errno
+import os
 import select
 import socket
 import time
@@ -8,7 +9,7 @@ import time
 from check import equal, raises, until
 
 HOST = "127.0.0.1"
-PORT = 47123
+PORT = int(os.getenv("SPEAKEASY_PORT"))  # conftest.py
 
 
 def udp(port):
