@@ -48,3 +48,12 @@ def test_the_attacks_that_are_always_asked_for(attack: str) -> None:
 def test_every_link_inside_leads_somewhere() -> None:
     headings = {h.lower().replace(" ", "-").replace(",", "") for h in re.findall(r"^## (.*)$", WHOLE, re.MULTILINE)}
     assert set(re.findall(r"\]\(#([^)]*)\)", WHOLE)) <= headings
+
+
+def test_how_long_there_are_updates() -> None:
+    """The first of the five questions has an answer with periods in it."""
+    questions = re.findall(r"^\d\. \*\*(.+?)\*\* (.+(?:\n   .+)*)", WHOLE.split("## Five questions")[1], re.MULTILINE)
+    assert len(questions) == 5
+    assert questions[0][0] == "How long are there updates?"
+    for words in ("five years from release 1.0", "at least two years after", "only the newest version is supported"):
+        assert words in questions[0][1]
