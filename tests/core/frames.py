@@ -11,9 +11,15 @@ Names of machines stand for their addresses, and for their MACs in `from=` and `
 break the frame on purpose: see _l4(), packet(), _break() and frame().
 """
 
+import os
 import re
 import struct
+from pathlib import Path
 from typing import Any
+
+# What scapy keeps, it keeps with our other products, not at the home of whoever runs this.
+os.environ["XDG_CACHE_HOME"] = str(Path(__file__).resolve().parents[2] / "build" / "home")
+os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_DATA_HOME"] = os.environ["XDG_CACHE_HOME"]
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption
 from scapy.layers.l2 import ARP, Dot1Q, Ether
