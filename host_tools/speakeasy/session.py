@@ -7,6 +7,7 @@ below it is a `Link` (see ble.py): a GATT connection that carries fragments.
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import NotReached, SpeakeasyError
 
 # --- what the specification fixes -----------------------------------------------------------------------------------
 VERSION = 1
@@ -43,11 +44,15 @@ TAG_BYTES = 16
 SEQUENCE_BYTES = 4
 PHONE_KEY_BYTES = 32
 
+SESSION_LIMIT_S = 600.0  # the bridge hangs up after as long
+SILENCE_LIMIT_S = 30.0  # and on a phone that sends nothing for so long
+
 # --- what we decide -------------------------------------------------------------------------------------------------
 HANDSHAKE_LIMIT_S = 10.0  # the bridge hangs up after as long
 REQUEST_LIMIT_S = 15.0
 CLOSE_LIMIT_S = 3.0
 LAST_WORDS_S = 0.5
+CLOCKS_S = 2.0  # how far the bridge's clock may be ahead of ours by the end of a session
 MOST_PAGES = 64
 LONGEST_SAY = 300  # characters of a bridge's sentence that we show
 
@@ -78,6 +83,10 @@ class Refused(SpeakeasyError):
     def __init__(self, word: str, say: str) -> None:
         super().__init__(say)
         self.word = word
+
+
+class HungUp(SessionError):
+    """The bridge has ended the connection without a word."""
 
 
 class FramingError(SessionError):
@@ -343,6 +352,7 @@ class Session:
         self._from_bridge: Direction | None = None
         self._last_id = 0
         self._over = False
+        self._began_s = self._sent_s = time.monotonic()  # this session; what was sent last
         self.info = info
         self.role = ""
         self.name = ""
@@ -403,7 +413,22 @@ class Session:
             if message[0] == ERROR:
                 raise _error(message)
             return message
-        raise SessionError("The bridge hung up. Go nearer to it, and try again.")
+        raise HungUp("The bridge hung up. Go nearer to it, and try again.")
+
+    def _why_gone(self) -> SessionError | None:
+        """Why the bridge has hung up on us, where its limits explain it."""
+        now_s = time.monotonic() + CLOCKS_S
+        if now_s - self._began_s >= SESSION_LIMIT_S:
+            return HungUp(
+                f"The bridge ends a session after {SESSION_LIMIT_S:.0f} s, so that nobody keeps others out. "
+                "What it has answered is done; run the command again for the rest."
+            )
+        if now_s - self._sent_s >= SILENCE_LIMIT_S:
+            return HungUp(
+                f"The bridge hangs up on who is silent for {SILENCE_LIMIT_S:.0f} s; was this machine asleep? Run the "
+                "command again."
+            )
+        return None
 
     async def _shake_hands(self, credential: Credential) -> None:
         handshake = Handshake(credential)
@@ -439,6 +464,8 @@ class Session:
         request = {"op": op, "id": self._last_id, **members}
         message = self._to_bridge.seal(json.dumps(request, separators=(",", ":"), ensure_ascii=False).encode())
         self._over = True  # until the answer is complete: no half-used session is used again
+        why = self._why_gone()
+        self._sent_s = time.monotonic()
         try:
             async with asyncio.timeout(REQUEST_LIMIT_S):
                 await self._send(message)
@@ -447,6 +474,8 @@ class Session:
             raise SessionError(
                 f"The bridge did not answer within {REQUEST_LIMIT_S:.0f} s. Go nearer to it, and try again."
             ) from None
+        except (HungUp, NotReached) as error:
+            raise self._why_gone() or why or error from None
         if answer.get("id") != self._last_id or not isinstance(answer.get("ok"), bool):
             raise SessionError(
                 "The bridge answered something else than it was asked. The session was ended; try again."

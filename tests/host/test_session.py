@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peer import BRIDGE_ID, INVITE_ID, INVITE_SECRET, SETUP_CODE, Bridge
 from speakeasy import session as s
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import NotReached, SpeakeasyError
 
 VECTOR_DIR = Path(__file__).parents[1] / "vectors"
 VECTORS: dict[str, Any] = json.loads((VECTOR_DIR / "pairing.json").read_text())
@@ -439,6 +439,42 @@ def test_silence_is_waited_for_only_so_long(monkeypatch: pytest.MonkeyPatch) -> 
             bridge = Bridge(lie=lambda _, what, messages, silent=silent: [] if what in silent else messages)  # type: ignore[misc]
             with pytest.raises(s.SessionError, match="did not answer"):
                 await enrol(bridge)
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("how", ["silently", "with the link"])
+@pytest.mark.parametrize(
+    ("age_s", "silent_s", "says"),
+    [
+        (590, 0, "hung up|gone"),
+        (598, 0, "ends a session after 600 s"),
+        (600, 0, "ends a session after 600 s"),
+        (700, 40, "ends a session after 600 s"),
+        (40, 20, "hung up|gone"),
+        (40, 28, "silent for 30 s"),
+        (40, 30, "silent for 30 s"),
+    ],
+)
+def test_a_bridge_that_hangs_up_by_its_limits_is_explained(
+    how: str, age_s: float, silent_s: float, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(_fragment: bytes) -> None:
+        raise NotReached("The connection is gone.")
+
+    async def play() -> None:
+        answers: dict[str, dict[str, Any]] = {"status": {}}
+        bridge = Bridge(answers=answers, lie=lambda _, what, messages: None if what == "status" else messages)
+        answer = await enrol(bridge)
+        key = s.Credential.phone_key(unhex(answer["phone"]), unhex(answer["key"]))
+        link = await bridge.find(None, 1)
+        async with await s.Session.open(link, key) as session:
+            session._began_s -= age_s
+            session._sent_s -= silent_s
+            if how == "with the link":
+                monkeypatch.setattr(link, "write", gone)
+            with pytest.raises(SpeakeasyError, match=says):
+                await session.request("status")
 
     asyncio.run(play())
 
