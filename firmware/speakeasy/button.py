@@ -15,6 +15,7 @@ SHORT = 1
 HELD = 2
 
 _POLL_MS = const(20)
+_EDGES = const(0xFFFF)  # they are counted modulo this and one: a larger number would need memory one day
 
 
 class Presses:
@@ -42,7 +43,7 @@ class Presses:
         if self._edges == self._seen:
             self._first = now
         self._last = now
-        self._edges += 1
+        self._edges = (self._edges + 1) & _EDGES
 
     def look(self, low: bool, now: int) -> int:
         """`now` in ticks. SHORT at the end of a press, HELD once while it lasts, else 0."""

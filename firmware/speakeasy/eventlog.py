@@ -3,8 +3,6 @@
 No secret goes in here: no key, code, token, proof, nor what a stranger sent. Callers pass plain text.
 """
 
-import time
-
 from . import clock
 
 LINES = 64
@@ -17,9 +15,10 @@ _told: dict = {}  # of each module: [when `seldom` last had a line, how many it 
 
 
 def log(module: str, text: str) -> None:
-    """Print `[ms] module: text` and keep it; longer texts are cut to LINE_CHARS, control characters are shown as ?."""
+    """Print `[ms since boot] module: text` and keep it; longer texts are cut to LINE_CHARS, control characters shown as
+    ?."""
     global _next
-    line = "[%d] %s: %s" % (time.ticks_ms(), module, text)
+    line = "[%d] %s: %s" % (clock.milliseconds(), module, text)
     if any(c < " " or "\x7f" <= c < "\xa0" for c in line):
         line = "".join(["?" if c < " " or "\x7f" <= c < "\xa0" else c for c in line])
     if len(line) > LINE_CHARS:

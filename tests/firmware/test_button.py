@@ -1,5 +1,6 @@
 # What the pin does, and what comes of it. The pin itself is tested in tests/sim.
 import sys
+import time
 
 from check import equal
 
@@ -18,23 +19,28 @@ TURN = 20
 
 
 class Finger:
-    """Plays a pin's levels to Presses: an interrupt at each change, a look every TURN ms unless the loop is busy."""
+    """Plays a pin's levels to Presses: an interrupt at each change, a look every TURN ms unless the loop is busy.
+    `began`: what the board's ticks were when `now` was 0."""
 
-    def __init__(self, low=False, start=0):
+    def __init__(self, low=False, start=0, began=0):
         self.presses = Presses()
         self.now = start
+        self.began = began
         self.low = low
         self.seen = []
         self.look()
 
     def look(self):
-        what = self.presses.look(self.low, self.now)
+        what = self.presses.look(self.low, self.ticks())
         if what:
             self.seen.append((what, self.now))
 
+    def ticks(self):
+        return time.ticks_add(self.began, self.now)
+
     def set(self, low):
         self.low = low
-        self.presses.edge(self.now)
+        self.presses.edge(self.ticks())
 
     def wait(self, span_ms):
         end = self.now + span_ms
@@ -58,6 +64,34 @@ def test_nothing_happens_by_itself():
     finger = Finger()
     finger.wait(60_000)
     equal(finger.seen, [])
+
+
+def test_presses_are_as_long_where_ticks_wrap():
+    # After 12.4 days on a chip; `time` knows when on this board.
+    for before in range(0, HOLD_MS + 100, 500):
+        finger = Finger(began=time.ticks_add(0, -1000 - before))
+        finger.wait(1000)
+        finger.set(True)
+        finger.wait(HOLD_MS - TURN)
+        equal((finger.kinds(), finger.presses.held_ms(finger.ticks())), ([], HOLD_MS - TURN))
+        finger.wait(TURN)
+        equal(finger.seen, [(HELD, 1000 + HOLD_MS)])
+        finger.set(False)
+    for before in range(2 * DEBOUNCE_MS):
+        for span, wanted in ((DEBOUNCE_MS - 1, []), (DEBOUNCE_MS, [SHORT])):
+            finger = Finger(began=time.ticks_add(0, -1000 - before))
+            finger.wait(1000)
+            finger.press(span)
+            equal((before, span, finger.kinds()), (before, span, wanted))
+
+
+def test_a_pin_that_never_rests_is_counted_in_16_bits():
+    finger = Finger()
+    finger.presses._edges = finger.presses._seen = 0xFFFE
+    for _ in range(3):
+        finger.press(DEBOUNCE_MS)
+    equal(finger.kinds(), [SHORT] * 3)
+    equal(finger.presses._edges, 4)
 
 
 def test_a_press_of_50_ms_counts_whenever_it_falls():
