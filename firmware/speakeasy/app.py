@@ -22,6 +22,7 @@ from .operations import Operations
 from .pairing import Pairing
 from .phones import Phones
 from .policy import Policy
+from .reached import Reached
 from .segment import Segment
 from .settings import Settings
 from .status import Status
@@ -48,20 +49,26 @@ async def main() -> None:
     policy.addressing(settings.mode, settings.hosts)
     policy.services(settings.services)
     policy.start()
-    uplink = Uplink(station, settings, policy.uplink_changed, health.beat("uplink"))
+    reached = Reached(files, phones)
+
+    def uplink_changed(addr: bytes, mask: bytes, router: bytes, dns: bytes) -> None:
+        policy.uplink_changed(addr, mask, router, dns)
+        reached.moved(addr)
+
+    uplink = Uplink(station, settings, uplink_changed, health.beat("uplink"))
     segment = Segment(access_point, settings, policy, health.beat("segment"))
     invites = OneTime(MAX_INVITES, INVITE_S)
-    openness = Openness(phones, lockout, invites, uplink)
+    openness = Openness(phones, lockout, invites, uplink, reached)
     button = Button(
         lambda: openness.open_for(WINDOW, WINDOW_S),
         lambda: factory.run(files),
         health.beat("button"),
     )
     status = Status(me, settings, uplink, segment, policy, phones, openness, button, health.beat("status"))
-    operations = Operations(me, settings, phones, policy, uplink, segment, status, invites, files)
+    operations = Operations(me, settings, phones, policy, uplink, segment, status, invites, files, reached)
     pairing = Pairing(me, phones, lockout, openness, operations, health.beat("pairing"))
     claims = Claims(
-        *(me, phones, policy, operations.tokens),
+        *(me, phones, policy, operations.tokens, reached),
         lambda seconds: openness.open_for(MANAGED, seconds),
         health.beat("claims"),
     )

@@ -50,8 +50,8 @@ if (token) {
 
 
 class Claims:
-    """`tokens`: the OneTime that the session's operation `token` fills. `open_bluetooth(seconds)`: lets phones in over
-    Bluetooth for so long."""
+    """`tokens`: the OneTime that the session's operation `token` fills. `reached` is told of owners who have come.
+    `open_bluetooth(seconds)`: lets phones in over Bluetooth for so long."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Claims:
         phones,
         policy,
         tokens,
+        reached,
         open_bluetooth,
         beat,
         random=os.urandom,
@@ -69,6 +70,7 @@ class Claims:
         self._phones = phones
         self._policy = policy
         self._tokens = tokens
+        self._reached = reached
         self._open_bluetooth = open_bluetooth
         self._random = random
         self._now_ms = now_ms
@@ -147,15 +149,21 @@ class Claims:
         if believed not in (inet.ZERO, addr):
             raise Refused(409, "moved")
         told = self._grant(phone_id, addr, port, None if mac == _NO_MAC else mac)
+        if self._is_owner(phone_id):
+            self._reached.by_owner()
         told["answer"] = answer(LEASE_S)
         return success(told)
 
     def _open(self, given: dict, addr: bytes) -> tuple:
         phone_id, answer = self._proved(given, addr, b"open")
-        if self._phones.find(phone_id)["role"] != OWNER:
+        if not self._is_owner(phone_id):
             raise Refused(403, "not-allowed")
+        self._reached.by_owner()
         self._open_bluetooth(OPEN_S)
         return success({"open_s": OPEN_S, "answer": answer(OPEN_S)})
+
+    def _is_owner(self, phone_id: str) -> bool:
+        return self._phones.find(phone_id)["role"] == OWNER
 
     def _token(self, given: dict, addr: bytes, port: int) -> tuple:
         token = given.get("token", "")

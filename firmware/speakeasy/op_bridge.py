@@ -5,20 +5,26 @@ import machine
 from . import eventlog, factory
 from .eventlog import log
 from .request import Caller, Refusal, page_of, paged
+from .settings import OWNER
 
 
 class BridgeOperations:
     """One method an operation, `do_` and its name."""
 
-    def __init__(self, identity, policy, status, files) -> None:
+    def __init__(self, identity, phones, policy, status, files, reached) -> None:
         self._identity = identity
+        self._phones = phones
         self._policy = policy
         self._status = status
         self._files = files
+        self._reached = reached
 
-    def do_status(self, _caller: Caller, request: dict) -> dict:
-        """All about the bridge; its leases in pages."""
-        return paged(self._status.answer(), "leases", self._status.leases(), request)
+    def do_status(self, caller: Caller, request: dict) -> dict:
+        """All about the bridge; its leases in pages. The first one tells where it is on the network."""
+        answer = paged(self._status.answer(), "leases", self._status.leases(), request)
+        if not page_of(request) and self._phones.find(caller.key_id.hex())["role"] == OWNER:
+            self._reached.by_owner()
+        return answer
 
     def do_counters(self, _caller: Caller, request: dict) -> dict:
         """What the filter counted, by name, in pages."""

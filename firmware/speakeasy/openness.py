@@ -25,14 +25,16 @@ _WORDS = ("unowned", "window", "invited", "managed", "locked", "closed")
 class Openness:
     """`state()` follows from what is so just now, and from `open_for`.
 
-    `invites`: the OneTime of those that are out; of `uplink` only its `state` is looked at.
+    `invites`: the OneTime of those that are out; of `uplink` only its `state` is looked at; `reached`: whether an owner
+    knows where the bridge is.
     """
 
-    def __init__(self, phones, lockout, invites, uplink, now=clock.seconds) -> None:
+    def __init__(self, phones, lockout, invites, uplink, reached, now=clock.seconds) -> None:
         self._phones = phones
         self._lockout = lockout
         self._invites = invites
         self._uplink = uplink
+        self._reached = reached
         self._now = now
         self._until = {WINDOW: 0, MANAGED: 0}
         self._talking = False
@@ -72,8 +74,10 @@ class Openness:
             return self._lockout.locked_s()
         if state == INVITED:
             return self._invites.left_s()
-        if state == WINDOW or (state == MANAGED and not self._stays()):
-            return self._left_s(state)
+        if state == WINDOW:
+            return self._left_s(WINDOW)
+        if state == MANAGED and not self._stays():
+            return self._managed_s()
         return None
 
     def refusal(self, mode: int) -> int:
@@ -95,11 +99,15 @@ class Openness:
             return UNOWNED
         if len(self._invites):
             return INVITED
-        return MANAGED if self._stays() or self._left_s(MANAGED) else CLOSED
+        return MANAGED if self._stays() or self._managed_s() else CLOSED
 
     def _stays(self) -> bool:
         # A bridge that was carried elsewhere must be told its new network.
         return self._talking or self._uplink.state != uplinks.UP
+
+    def _managed_s(self) -> int:
+        # A bridge that has moved on its network is found by its owner's phone only so.
+        return max(self._left_s(MANAGED), self._reached.sought_s())
 
     def _left_s(self, reason: int) -> int:
         return max(0, self._until[reason] - self._now())

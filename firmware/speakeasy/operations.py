@@ -18,17 +18,18 @@ MAX_REQUEST_ID = 0x7FFFFFFF
 
 
 class Operations:
-    """`answer(caller, text)` turns a request's text into an answer's. `files`: the flash, for the factory reset."""
+    """`answer(caller, text)` turns a request's text into an answer's. `files`: the flash, for the factory reset.
+    `reached` hears of owners who were told where the bridge is."""
 
     def __init__(
-        self, identity, settings, phones, policy, uplink, segment, status, invites, files, random=os.urandom
+        self, identity, settings, phones, policy, uplink, segment, status, invites, files, reached, random=os.urandom
     ) -> None:
         self._phones = phones
         about_phones = PhoneOperations(phones, policy, invites, random)
         themes = (
             about_phones,
             NetworkOperations(settings, policy, uplink, segment),
-            BridgeOperations(identity, policy, status, files),
+            BridgeOperations(identity, phones, policy, status, files, reached),
         )
         self.invites = invites
         self.tokens = about_phones.tokens

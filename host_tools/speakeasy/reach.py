@@ -6,19 +6,21 @@ on, which it does for owners.
 
 import asyncio
 import re
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from speakeasy import claim
+from speakeasy.claim import Unreachable
 from speakeasy.errors import OWNER, NotHeard, NotReached, SpeakeasyError, UsageError, run_it
 from speakeasy.pairing import FIND_LIMIT_S
 from speakeasy.session import Credential, Link, Session, WrongSecret
 from speakeasy.store import DEFAULT_CLAIM_PORT, Bridge, Store
-from speakeasy.terminal import failures
+from speakeasy.terminal import err, failures
 
 _T = TypeVar("_T")
 
@@ -124,8 +126,28 @@ async def ask_pages(store: Store, bridge: Bridge, op: str, member: str) -> dict[
         return await session.pages(op, member)
 
 
+async def at_its_address(store: Store, bridge: Bridge, work: Callable[[Bridge], Awaitable[_T]]) -> _T:
+    """`work` over the network: with the bridge where it was last, else where it says over Bluetooth that it is now.
+
+    A bridge that got another address has its Bluetooth on for that, until an owner's phone has found it.
+    """
+    if bridge.addr is not None:
+        try:
+            return await work(bridge)
+        except Unreachable:
+            err.print(f"No bridge of ours answers at {bridge.addr} any more. Asking it over Bluetooth where it is...")
+    bridge = remember(store, bridge, await ask(store, bridge, "status"))
+    if bridge.addr is None:
+        assert bridge.key is not None
+        raise SpeakeasyError(
+            f"The bridge is on no network. See `speakeasy status`, or {run_it('join', bridge.key.role)}."
+        )
+    return await work(bridge)
+
+
 def remember(store: Store, bridge: Bridge, status: dict[str, Any]) -> Bridge:
-    """Keeps where the bridge says that it is on the network."""
+    """Keeps where the bridge says that it is on the network; while it is on none, where it was: it may be back there
+    soon, and its Bluetooth off. Returns it as it is now."""
     uplink = status.get("uplink")
     addr = uplink.get("addr") if isinstance(uplink, dict) else None
     port = status.get("claim_port")
@@ -135,7 +157,7 @@ def remember(store: Store, bridge: Bridge, status: dict[str, Any]) -> Bridge:
         addr = None
     store.saw(
         bridge.id,
-        addr=addr,
+        addr=addr or bridge.addr,
         claim_port=port if type(port) is int and 0 < port < 65536 else DEFAULT_CLAIM_PORT,
     )
-    return store.get(bridge.id) or bridge
+    return replace(store.get(bridge.id) or bridge, addr=addr)

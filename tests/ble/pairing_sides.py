@@ -34,6 +34,7 @@ from speakeasy.openness import Openness
 from speakeasy.operations import Operations
 from speakeasy.phones import Phones
 from speakeasy.policy import Policy
+from speakeasy.reached import Reached
 from speakeasy.settings import Settings
 
 me = Identity({BRIDGE_ID!r}, {SETUP_CODE!r})
@@ -45,15 +46,16 @@ if OWNED:
 invites = OneTime(4, 600)
 invites.put({INVITE_ID!r}, ({INVITE_SECRET!r}, "guest", None))
 lockout = Lockout(files)
+reached = Reached(files, phones)
 policy = Policy(b"\\2\\0\\0\\0\\0\\1", b"\\2\\0\\0\\0\\0\\2", lambda: None)
 # Neither an uplink, nor a segment, nor a status: no request here is about them.
-operations = Operations(me, settings, phones, policy, None, None, None, invites, files)
+operations = Operations(me, settings, phones, policy, None, None, None, invites, files, reached)
 
 class Uplink:
     # Not up: so Bluetooth is always on.
     state = "joining"
 
-openness = Openness(phones, lockout, invites, Uplink())
+openness = Openness(phones, lockout, invites, Uplink(), reached)
 pairing.PARTING_MS = 100  # a phone that was thrown out has heard why by then
 
 # As usual, but for the time between two advertisements: there are many phones to come.

@@ -23,6 +23,7 @@ from speakeasy.session import Credential, HasOwner, LockedOut, Refused, Session,
 UNOWNED, WINDOW, INVITED, MANAGED, LOCKED = range(5)
 BRIDGE_ID = bytes(range(0xB0, 0xB8))
 CODE = bytes(range(16))
+X = b"\x0a\x42\x00\x64"
 INVITE = b"INVITE01"
 SECRET = b"the invite's own"
 SEEN_S = 1.0  # SPEC 2: a change of the state shows within so much
@@ -42,10 +43,18 @@ BRIDGE = f"""
     from speakeasy.operations import Operations
     from speakeasy.pairing import Pairing
     from speakeasy.phones import Phones
+    from speakeasy.reached import Reached
     from speakeasy.settings import Settings
 
     class Uplink:
         state = "up"
+
+    class Status:
+        def answer(self):
+            return {{}}
+
+        def leases(self):
+            return []
 
     class Clock:
         now = 1000
@@ -68,8 +77,10 @@ BRIDGE = f"""
         phones = g["phones"] = Phones(settings)
         lockout = g["lockout"] = Lockout(files, clock)
         invites = g["invites"] = OneTime(4, 600, clock)
-        door = g["door"] = Openness(phones, lockout, invites, uplink, clock)
-        operations = Operations(me, settings, phones, Policy(), uplink, None, None, invites, files)
+        reached = g["reached"] = Reached(files, phones, clock)
+        door = g["door"] = Openness(phones, lockout, invites, uplink, reached, clock)
+        about = (me, settings, phones, Policy(), uplink, None, Status(), invites, files, reached)
+        operations = Operations(*about)
         pairing = g["pairing"] = Pairing(me, phones, lockout, door, operations, lambda: None)
         asyncio.create_task(pairing.run())
         while True:
@@ -182,6 +193,7 @@ async def test_each_state_is_on_the_air_and_in_info_within_a_second(
         (INVITED, INVITE_IS_OUT, "invites.drop(lambda _: True)"),
         (MANAGED, "door.open_for(o.MANAGED, 300)", "clock.now += 300"),
         (MANAGED, "uplink.state = 'lost'", "uplink.state = 'up'"),
+        (MANAGED, f"reached.moved({X!r})", "clock.now += 24 * 3600"),
         (LOCKED, "uplink.state = 'lost'; [lockout.wrong() for _ in range(5)]", "uplink.state = 'up'"),
     ):
         await bridge.do(begin)
@@ -263,6 +275,34 @@ async def test_a_session_goes_on_when_its_reason_is_over_and_60_s_remain_after_i
     await central.scan(shows(MANAGED))
     assert await bridge.do("print(door.word(), door.left_s())") == "managed 60"
     await bridge.do("clock.now += 60")
+    await silent(central, air, until)
+
+
+async def test_a_bridge_that_moved_is_open_until_an_owner_was_told_where_it_is(
+    bridge: Bridge, reboot: Callable[[], Awaitable[Bridge]], central: Central, air: Any, until: Any
+) -> None:
+    owner, guest = await bridge.own(), await bridge.own("guest")
+    await silent(central, air, until)
+    await bridge.do(f"reached.moved({X!r})")
+    await central.scan(shows(MANAGED))
+    for code in (RIGHT, INVITED_ONE):
+        await refused(code, HasOwner)
+    # A guest finds it, too; and the owner still does, after the minute that a session leaves behind.
+    for credential, op in ((guest, "status"), (owner, "phones")):
+        async with await talk(credential) as session:
+            await session.request(op)
+        await until(lambda: not air.connected)
+        await bridge.do("clock.now += 1000")
+        await central.scan(shows(MANAGED))
+    async with await talk(owner) as session:
+        await session.request("status")
+    await until(lambda: air.advertising)
+    await bridge.do("clock.now += 1799")  # for the guest
+    await central.scan(shows(MANAGED))
+    await bridge.do("clock.now += 1")
+    await silent(central, air, until)
+    bridge = await reboot()
+    await bridge.do(f"reached.moved({X!r})")
     await silent(central, air, until)
 
 

@@ -31,7 +31,7 @@ class Status:
         return [dict(lease, phone="%016x" % n) for n in range(16)]
 
 uplink = Uplink(Station(), settings, policy.uplink_changed, lambda: None)
-operations = Operations(me, settings, phones, policy, uplink, Segment(), Status(), invites, files)
+operations = Operations(me, settings, phones, policy, uplink, Segment(), Status(), invites, files, reached)
 for n in range(14):
     phones.add({"id": "%016x" % n, "key": "%064x" % n, "name": "phone", "role": "guest"})
 """

@@ -134,10 +134,48 @@ async def test_a_new_uplink_address_reaches_the_speaker_in_time(owned: Dorm, soc
     )
     assert not passed["reached"]
     assert (await owned.internet.listeners()).get(new, 0) >= 1
-    await press(owned)  # the phone does not know the new address, and asks for it over Bluetooth
-    await claim(owned, t.PHONE)
+    await claim(owned, t.PHONE)  # the phone does not know the new address, and asks for it over Bluetooth
     await find(owned, soco)
     assert (await soco.must("volume", set=19))["volume"] == 19
+
+
+async def silent(dorm: Dorm) -> None:
+    """The bridge has started again where its owner knows it to be: it has no reason to be on the air."""
+    await dorm.board.power_cycle()
+    await settled(dorm)
+    await dorm.until(lambda: not dorm.bluetooth.advertising, LIMIT_S, "the bridge to close Bluetooth")
+
+
+async def moved(dorm: Dorm) -> str:
+    """The bridge gets another address, and has told nobody; returns it."""
+    new = await dorm.change_bridge_address()
+    await dorm.air.wait(lambda: dorm.air.address.addr == new, LIMIT_S, "the bridge has the new address")
+    return await settled(dorm)
+
+
+@in_passthrough_alone  # how phones find the bridge itself; the one above is in both
+async def test_a_bridge_that_moved_is_found_without_its_button(owned: Dorm) -> None:
+    await settled(owned)
+    await invite(owned, t.PHONE, t.LAPTOP)
+    for who in (t.PHONE, t.LAPTOP):
+        await claim(owned, who)
+    await silent(owned)
+    # By a guest first: that does not take it off the air, for its owner does not know yet.
+    x = await moved(owned)
+    await claim(owned, t.LAPTOP)
+    status = await speakeasy(owned, t.LAPTOP, "status")
+    assert status["uplink"]["addr"] == x
+    await owned.until(lambda: owned.bluetooth.advertising, LIMIT_S, "the bridge to go on waiting for its owner")
+    # By an owner; then it is off after a power cut.
+    await claim(owned, t.PHONE)
+    await silent(owned)
+    assert json.loads((owned.board.flash / "reached.json").read_text())["data"] == {"addr": x}
+    # By an owner first, and not by `claim`: the guest still finds it.
+    x = await moved(owned)
+    assert (await speakeasy(owned, t.PHONE, "open"))["open_s"] > 0
+    assert (await speakeasy(owned, t.PHONE, "status"))["uplink"]["addr"] == x
+    await claim(owned, t.LAPTOP)
+    await speakeasy(owned, t.PHONE, "revoke", t.LAPTOP)
 
 
 async def test_a_power_cut_of_the_bridge_keeps_the_phone(owned: Dorm, soco: Controller) -> None:

@@ -9,6 +9,7 @@ from speakeasy.files import Files
 from speakeasy.onetime import OneTime
 from speakeasy.phones import Phones
 from speakeasy.policy import Policy
+from speakeasy.reached import Reached
 from speakeasy.settings import Settings
 from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, STATION_MAC, Clock, X, claim_proof, open_proof
 
@@ -27,6 +28,8 @@ class Bridge:
         self.policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
         self.policy.uplink_changed(X, MASK, ROUTER, ROUTER)
         self.clock = Clock()
+        self.reached = Reached(Files(), self.phones, self.clock)
+        self.reached.moved(X)
         self.tokens = OneTime(16, 60, self.clock)
         self.beats = 0
         self.opened = []  # for how long, each time
@@ -35,7 +38,7 @@ class Bridge:
     def boot(self):
         """Power came (again): what was in RAM is new."""
         self.claims = Claims(
-            *(ME, self.phones, self.policy, self.tokens, self.opened.append, self.beat),
+            *(ME, self.phones, self.policy, self.tokens, self.reached, self.opened.append, self.beat),
             now=self.clock,
             now_ms=lambda: int(self.clock.now * 1000),
         )

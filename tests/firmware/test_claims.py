@@ -8,7 +8,7 @@ from claim_stage import FAR, FAR2, Bridge, token_body
 from speakeasy import claim_server, crypto
 from speakeasy.claim_server import Refused, Wrong
 from speakeasy.policy import Full, Relayed, Unseen
-from stage import BRIDGE_ID, claim_proof, open_proof, vectors
+from stage import BRIDGE_ID, claim_proof, open_proof, vectors, wipe
 
 
 def test_a_good_claim_makes_a_lease():
@@ -264,6 +264,37 @@ def test_an_owner_opens_bluetooth():
     b.wrong(body, path="/open")
     b.refused(400, "bad-request", b"{}", "/open")
     equal(b.opened, [300, 300])
+
+
+def test_an_owners_claim_or_open_tells_that_it_knows_where_the_bridge_is():
+    for path, body in (("/claim", "body"), ("/open", "open_body")):
+        wipe()
+        b = Bridge()
+        assert b.reached.sought_s()
+        b.wrong(getattr(b, body)(proof="00" * 32), path=path)
+        assert b.reached.sought_s()
+        b.ask(path, getattr(b, body)())
+        equal(b.reached.sought_s(), 0)
+
+
+def test_no_other_claim_does():
+    b = Bridge()
+    # Carried to the bridge by somebody else: the phone has spoken to another address.
+    b.refused(409, "moved", b.body(addr="10.99.0.6"))
+    grant = b.policy.grant
+
+    def relayed(*_):
+        raise Relayed
+
+    b.policy.grant = relayed
+    b.refused(409, "relayed", b.body(mac="02:00:00:00:42:31"))
+    b.policy.grant = grant
+    b.tokens.put(b"T" * 16, b.phone["id"])
+    b.ask("/token", token_body(b"T" * 16))
+    b.other("guest")
+    b.claim(b.body())
+    b.refused(403, "not-allowed", b.open_body(), path="/open")
+    assert b.reached.sought_s()
 
 
 def test_a_guest_opens_nothing():

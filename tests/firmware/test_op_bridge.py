@@ -3,6 +3,7 @@ import os
 
 from check import equal
 from speakeasy import eventlog, op_bridge, request
+from speakeasy.reached import OTHERS_S, SOUGHT_S
 from stage import BRIDGE_ID, FailingFlash
 from test_operations import Bridge
 
@@ -17,6 +18,27 @@ class Machine:
     @staticmethod
     def reset():
         raise Restarted
+
+
+def test_an_owner_who_asks_for_the_status_knows_where_the_bridge_is():
+    b = Bridge()
+    owner, guest = b.enrolled(), b.enrolled("guest")
+    b.good(guest, "status")
+    b.good(owner, "phones")
+    b.good(owner, "status", page=1)  # which holds leases alone
+    b.refused("bad-request", owner, "status", page=256)
+    equal(b.reached.sought_s(), SOUGHT_S)
+    b.good(owner, "status")
+    equal(b.reached.sought_s(), OTHERS_S)
+    b.reached.moved(b"\x0a\x42\x00\x65")
+    equal(b.reached.sought_s(), SOUGHT_S)
+
+
+def test_a_flash_that_is_full_keeps_nobody_from_the_status():
+    b = Bridge()
+    b.reached._files = FailingFlash(0)
+    b.good(b.enrolled(), "status")
+    equal(b.reached.sought_s(), 0)
 
 
 def test_the_log_newest_first_in_pages_that_new_lines_do_not_move():

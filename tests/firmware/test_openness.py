@@ -7,8 +7,9 @@ from speakeasy.lockout import Lockout
 from speakeasy.onetime import OneTime
 from speakeasy.openness import Openness
 from speakeasy.phones import Phones
+from speakeasy.reached import SOUGHT_S, Reached
 from speakeasy.settings import Settings
-from stage import BRIDGE_ID, Clock
+from stage import BRIDGE_ID, Clock, X
 
 SETUP, KEY, INVITE = session.MODE_SETUP, session.MODE_PHONE, session.MODE_INVITE
 
@@ -24,7 +25,8 @@ class Bench:
         self.lockout = Lockout(Files(), self.clock)
         self.invites = OneTime(4, 600, self.clock)
         self.uplink = Uplink()
-        self.door = Openness(self.phones, self.lockout, self.invites, self.uplink, self.clock)
+        self.reached = Reached(Files(), self.phones, self.clock)
+        self.door = Openness(self.phones, self.lockout, self.invites, self.uplink, self.reached, self.clock)
         if owned:
             self.phones.add(self.phones.draft("x", "owner"))
 
@@ -117,6 +119,38 @@ def test_open_while_the_uplink_is_not_up():
         b.is_(o.MANAGED, "managed", None)
     b.uplink.state = "up"
     b.is_(o.CLOSED, "closed", None)
+
+
+def test_open_while_no_owner_knows_its_address_for_24_h():
+    b = Bench()
+    b.reached.moved(X)
+    b.is_(o.MANAGED, "managed", SOUGHT_S)
+    b.takes(session.NOT_NOW, 0, session.NOT_NOW)
+    b.clock.now += SOUGHT_S - 100
+    b.is_(o.MANAGED, "managed", 100)
+    b.door.open_for(o.MANAGED, 300)
+    b.is_(o.MANAGED, "managed", 300)
+    b.clock.now += 300
+    b.is_(o.CLOSED, "closed", None)
+    b.reached.moved(X[:3] + b"\1")
+    b.is_(o.MANAGED, "managed", SOUGHT_S)
+    b.uplink.state = "lost"
+    b.is_(o.MANAGED, "managed", None)
+    b.uplink.state = "up"
+    b.lock()
+    b.is_(o.LOCKED, "locked", 30)
+    b.takes(session.LOCKED, 0, session.LOCKED)
+    b.clock.now += 30
+    b.reached.by_owner()
+    b.is_(o.CLOSED, "closed", None)
+
+
+def test_an_owner_who_has_come_does_not_shorten_what_else_is_open():
+    b = Bench()
+    b.reached.moved(X)
+    b.door.open_for(o.MANAGED, 300)
+    b.reached.by_owner()
+    b.is_(o.MANAGED, "managed", 300)
 
 
 def test_open_during_a_session_and_60_s_after_it():

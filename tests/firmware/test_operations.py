@@ -9,6 +9,7 @@ from speakeasy.op_phones import INVITE_S, MAX_INVITES
 from speakeasy.operations import Caller, Operations
 from speakeasy.phones import Phones
 from speakeasy.policy import Policy
+from speakeasy.reached import Reached
 from speakeasy.settings import Settings
 from speakeasy.uplink import Uplink
 from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, STATION_MAC, Clock, Console, FailingFlash, X, wipe
@@ -48,9 +49,11 @@ class Bridge:
         self.status = Status()
         self.clock = Clock()
         self.invites = OneTime(MAX_INVITES, INVITE_S, self.clock)
+        self.reached = Reached(self.files, self.phones, self.clock)
+        self.reached.moved(X)
         self.operations = Operations(
             *(ME, self.settings, self.phones, self.policy, self.uplink, self.segment, self.status),
-            *(self.invites, self.files),
+            *(self.invites, self.files, self.reached),
         )
         self.operations.tokens._now = self.clock
 

@@ -16,6 +16,7 @@ from speakeasy.operations import Operations
 from speakeasy.pairing import Pairing
 from speakeasy.phones import Phones
 from speakeasy.policy import Policy
+from speakeasy.reached import Reached
 from speakeasy.settings import Settings
 from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, SETUP_CODE, STATION_MAC, Clock, Console, Phone, X
 
@@ -101,9 +102,10 @@ class Bench:
         policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
         policy.uplink_changed(X, MASK, ROUTER, ROUTER)
         self.invites = OneTime(MAX_INVITES, INVITE_S, self.clock)
-        self.openness = Openness(self.phones, self.lockout, self.invites, Nothing(), self.clock)
+        reached = Reached(Files(), self.phones, self.clock)
+        self.openness = Openness(self.phones, self.lockout, self.invites, Nothing(), reached, self.clock)
         self.operations = Operations(
-            *(ME, self.settings, self.phones, policy, Nothing(), Nothing(), Nothing(), self.invites, Files())
+            *(ME, self.settings, self.phones, policy, Nothing(), Nothing(), Nothing(), self.invites, Files(), reached)
         )
         self.beats = 0
         self.pairing = Pairing(ME, self.phones, self.lockout, self.openness, self.operations, self.beat)

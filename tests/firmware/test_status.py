@@ -33,6 +33,7 @@ from speakeasy.onetime import OneTime  # noqa: E402
 from speakeasy.openness import Openness  # noqa: E402
 from speakeasy.phones import Phones  # noqa: E402
 from speakeasy.policy import Policy  # noqa: E402
+from speakeasy.reached import Reached  # noqa: E402
 from speakeasy.request import paged  # noqa: E402
 from speakeasy.session import MAX_TEXT  # noqa: E402
 from speakeasy.settings import Settings  # noqa: E402
@@ -63,7 +64,8 @@ class Bench:
         self.lockout = Lockout(Files(), self.clock)
         self.uplink, self.segment, self.button = Uplink(), Segment(), Button()
         self.invites = OneTime(4, 600, self.clock)
-        self.openness = Openness(self.phones, self.lockout, self.invites, self.uplink, self.clock)
+        reached = Reached(Files(), self.phones, self.clock)
+        self.openness = Openness(self.phones, self.lockout, self.invites, self.uplink, reached, self.clock)
         self.policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
         self.beats = 0
         self.status = Status(

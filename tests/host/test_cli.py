@@ -424,6 +424,33 @@ def test_claim_asks_over_bluetooth_when_the_address_has_changed(
     assert asked == ["127.0.0.9"], "an address that was given is not argued with"
 
 
+def test_open_asks_over_bluetooth_when_the_address_has_changed(
+    home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair()
+    Store(home).saw(BRIDGE_ID, addr="127.0.0.9", claim_port=7780)
+    asked: list[str] = []
+
+    async def at(addr: str, port: int, **_: Any) -> int:
+        asked.append(addr)
+        if addr == "127.0.0.9":
+            raise claims.Unreachable("nobody")
+        return 300
+
+    monkeypatch.setattr(claims, "open_bluetooth", at)
+    assert "on for 5 minutes" in run("open").stdout
+    assert asked == ["127.0.0.9", "127.0.0.1"]
+
+
+def test_where_a_bridge_was_is_kept_while_it_is_on_no_network(home: Path, bridge: Bridge) -> None:
+    pair()
+    bridge.answers["status"] = {**STATUS, "uplink": with_state("joining")}
+    assert run("status").exit_code == 0
+    known = Store(home).get(BRIDGE_ID)
+    assert known is not None
+    assert known.addr == "127.0.0.1"  # it is back there soon, and its Bluetooth off
+
+
 def test_a_bridge_with_evil_words(home: Path, bridge: Bridge) -> None:
     pair()
     evil = "[bold]\x1b[2J\nx"
@@ -751,10 +778,15 @@ def test_open(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> No
     closed.instead(monkeypatch)
     assert "Bluetooth is on for 5 minutes" in run("open").stdout
     assert json.loads(run("open", "--json").stdout) == {"bridge": BRIDGE_ID.hex(), "open_s": 300}
-    closed.refusal = claims.Unreachable("No bridge answers.")
-    refused("open", says="No bridge answers.", status=3)
+    nobody = claims.Unreachable("No bridge answers.")
+    Closed(bridge, nobody).instead(monkeypatch)
+    refused("open", "--address", "127.0.0.1", says="No bridge answers.", status=3)
+    # It may have moved; but its Bluetooth is off: its owner has found it already, or it has no power.
+    Closed(bridge, nobody).instead(monkeypatch)
+    refused("open", says="No bridge was heard", status=3)
     Store(home).saw(BRIDGE_ID, addr=None, claim_port=7780)
-    refused("open", says="does not know where the bridge is")
+    Closed(bridge, nobody).instead(monkeypatch)
+    refused("open", says="No bridge was heard", status=3)
 
 
 # --- being let in -----------------------------------------------------------------------------------------------------

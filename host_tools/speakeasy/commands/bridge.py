@@ -1,14 +1,15 @@
 """A bridge as a whole: how it is, what happened, and starting it again or from nothing."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from speakeasy import asking, claim, uplinks
 from speakeasy.commands.speaker import mode_sentence
-from speakeasy.errors import OWNER, SpeakeasyError, run_it
-from speakeasy.reach import BridgeOption, ask, choose, open_session, remember, run
+from speakeasy.errors import OWNER, run_it
+from speakeasy.reach import BridgeOption, ask, at_its_address, choose, open_session, remember, run
 from speakeasy.session import MOST_PAGES, Refused
 from speakeasy.store import Bridge, Store
 from speakeasy.terminal import JsonOption, as_called, counter_table, duration, failures, out, show_json, shown
@@ -143,6 +144,21 @@ def log(
         out.print(shown(line))
 
 
+async def _open(store: Store, bridge: Bridge, address: str | None) -> int:
+    """Opens Bluetooth; for how many seconds."""
+    key = bridge.key
+    assert key is not None
+    secret = store.secret(bridge.id, key)
+
+    async def at(bridge: Bridge) -> int:
+        assert bridge.addr is not None
+        return await claim.open_bluetooth(bridge.addr, bridge.claim_port, bridge=bridge.id, phone=key.phone, key=secret)
+
+    if address is not None:
+        return await at(replace(bridge, addr=address))
+    return await at_its_address(store, bridge, at)
+
+
 @app.command(name="open")
 def open_(
     address: Annotated[
@@ -158,16 +174,7 @@ def open_(
     with failures():
         claim.check_address(address)
     store, chosen = choose(bridge)
-    with failures():
-        key, addr = chosen.key, address or chosen.addr
-        assert key is not None
-        if addr is None:
-            raise SpeakeasyError(
-                "This phone does not know where the bridge is on the network: say it with --address, or press the "
-                "button on the bridge."
-            )
-        secret = store.secret(chosen.id, key)
-    seconds = run(claim.open_bluetooth(addr, chosen.claim_port, bridge=chosen.id, phone=key.phone, key=secret))
+    seconds = run(_open(store, chosen, address))
     if as_json:
         show_json({"bridge": chosen.id.hex(), "open_s": seconds})
         return

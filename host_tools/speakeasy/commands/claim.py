@@ -7,13 +7,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from speakeasy import claim as claims
-from speakeasy.claim import Lease, Unreachable
-from speakeasy.errors import SpeakeasyError, run_it
+from speakeasy.claim import Lease
 from speakeasy.keeping import RENEWAL, Keeper
-from speakeasy.reach import BridgeOption, ask, choose, remember, run
+from speakeasy.reach import BridgeOption, ask, at_its_address, choose, remember, run
 from speakeasy.session import printable
 from speakeasy.store import Bridge, Store
-from speakeasy.terminal import JsonOption, as_called, duration, err, failures, out, show_json, show_qr, shown
+from speakeasy.terminal import JsonOption, as_called, duration, failures, out, show_json, show_qr, shown
 
 app = typer.Typer()
 
@@ -31,19 +30,12 @@ async def claim_at(store: Store, bridge: Bridge, addr: str, *, name_address: boo
 async def _claim(store: Store, bridge: Bridge, address: str | None, name_address: bool) -> Lease:
     if address is not None:
         return await claim_at(store, bridge, address, name_address=name_address)
-    if bridge.addr is not None:
-        try:
-            return await claim_at(store, bridge, bridge.addr, name_address=name_address)
-        except Unreachable:
-            err.print(f"No bridge of ours answers at {bridge.addr} any more. Asking it over Bluetooth where it is...")
-    bridge = remember(store, bridge, await ask(store, bridge, "status"))
-    if bridge.addr is None:
-        assert bridge.key is not None
-        raise SpeakeasyError(
-            "The bridge is on no network, so there is nothing to be let in to. See `speakeasy status`, or "
-            f"{run_it('join', bridge.key.role)}."
-        )
-    return await claim_at(store, bridge, bridge.addr, name_address=name_address)
+
+    async def at(bridge: Bridge) -> Lease:
+        assert bridge.addr is not None
+        return await claim_at(store, bridge, bridge.addr, name_address=name_address)
+
+    return await at_its_address(store, bridge, at)
 
 
 async def _keep(store: Store, bridge: Bridge, address: str | None, name_address: bool, *, as_json: bool) -> NoReturn:
