@@ -173,6 +173,95 @@ async def test_half_a_request_is_given_up_after_5_s():
         equal(b.server._active, 0)
 
 
+async def test_drops_of_a_request_do_not_buy_time():
+    async with Server() as b:
+        import time
+
+        start = time.ticks_ms()
+        head = b"POST /claim HTTP/1.1\r\nContent-Length: 400\r\n\r\n"
+        for whole in (b"GET /t HTTP/1.1\r\n" + b"A: b\r\n" * 100, head + b" " * 399):
+            reader, writer = await connect()
+            sent = 0
+
+            async def drip(writer=writer, whole=whole):
+                nonlocal sent
+                for sent in range(len(whole)):  # noqa: B007 (read below)
+                    writer.write(whole[sent : sent + 1])
+                    await writer.drain()
+                    await asyncio.sleep_ms(100 if sent > len(whole) // 2 else 0)
+
+            dripping = asyncio.create_task(drip())
+            answer = await asyncio.wait_for(reader.read(-1), 15)
+            equal(status_of(answer), 408)
+            assert 10 < sent < len(whole) - 1, sent  # it was at it, and not done
+            dripping.cancel()
+            await asyncio.gather(dripping, return_exceptions=True)
+            writer.close()
+            await writer.wait_closed()
+        assert time.ticks_diff(time.ticks_ms(), start) >= 2 * (claim_server.REQUEST_S * 1000 - 100)
+        await until(lambda: b.server._active == 0)
+
+
+async def test_forty_half_requests_keep_no_phone_out():
+    async with Server() as b:
+        most, held = 0, []
+        for n in range(40):
+            reader, writer = await connect()
+            held.append((reader, writer))
+            if n % 3:
+                writer.write((b"GET /t HTT", b"POST /claim HTTP/1.1\r\nContent-Length: 9\r\n\r\nx")[n % 3 - 1])
+                await writer.drain()
+            if n % 8 == 7:
+                equal(status_of(await say(request("POST", "/claim", b.body(b.challenge(LOOPBACK))))), 200)
+            most = max(most, b.server._active)
+        assert most <= claim_server.MAX_CONNECTIONS, most
+        assert len(b.server._unwhole) <= claim_server.MAX_CONNECTIONS
+        # All but the last four have given way (or had their five seconds, on a machine as slow as that).
+        for reader, _ in held[: -claim_server.MAX_CONNECTIONS]:
+            assert await asyncio.wait_for(reader.read(10), 3) in (b"", b"HTTP/1.1 4")
+        for _, writer in held:
+            writer.close()
+            await writer.wait_closed()
+        await until(lambda: b.server._active == 0)
+        equal((b.server._unwhole, b.server._refusing, b.server._delayed), ([], 0, 0))
+
+
+async def test_one_request_a_connection_whatever_was_asked_for():
+    async with Server() as b:
+        asked = []
+        respond = b.server._respond
+
+        def watched(method, path, body, addr, port):
+            asked.append(path)
+            return respond(method, path, body, addr, port)
+
+        b.server._respond = watched
+        for more in (b"", b"GET /t HTTP/1.1\r\n\r\n"):
+            reader, writer = await connect()
+            writer.write(b"GET /challenge HTTP/1.1\r\nConnection: keep-alive\r\nKeep-Alive: timeout=600\r\n\r\n")
+            await writer.drain()
+            answer = b""
+            while b"}" not in answer:
+                answer += await asyncio.wait_for(reader.read(2000), 15)
+            if more:  # a second one behind the first: it is read by nobody
+                try:
+                    writer.write(more)
+                    await writer.drain()
+                except OSError:
+                    pass
+            try:
+                answer += await asyncio.wait_for(reader.read(-1), 15)
+            except OSError:
+                pass  # reset: there was something that nobody has read
+            equal((answer.count(b"HTTP/1.1"), answer.count(b"Connection: close")), (1, 1))
+            writer.close()
+            await writer.wait_closed()
+        equal(asked, ["/challenge"] * 2)
+        # Both in one: no telling what is whose, so neither is answered but by a 400.
+        equal(status_of(await say(b"GET /challenge HTTP/1.1\r\n\r\nGET /t HTTP/1.1\r\n\r\n")), 400)
+        equal(len(asked), 2)
+
+
 async def test_who_says_nothing_gives_way_to_a_phone():
     async with Server() as b:
         held = []
