@@ -279,6 +279,7 @@ class _Search:
         self._news = asyncio.Event()
         self._strangers: dict[str, bytes] = {}
         self._failure: BleError | None = None
+        self._deadline: float
 
     def _on_advertisement(self, device: BLEDevice, data: AdvertisementData) -> None:
         if SERVICE in data.service_uuids:
@@ -287,9 +288,12 @@ class _Search:
             self._news.set()
 
     async def run(self) -> _BleakLink:
+        self._deadline = asyncio.get_running_loop().time() + self._timeout_s
         try:
-            async with asyncio.timeout(self._timeout_s):
-                while True:
+            # A timeout strikes once, and whoever is struck may swallow it (asyncio.wait_for did until Python 3.12, when
+            # what it waited for was done at that moment): so one for each round, and one for the wait that has no end.
+            while True:
+                async with asyncio.timeout_at(self._deadline):
                     device = await self._listen()
                     if link := await self._try(device):
                         return link
@@ -309,7 +313,8 @@ class _Search:
                     if self._wanted is not None:
                         return candidates[0]
                     return await self._only_one()
-                await self._news.wait()
+                async with asyncio.timeout_at(self._deadline):
+                    await self._news.wait()
 
     async def _only_one(self) -> BLEDevice:
         await asyncio.sleep(SETTLE_S)

@@ -156,8 +156,8 @@ class VirtualClient(BaseBleakClient):
             disconnected_callback=kwargs.get("disconnected_callback"),
             timeout=kwargs.get("timeout", OPEN_S),
         )
-        # A bare address has no type in it; what a peripheral on this radio has is random static.
-        self._peer = hci.Address(self.address, hci.Address.RANDOM_DEVICE_ADDRESS)
+        # A bare address has no type in it; the bridge's is public.
+        self._peer = hci.Address(self.address, hci.Address.PUBLIC_DEVICE_ADDRESS)
         if isinstance(address_or_ble_device, BLEDevice):
             self._peer = address_or_ble_device.details
         self._adapter: _Adapter | None = None

@@ -9,6 +9,7 @@ from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailabl
 from bumble import gatt
 from bumble.core import AdvertisingData
 from speakeasy import ble
+from speakeasy.ble_virtual import VirtualClient, VirtualScanner
 
 BRIDGE_ID = bytes(range(0xB0, 0xB8))
 INFO = b"\x01\x00" + BRIDGE_ID
@@ -205,6 +206,28 @@ async def test_an_impostor_without_the_services(on_air, stranger):
     await stranger()
     with pytest.raises(ble.BleError, match=r"A bridge was heard, but .* lacks its services"):
         await ble.find(None, 8)
+
+
+@pytest.mark.parametrize("place", [(VirtualClient, "connect"), (VirtualScanner, "start")], ids=["connect", "scan"])
+async def test_a_search_ends_although_its_timeout_was_swallowed(on_air, stranger, monkeypatch, place):
+    # As asyncio.wait_for did until Python 3.12, when what it waited for was done at that moment.
+    usual = getattr(*place)
+    swallowed = []
+
+    async def swallow(self, *args, **kwargs):
+        if not swallowed:
+            try:
+                await asyncio.sleep(LIMIT_S)
+            except asyncio.CancelledError:
+                swallowed.append(1)
+        await usual(self, *args, **kwargs)
+
+    monkeypatch.setattr(*place, swallow)
+    if place[0] is VirtualClient:
+        await stranger()  # heard again and again, and never a bridge
+    with pytest.raises(ble.BleError, match="within 2 s"):
+        await asyncio.wait_for(ble.find(None, 2), LIMIT_S)
+    assert swallowed
 
 
 async def test_a_damaged_info_is_the_sessions_to_judge(on_air, stranger):
