@@ -116,7 +116,6 @@ class NetworkOperations:
 def _first_bad(values, are_good) -> str:
     """Which of them is no good by itself, for a sentence; nothing where it is their number or order."""
     for value in values if isinstance(values, list) else ():
-        if not are_good([value]):
-            shown = str(value)[:_SHOWN_CHARS]
-            return " (%s is none)" % "".join([c if " " <= c <= "~" else "?" for c in shown])
+        if isinstance(value, str) and not are_good([value]):
+            return " (%s is none)" % "".join([c if " " <= c <= "~" else "?" for c in value[:_SHOWN_CHARS]])
     return ""

@@ -64,7 +64,7 @@ class Operations:
             answer["ok"] = True
         except Refusal as e:
             answer = {"ok": False, "error": e.word, "say": e.say}
-        except (OSError, MemoryError) as e:
+        except (OSError, MemoryError, RuntimeError) as e:
             log("operations", "a request failed: %s %d" % (type(e).__name__, number(e)))
             answer = _failed("The bridge could not do that (flash, radio or memory); try again.")
         answer["id"] = n
@@ -93,7 +93,26 @@ def _parse(text: bytes) -> dict:
         request = None
     if not isinstance(request, dict):
         raise Refusal("bad-request", "A request is a JSON object.")
+    for name, value in request.items():
+        if isinstance(value, str):
+            request[name] = _joined(value)
+        elif isinstance(value, list):
+            request[name] = [_joined(item) if isinstance(item, str) else item for item in value]
     return request
+
+
+def _joined(text: str) -> str:
+    # Characters beyond U+FFFF that came as two escapes (RFC 8259, section 7): MicroPython leaves them two.
+    joined: list = []
+    high = 0
+    for c in text:
+        code = ord(c)
+        if high and 0xDC00 <= code < 0xE000:
+            joined.pop()
+            c = chr(0x10000 + ((high & 0x3FF) << 10) + (code & 0x3FF))
+        high = code if 0xD800 <= code < 0xDC00 else 0
+        joined.append(c)
+    return "".join(joined)
 
 
 def _number(request: dict) -> int:

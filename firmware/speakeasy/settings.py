@@ -200,28 +200,34 @@ def is_network(value) -> bool:
     key = value.get("key")
     if not isinstance(ssid, str) or not isinstance(key, str):
         return False
-    return 1 <= len(ssid.encode()) <= SSID_MAX_BYTES and (
-        key == "" or (KEY_MIN_CHARS <= len(key) <= KEY_MAX_CHARS and all(" " <= c <= "~" for c in key))
+    return (
+        1 <= len(ssid.encode()) <= SSID_MAX_BYTES
+        and not _has_half(ssid)
+        and (key == "" or (KEY_MIN_CHARS <= len(key) <= KEY_MAX_CHARS and all(" " <= c <= "~" for c in key)))
     )
 
 
 def is_hosts(value) -> bool:
     """Whether `value` is a list of at most MAX_HOSTS IPv4 addresses that machines can have, none twice."""
-    if not isinstance(value, list) or len(value) > MAX_HOSTS or len(set(map(str, value))) != len(value):
+    if not _are_texts(value, MAX_HOSTS):
         return False
     try:
-        return all(isinstance(text, str) and inet.is_host(inet.parse(text)) for text in value)
+        return all(inet.is_host(inet.parse(text)) for text in value)
     except ValueError:
         return False
 
 
 def is_services(value) -> bool:
     """Whether `value` is a list of at most MAX_SERVICES "tcp/PORT" or "udp/PORT", none twice, none the bridge's own."""
+    return _are_texts(value, MAX_SERVICES) and all(_is_service(text) for text in value)
+
+
+def _are_texts(value, most: int) -> bool:
     return (
         isinstance(value, list)
-        and len(value) <= MAX_SERVICES
-        and len(set(map(str, value))) == len(value)
-        and all(isinstance(text, str) and _is_service(text) for text in value)
+        and len(value) <= most
+        and all(isinstance(text, str) for text in value)
+        and len(set(value)) == len(value)
     )
 
 
@@ -238,14 +244,19 @@ def _is_service(text: str) -> bool:
 
 
 def is_name(value) -> bool:
-    """Whether `value` can name a phone: 1..32 characters, no control characters, no half of a surrogate pair (JSON lets
-    them through, UTF-8 does not)."""
+    """Whether `value` can name a phone: 1..32 characters, no control characters, no half of a surrogate pair."""
     return (
         isinstance(value, str)
         and 1 <= len(value) <= NAME_MAX_CHARS
-        and all(c >= " " and not 0x7F <= ord(c) < 0xA0 and not 0xD800 <= ord(c) < 0xE000 for c in value)
+        and all(c >= " " and not 0x7F <= ord(c) < 0xA0 for c in value)
+        and not _has_half(value)
         and value.strip() != ""
     )
+
+
+def _has_half(text: str) -> bool:
+    # JSON lets halves of surrogate pairs through, UTF-8 does not.
+    return any(0xD800 <= ord(c) < 0xE000 for c in text)
 
 
 def is_hex(value, length: int) -> bool:

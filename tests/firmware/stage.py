@@ -1,8 +1,9 @@
 # What several tests stand on: clocks that are turned by hand, flashes that lose power, phones with known keys.
+import binascii
 import os
 import sys
 
-from speakeasy import crypto, session, x25519
+from speakeasy import codes, crypto, session, x25519
 from speakeasy.files import Files
 from speakeasy.identity import Identity
 
@@ -24,6 +25,14 @@ def vectors():
     above = __file__.rsplit("/", 2)[0]
     with open(above + "/vectors/pairing.json") as f:
         return json.load(f)
+
+
+def forms(secret):
+    """How a secret may look in a text."""
+    text = codes.encode(secret)
+    hexed = secret.hex()
+    plain = binascii.b2a_base64(secret).decode().strip()
+    return [hexed, hexed.upper(), text, text.replace("-", ""), plain, plain.rstrip("="), repr(secret)[2:-1]]
 
 
 class Clock:

@@ -403,6 +403,8 @@ def test_the_page_has_no_secret_and_loads_nothing_from_elsewhere():
     equal((status, kind), (200, "text/html; charset=utf-8"))
     assert b"//" not in body.replace(b"<!", b"") and b"innerHTML" not in body
     assert "default-src 'none'" in extra and "connect-src 'self'" in extra and "unsafe" not in extra
+    # The token is out of the address line before anything is done with it.
+    assert 0 < body.find(b'history.replaceState(null, "", "/t");') < body.find(b"fetch(")
     # Its one script is the one that the header names.
     script = body.split(b"<script>")[1].split(b"</script>")[0]
     assert "script-src 'sha256-%s'" % binascii.b2a_base64(crypto.digest(script)).decode().strip() in extra

@@ -28,6 +28,18 @@ def test_each_board_is_another():
     assert first.bridge_id != second.bridge_id and first.setup_code != second.setup_code
 
 
+def test_id_and_code_are_drawn_apart():
+    drawn = []
+
+    def draw(count):
+        drawn.append(os.urandom(count))
+        return drawn[-1]
+
+    me = identity.load(Files(), draw)
+    equal([me.bridge_id, me.setup_code], drawn)
+    equal([len(one) for one in drawn], [8, 16])
+
+
 def test_power_cut_never_leaves_an_identity_that_was_not_printed():
     for survives in range(6):
         for name in os.listdir():

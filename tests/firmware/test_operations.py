@@ -2,7 +2,7 @@ import json
 
 import pktfilter
 from check import equal
-from speakeasy import eventlog, rights
+from speakeasy import codes, eventlog, rights
 from speakeasy.files import Files
 from speakeasy.onetime import OneTime
 from speakeasy.op_phones import INVITE_S, MAX_INVITES
@@ -12,7 +12,7 @@ from speakeasy.policy import Policy
 from speakeasy.reached import Reached
 from speakeasy.settings import Settings
 from speakeasy.uplink import Uplink
-from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, STATION_MAC, Clock, Console, FailingFlash, X, wipe
+from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, STATION_MAC, Clock, Console, FailingFlash, X, forms, wipe
 from test_uplink import Radio
 
 ZEROS = bytes(8)
@@ -97,6 +97,54 @@ def test_setup_code_makes_the_owner():
     )
     # Saved, not only remembered.
     equal(len(Settings(Files(), BRIDGE_ID).phones), 1)
+
+
+def test_characters_beyond_16_bits_as_two_escapes():
+    b = Bridge()
+    owner = b.enrolled()
+    phone = owner.key_id.hex()
+    speaker = "\\ud83d\\ude00 \\uD83C\\uDFB5"
+    for text, heard in (
+        (speaker, "\U0001f600 \U0001f3b5"),
+        ("\\ud800\\udc00\\udbff\\udfff", "\U00010000\U0010ffff"),
+        ("\\\\ud83d", "\\ud83d"),
+    ):
+        raw = '{"id":1,"op":"rename","phone":"%s","name":"%s"}' % (phone, text)
+        assert json.loads(b.operations.answer(owner, raw.encode()))["ok"], text
+        equal(b.phones.all()[0]["name"], heard)
+        raw = '{"id":1,"op":"segment","ssid":"%s"}' % text
+        assert json.loads(b.operations.answer(owner, raw.encode()))["ssid"] == heard
+    before = b.settings.segment["ssid"]
+    for half in ("\\ud83d", "\\ude00", "\\ude00\\ud83d", "\\ud83d\\ud83d", "\\ud83dx\\ude00"):
+        for op, rest in (
+            ("rename", '"phone":"%s","name":"%s"' % (phone, half)),
+            ("segment", '"ssid":"%s"' % half),
+            ("join", '"ssid":"%s","key":""' % half),
+        ):
+            raw = '{"id":1,"op":"%s",%s}' % (op, rest)
+            equal(json.loads(b.operations.answer(owner, raw.encode()))["error"], "bad-request")
+    equal(b.settings.segment["ssid"], before)
+
+
+def test_a_deep_request_is_refused():
+    b = Bridge()
+    owner = b.enrolled()
+    for op, member in (("services", "services"), ("addressing", "hosts"), ("networks", "order"), ("rename", "name")):
+        frame = '{"id":1,"op":"%s","%s":%%s}' % (op, member)
+        depth = (992 - len(frame)) // 2
+        raw = (frame % ("[" * depth + "]" * depth)).encode()
+        equal(json.loads(b.operations.answer(owner, raw))["error"], "bad-request")
+
+
+def test_a_tokens_number_and_time_below_at_above():
+    b = Bridge()
+    owner = b.enrolled()
+    given = [bytes.fromhex(b.good(owner, "token")["token"]) for _ in range(17)]
+    equal([b.operations.tokens.peek(token) is not None for token in given], [False] + [True] * 16)
+    b.clock.now += 59
+    assert b.operations.tokens.peek(given[-1])
+    b.clock.now += 1
+    equal(b.operations.tokens.peek(given[-1]), None)
 
 
 def test_setup_code_is_worth_nothing_on_an_owned_bridge():
@@ -499,7 +547,9 @@ def test_no_secret_in_the_log():
         b.good(owner, "join", ssid="Dorm", key="correct horse")
         b.refused("bad-request", owner, "join", ssid="Dorm", key="shorty!")
         b.operations.answer(owner, b"no json correct horse")
-    for secret in (key, invite, invite.replace("-", ""), token, "correct horse", "shorty!", b.settings.segment["key"]):
-        assert secret not in console.text
-        assert not any(secret in line for line in eventlog.recent())
+    secrets = [bytes.fromhex(key), codes.decode(invite, 24)[8:], bytes.fromhex(token)]
+    texts = [form for secret in secrets for form in forms(secret)]
+    for text in texts + [invite, "correct horse", "shorty!", b.settings.segment["key"]]:
+        assert text not in console.text
+        assert not any(text in line for line in eventlog.recent())
     assert "enrolled" in console.text

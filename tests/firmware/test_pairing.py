@@ -6,7 +6,7 @@ import os
 import time
 
 from check import equal, until
-from speakeasy import eventlog, openness, pairing, session
+from speakeasy import codes, eventlog, openness, pairing, session
 from speakeasy.files import Files
 from speakeasy.lockout import Lockout
 from speakeasy.onetime import OneTime
@@ -18,7 +18,20 @@ from speakeasy.phones import Phones
 from speakeasy.policy import Policy
 from speakeasy.reached import Reached
 from speakeasy.settings import Settings
-from stage import BRIDGE_ID, MASK, ME, ROUTER, SEGMENT_MAC, SETUP_CODE, STATION_MAC, Clock, Console, Phone, X
+from stage import (
+    BRIDGE_ID,
+    MASK,
+    ME,
+    ROUTER,
+    SEGMENT_MAC,
+    SETUP_CODE,
+    STATION_MAC,
+    Clock,
+    Console,
+    Phone,
+    X,
+    forms,
+)
 
 TIME_LIMIT_S = 30
 ZEROS = bytes(8)
@@ -282,7 +295,18 @@ async def test_wrong_phone_keys_cost_a_second_and_do_not_count():
         start = time.ticks_ms()
         await wrong(b, 2, known)
         assert time.ticks_diff(time.ticks_ms(), start) >= pairing.WRONG_KEY_MS
-    equal(b.lockout._count, 0)
+    equal((b.lockout._count, pairing.WRONG_KEY_MS), (0, 1000))
+
+
+async def test_nothing_fixed_opens_for_an_unknown_key_id():
+    b = Bench()
+    b.enrolled()
+    b.operations.invites.put(b"INVITE01", (b"s" * 16, "guest", ""))
+    b.openness.open_for(openness.WINDOW, openness.WINDOW_S)
+    pairing.WRONG_KEY_MS = 1
+    for mode, key_id in ((2, b"UNKNOWN0"), (2, ZEROS), (3, b"UNKNOWN0"), (3, ZEROS)):
+        for secret in (b"", bytes(16), bytes(32), SETUP_CODE, BRIDGE_ID, key_id):
+            await wrong(b, mode, key_id, secret)
 
 
 async def test_an_unknown_key_id_looks_like_a_known_one():
@@ -570,10 +594,9 @@ async def test_no_secret_in_the_log():
         await owner.hear()
         owner.send(b"\x04correct horse" + bytes(30))
         await owner.thrown_out(session.BAD_RECORD)
-    from speakeasy import codes
-
-    secrets = (given["key"], SETUP_CODE.hex(), codes.encode(SETUP_CODE), invite, "SECRET", "correct horse")
-    for secret in secrets:
-        assert secret not in console.text
-        assert not any(secret in line for line in eventlog.recent())
+    secrets = (bytes.fromhex(given["key"]), SETUP_CODE, b"s" * 16, codes.decode(invite, 24)[8:])
+    texts = [form for secret in secrets for form in forms(secret)]
+    for text in texts + [invite, "SECRET", "correct horse"]:
+        assert text not in console.text
+        assert not any(text in line for line in eventlog.recent())
     assert "proved itself" in console.text

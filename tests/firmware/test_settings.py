@@ -2,7 +2,7 @@ import json
 import os
 
 from check import equal
-from speakeasy import eventlog, settings
+from speakeasy import codes, eventlog, settings
 from speakeasy.files import Files
 from speakeasy.phones import Phones
 from speakeasy.settings import Settings, is_hex, is_hosts, is_name, is_network, is_services
@@ -23,6 +23,16 @@ def test_first_boot_makes_a_segment_and_keeps_it():
     equal(Settings(Files(), BRIDGE_ID).segment, first.segment)
     wipe()
     assert Settings(Files(), BRIDGE_ID).segment["key"] != first.segment["key"]
+    wipe()
+    drawn = []
+
+    def draw(count):
+        drawn.append(os.urandom(count))
+        return drawn[-1]
+
+    key = Settings(Files(), BRIDGE_ID, draw).segment["key"]
+    equal([len(one) for one in drawn], [10])  # 80 bits: all of them are in the key
+    equal(key, codes.encode(drawn[0]).replace("-", "")[:-1])
 
 
 def test_all_survives_a_reboot():
