@@ -281,6 +281,8 @@ class Pairing:
                 if time.ticks_diff(end, deadline) < 0:
                     deadline = end
                 message = await self._message(link, deadline)
+                if time.ticks_diff(end, time.ticks_ms()) <= 0:
+                    raise Gone  # what waits is given out late, too: who sends without a pause would never be done
                 answer = self._operations.answer(caller, inward.open(message))
                 self._afterwards = caller.afterwards  # even if the answer does not get through
                 await self._send(link, outward.seal(answer))

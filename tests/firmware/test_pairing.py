@@ -434,6 +434,61 @@ async def test_drops_of_a_slow_phone_do_not_buy_time():
         assert time.ticks_diff(time.ticks_ms(), start) < 5000
 
 
+class Ahead:
+    """The module `time`, which is ahead of the board's by as much as a test says. `began`: what ticks begin with."""
+
+    def __init__(self, began=0):
+        self.ms = time.ticks_diff(began, time.ticks_ms())
+
+    def ticks_ms(self):
+        return time.ticks_add(time.ticks_ms(), self.ms)
+
+    def ticks_add(self, ticks, ms):
+        return time.ticks_add(ticks, ms)
+
+    def ticks_diff(self, a, b):
+        return time.ticks_diff(a, b)
+
+
+async def test_a_session_lasts_600_s_and_no_longer():
+    equal(pairing.SESSION_MS, 600_000)
+    # The second one begins a moment before a chip's ticks wrap.
+    for began in (0, time.ticks_add(0, -300_000)):
+        pairing.time = clock = Ahead(began)
+        b = Bench()
+        phone = b.phone(2, *b.enrolled())
+        await phone.greet()
+        for _ in range(24):  # no longer silent than it may be
+            clock.ms += 24_000
+            assert (await phone.ask("status"))["ok"]
+        clock.ms += 24_000  # 600 s: from now on nothing is answered, and the bridge hangs up by itself
+        phone.send(phone.outward.seal(b'{"op":"status","id":26}'))
+        await phone.gone(10_000)
+
+
+async def test_a_phone_that_asks_without_a_pause_ends_after_600_s_too():
+    pairing.SESSION_MS = 1000
+    b = Bench()
+    phone = b.phone(2, *b.enrolled("guest"))
+    await phone.greet()
+    start = time.ticks_ms()
+
+    def asks():
+        phone.send(phone.outward.seal(b'{"op":"status","id":1}'))
+
+    asks()
+    asks()
+    heard = 0
+    while not phone.served.done():
+        if phone.connection.heard:
+            phone.connection.heard.clear()
+            heard += 1
+            asks()  # before it has looked at the one before
+        await asyncio.sleep_ms(0)
+        assert time.ticks_diff(time.ticks_ms(), start) < 15_000
+    assert heard > 2 and time.ticks_diff(time.ticks_ms(), start) >= 900
+
+
 async def test_a_phone_that_goes_away_in_the_middle():
     b = Bench()
     for lines in (0, 1, 2):
