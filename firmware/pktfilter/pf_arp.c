@@ -24,10 +24,12 @@ static bool parse(struct arp *a, const uint8_t *frame, size_t len)
     return (a->op == REQUEST || a->op == REPLY) && pf_mac_eq(a->sha, frame + 6) && !mac_is_group(a->sha);
 }
 
-static void build(uint8_t *frame, unsigned op, const uint8_t *mac, uint32_t addr, const uint8_t *to_mac,
-                  uint32_t to_addr)
+/* Not inlined: it is long. A question has nobody's MAC inside. */
+static __attribute__((noinline)) void send(struct pf *pf, enum pf_port port, unsigned op, const uint8_t *mac,
+                                           uint32_t addr, const uint8_t *to_mac, uint32_t to_addr)
 {
     static const uint8_t head[8] = {8, 6, 0, 1, 8, 0, 6, 4};
+    uint8_t *frame = pf_scratch(pf);
     pf_mac_copy(frame, to_mac);
     pf_mac_copy(frame + 6, mac);
     memcpy(frame + PF_O_TYPE, head, sizeof(head));
@@ -35,23 +37,23 @@ static void build(uint8_t *frame, unsigned op, const uint8_t *mac, uint32_t addr
     pf_mac_copy(frame + PF_ARP_SHA, mac);
     wr32(frame + PF_ARP_SPA, addr);
     pf_mac_copy(frame + PF_ARP_THA, to_mac);
+    if (op == REQUEST) {
+        memset(frame + PF_ARP_THA, 0, 6);
+    }
     wrw(frame + PF_ARP_TPA, to_addr);
+    pf->out(pf->ctx, port, frame, PF_ARP_LEN);
 }
 
 void pf_arp_ask(struct pf *pf, const struct pf_peer *peer, bool broadcast)
 {
     static const uint16_t all[3] = {0xffff, 0xffff, 0xffff};
-    uint8_t *frame = pf_scratch(pf);
-    build(frame, REQUEST, pf->cfg.uplink_mac, pf->cfg.addr, broadcast ? (const uint8_t *)all : peer->mac, peer->addr);
-    memset(frame + PF_ARP_THA, 0, 6);
-    pf->out(pf->ctx, PF_UPLINK, frame, PF_ARP_LEN);
+    send(pf, PF_UPLINK, REQUEST, pf->cfg.uplink_mac, pf->cfg.addr, broadcast ? (const uint8_t *)all : peer->mac,
+         peer->addr);
 }
 
 static enum pf_counter answer(struct pf *pf, enum pf_port port, const struct arp *a, const uint8_t *mac)
 {
-    uint8_t *frame = pf_scratch(pf);
-    build(frame, REPLY, mac, a->tpa, a->sha, a->spa);
-    pf->out(pf->ctx, port, frame, PF_ARP_LEN);
+    send(pf, port, REPLY, mac, a->tpa, a->sha, a->spa);
     return PF_C_arp_answered;
 }
 
@@ -99,10 +101,12 @@ static enum pf_counter contradicts(struct pf *pf, const struct arp *a)
 static enum pf_counter from_uplink(struct pf *pf, const struct arp *a, const uint8_t *frame)
 {
     enum pf_counter result = contradicts(pf, a);
-    if (result != PF_C_none) {
-        return result;
-    }
     bool to_host = a->tpa == pf->cfg.addr && a->tpa != 0;
+    if (result != PF_C_none) {
+        /* Who has a leased address from now on must find the claim port. The host would believe the sender (RFC 826): it never sees this. */
+        const bool asks = result == PF_C_drop_arp_spoof && a->op == REQUEST && to_host;
+        return asks ? answer(pf, PF_UPLINK, a, pf->cfg.uplink_mac) : result;
+    }
     if (a->op == REQUEST) {
         result = PF_C_drop_arp_other;
     } else {
@@ -131,6 +135,10 @@ static enum pf_counter from_host(struct pf *pf, const struct arp *a, const uint8
         return PF_C_drop_arp_bad;
     }
     if (a->op == REQUEST) {
+        const struct pf_peer *peer = &pf->peer[pf_peer_find(pf, a->tpa)];
+        if (peer->state == PF_PEER_PINNED && a->spa != 0) { /* from another MAC no answer would come in */
+            return answer(pf, PF_HOST_UPLINK, a, peer->mac);
+        }
         note_asked(pf, a->tpa);
     } else if (a->spa == 0) {
         return PF_C_drop_arp_bad;

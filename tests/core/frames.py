@@ -217,7 +217,7 @@ def _arp(text: str, port: str, incoming: bool) -> bytes:
     assert answer, text
     target, at, asker, rest = answer.groups()
     w = _Words(rest.split())
-    sha, tha = mac_of(at), mac_of(_arp_mac(port, not incoming, asker))
+    sha, tha = mac_of(at), mac_of(w.values.get("tha", _arp_mac(port, not incoming, asker)))
     return bytes(
         Ether(src=mac_of(w.values.get("from", sha)), dst=mac_of(w.values.get("to", tha)))
         / ARP(op=2, hwsrc=sha, psrc=address(target), hwdst=tha, pdst=address(asker))

@@ -158,6 +158,24 @@ MUTANTS = [
     Mutant("pf_map.c", "pf_map_get", "if (!inbound) {", "if (*moved != 0) {"),
     Mutant("pf_arp.c", "contradicts", "return PF_C_drop_arp_spoof;", "return PF_C_none;"),
     Mutant(
+        "pf_arp.c",
+        "from_uplink",
+        "const bool asks = result == PF_C_drop_arp_spoof && a->op == REQUEST && to_host;",
+        "const bool asks = result == PF_C_drop_arp_spoof && a->op == REQUEST;",
+    ),
+    Mutant(
+        "pf_arp.c",
+        "from_uplink",
+        "return asks ? answer(pf, PF_UPLINK, a, pf->cfg.uplink_mac) : result;",
+        "if (!asks) { return result; }",
+    ),
+    Mutant(
+        "pf_arp.c",
+        "from_host",
+        "if (peer->state == PF_PEER_PINNED && a->spa != 0) { /* from another MAC no answer would come in */",
+        "if (peer->state == PF_PEER_PINNED) {",
+    ),
+    Mutant(
         "pf_core.h",
         "pf_lease_over",
         "return pf->now - peer->seen >= peer->ttl_ms;",

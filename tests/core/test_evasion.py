@@ -128,7 +128,8 @@ def test_the_speaker_speaks_for_itself_only(talk: Talk, mode: str) -> None:
 @BOTH
 def test_arp_in_everybodys_name(talk: Talk, mode: str) -> None:
     """Questions and answers, gratuitous ones, by unicast and broadcast, from the attacker's MAC, in the name of the
-    router, the phone, the speaker (by all its names), and of those that are nobody: nobody's place changes."""
+    router, the phone, the speaker (by all its names), and of those that are nobody: nobody's place changes, and the
+    host sees nothing. Who asks for X in a known machine's name is answered alone."""
     names = {
         "router": "drop_arp_spoof",
         "phone": "drop_arp_spoof",
@@ -151,8 +152,10 @@ def test_arp_in_everybodys_name(talk: Talk, mode: str) -> None:
             f"arp {name} is-at attacker to {name} to=all",  # gratuitous
             f"arp {name} is-at attacker to router to=all",
         ):
-            assert talk.pf.input("uplink", frame("uplink", text)) == verdict, text
-            assert talk.pf.out() == [], text
+            asks = "who-has X" in text and verdict == "drop_arp_spoof"
+            told = [("uplink", frame("uplink", f"arp X is-at X to {name} tha=attacker", False))] if asks else []
+            assert talk.pf.input("uplink", frame("uplink", text)) == ("arp_answered" if asks else verdict), text
+            assert talk.pf.out() == told, text
     assert talk.pf.events() & 4
     still_works(talk)
 

@@ -44,7 +44,7 @@ def test_answers_to_a_leased_phone_never_go_to_another_mac(opened: Filter) -> No
         opened,
         """
 uplink:  arp phone is-at attacker to X                  -> drop_arp_spoof
-uplink:  arp who-has X tell phone sha=attacker          -> drop_arp_spoof
+uplink:  arp who-has X tell phone sha=attacker          -> arp_answered -> uplink: arp X is-at X to phone tha=attacker
 segment: tcp S:1400 > phone:40000 A seq=5000 ack=1000 -> pass_speaker_uplink -> uplink: ~ to=phone
 """,
     )
@@ -652,6 +652,39 @@ uplink:      tcp phone:40000 > X:7780 S seq=99       -> pass_uplink_host -> host
     )
     assert pf.flow_mac("10.66.0.100", 40000, 7780) == bytes.fromhex("020000004230")
     assert pf.flow_mac("10.66.0.100", 40001, 7780) is None
+
+
+def test_a_claim_from_another_mac_than_the_leases(opened: Filter) -> None:
+    """A phone with a new MAC, or who got its address later: it finds the claim port and nothing else, the host learns
+    nothing, and once the lease is moved it is the phone."""
+    run(
+        opened,
+        """
+uplink:      arp who-has X tell phone sha=attacker             -> arp_answered -> uplink: arp X is-at X to phone tha=attacker
+uplink:      tcp phone:40001 > X:1400 S from=attacker          -> drop_lease_mac
+uplink:      tcp phone:40000 > X:7780 S seq=9 from=attacker    -> pass_uplink_host -> host_uplink: ~
+host_uplink: arp who-has phone tell X                          -> arp_answered -> host_uplink: arp phone is-at phone to X
+uplink:      arp phone is-at attacker to X                     -> drop_arp_spoof
+host_uplink: tcp X:7780 > phone:40000 SA seq=1 ack=10          -> pass_host_uplink -> uplink: ~ to=attacker
+uplink:      tcp phone:40000 > X:7780 A seq=10 ack=2 from=attacker -> pass_uplink_host -> host_uplink: ~
+uplink:      tcp phone:40000 > X:1400 A seq=1000 ack=5000      -> pass_uplink_speaker -> segment: ~
+""",
+    )
+    assert opened.flow_mac("10.66.0.100", 40000, 7780) == bytes.fromhex(mac_of("attacker").replace(":", ""))
+    run(
+        opened,
+        """
+! lease phone mac=attacker; forget-output
+uplink:      tcp phone:40000 > X:1400 A seq=1000 ack=5000      -> drop_no_flow
+uplink:      tcp phone:40001 > X:1400 S from=attacker          -> pass_uplink_speaker -> segment: ~
+uplink:      arp who-has X tell phone sha=attacker             -> pass_uplink_host -> host_uplink: ~
+host_uplink: arp who-has phone tell X                          -> arp_answered -> host_uplink: arp phone is-at attacker to X
+uplink:      arp who-has X tell phone                          -> arp_answered -> uplink: arp X is-at X to phone
+! end phone; forget-output
+uplink:      arp who-has X tell phone                          -> pass_uplink_host -> host_uplink: ~
+host_uplink: arp who-has phone tell X                          -> pass_host_uplink -> uplink: ~
+""",
+    )
 
 
 def test_a_phone_behind_a_router_has_no_mac(pf: Filter) -> None:

@@ -543,6 +543,7 @@ segment: udp S:1 > dns:53                -> frames_pending -> uplink: arp who-ha
 uplink:  arp flatmate is-at attacker to X -> drop_arp_unasked
 uplink:  arp router is-at router to X     -> arp_learned -> uplink: udp X:1 > server:53 ttl=63 & uplink: udp X:2 > server:53 ttl=63
 uplink:  arp router is-at attacker to X   -> drop_arp_spoof
+uplink:  arp who-has X tell router sha=attacker -> arp_answered -> uplink: arp X is-at X to router tha=attacker
 segment: udp S:4 > server:53             -> pass_speaker_uplink -> uplink: ~
 uplink:  arp dns is-at dns to X           -> arp_learned -> uplink: udp X:1 > dns:53 ttl=63
 uplink:  arp dns is-at dns to X           -> drop_arp_unasked

@@ -140,19 +140,6 @@ async def beside(dorm: Dorm, who: str, *addresses: str) -> AsyncIterator[None]:
             await person.run("ip", "addr", "del", f"{address}/{dorm.lan.prefix}", "dev", t.PERSON_IF)
 
 
-@contextlib.asynccontextmanager
-async def knowing_the_way(dorm: Dorm, who: str) -> AsyncIterator[None]:
-    """Somebody knows the bridge's MAC without asking: who asks from a leased address and another MAC than the lease's
-    gets no answer (SPEC 4.2, `drop_arp_spoof`)."""
-    person, x = dorm.person(who), str(dorm.bridge_address())
-    entry = ("to", x, "dev", t.PERSON_IF)
-    await person.run("ip", "neigh", "replace", *entry, "lladdr", t.MAC[t.HOST_UPLINK], "nud", "permanent")
-    try:
-        yield
-    finally:
-        await person.run("ip", "neigh", "del", *entry)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def guest(owned: Dorm) -> Key:
     """The laptop is a guest."""
@@ -167,8 +154,9 @@ async def owner(owned: Dorm) -> Key:
 
 
 # --- relayed ----------------------------------------------------------------------------------------------------------
-async def neighbour(dorm: Dorm, who: str, address: str) -> str:
-    done = await dorm.person(who).run("ip", "-j", "neigh", "show", address, "dev", t.PERSON_IF)
+async def neighbour(where: Namespace, address: str, interface: str = t.PERSON_IF) -> str:
+    """The MAC that a machine has for an address, "" for none."""
+    done = await where.run("ip", "-j", "neigh", "show", address, "dev", interface)
     entries = json.loads(done.stdout or "[]")
     return str(entries[0].get("lladdr", "")) if entries else ""
 
@@ -185,7 +173,7 @@ async def test_a_claim_relayed_by_arp_spoofing_gets_no_lease(owned: Dorm, owner:
     try:
 
         async def believed() -> bool:
-            return await neighbour(owned, t.PHONE, x) == t.MAC[t.ATTACKER]
+            return await neighbour(phone.namespace, x) == t.MAC[t.ATTACKER]
 
         await owned.until(believed, LIMIT_S, "the phone to believe that the attacker is the bridge")
         done = await phone.run("speakeasy", "claim", check=False)
@@ -218,9 +206,12 @@ async def test_a_claim_relayed_by_arp_spoofing_gets_no_lease(owned: Dorm, owner:
         await lying.wait()
         attacker.namespace.sysctl("net/ipv4/ip_forward", "0")
         await phone.run("ip", "neigh", "flush", "dev", t.PERSON_IF)
-    # That lease ends with the bridge's memory; the phone itself is not heard from there (see knowing_the_way).
-    await owned.board.power_cycle()
-    await settled(owned)
+    # The phone has it back by another claim. (Also from another address it asks by ARP in its first one's name.)
+    async with beside(owned, t.PHONE, SECOND):
+        body = await made(owned, owner, phone.namespace, SECOND, t.MAC[t.PHONE], SECOND)
+        status, answer = await http(owned, phone.namespace, "POST", "/claim", body, SECOND)
+        assert (status, answer["addr"]) == (200, SECOND)
+        assert await lease_of(owned, owner) == (SECOND, t.MAC[t.PHONE])
     await claim(owned, t.PHONE)
     assert await lease_of(owned, owner) == (phone.address, t.MAC[t.PHONE])
 
@@ -243,7 +234,7 @@ async def test_a_recorded_claim_is_worth_nothing(owned: Dorm, owner: Key) -> Non
     for body in (sent, kept, anonymous):
         await refused(owned, flatmate.namespace, "/claim", body, "bad-proof")
     await refused(owned, phone.namespace, "/claim", sent, "bad-proof")
-    async with beside(owned, t.FLATMATE, phone.address), knowing_the_way(owned, t.FLATMATE):
+    async with beside(owned, t.FLATMATE, phone.address):
         # From the phone's address, but not its MAC.
         status, answer = await http(owned, flatmate.namespace, "POST", "/claim", kept, phone.address)
         assert (status, answer["error"]) == (409, "relayed")
@@ -324,18 +315,59 @@ async def test_a_phone_with_another_mac_claims_again(owned: Dorm, owner: Key, so
     assert (await soco.must("hold"))["status"] == 200
     await phone.run("ip", "link", "set", t.PERSON_IF, "address", other)
     try:
-        async with knowing_the_way(owned, t.PHONE):
-            assert not await passes(owned, phone.namespace)
-            await claim(owned, t.PHONE)
-            assert await lease_of(owned, owner) == (phone.address, other)
-            await owned.board.wait_for(f"has another MAC: {other}, before {t.MAC[t.PHONE]}", LIMIT_S, after=mark)
-            assert "error" in await soco.call("held", patience=2)
-            assert await passes(owned, phone.namespace, timeout_s=LIMIT_S)
-    finally:
-        await phone.run("ip", "link", "set", t.PERSON_IF, "address", t.MAC[t.PHONE])
-    async with knowing_the_way(owned, t.PHONE):
         assert not await passes(owned, phone.namespace)
         await claim(owned, t.PHONE)
+        assert await lease_of(owned, owner) == (phone.address, other)
+        await owned.board.wait_for(f"has another MAC: {other}, before {t.MAC[t.PHONE]}", LIMIT_S, after=mark)
+        assert "error" in await soco.call("held", patience=2)
+        assert await passes(owned, phone.namespace, timeout_s=LIMIT_S)
+    finally:
+        await phone.run("ip", "link", "set", t.PERSON_IF, "address", t.MAC[t.PHONE])
+    assert not await passes(owned, phone.namespace)
+    await claim(owned, t.PHONE)
+
+
+@contextlib.asynccontextmanager
+async def in_place_of(dorm: Dorm, gone: str, who: str) -> AsyncIterator[None]:
+    """Somebody's machine has the address of another, which is out of reach, and asks by ARP in that address's name."""
+    switch, machine = dorm.namespaces[t.SWITCH], dorm.person(who).namespace
+    await switch.run("ip", "link", "set", gone, "down")
+    machine.sysctl("net/ipv4/conf/all/arp_announce", "0")
+    try:
+        await machine.run("ip", "neigh", "flush", "dev", t.PERSON_IF)
+        async with beside(dorm, who, dorm.person(gone).address):
+            yield
+    finally:
+        machine.sysctl("net/ipv4/conf/all/arp_announce", "2")
+        await machine.run("ip", "neigh", "flush", "dev", t.PERSON_IF)
+        await switch.run("ip", "link", "set", gone, "up")
+
+
+async def test_a_machine_that_has_the_address_later_claims(owned: Dorm, owner: Key, guest: Key) -> None:
+    x, host = await settled(owned), owned.namespaces[t.BRIDGE]
+    flatmate, address = owned.person(t.FLATMATE), owned.person(t.LAPTOP).address
+    await claim(owned, t.LAPTOP)
+    assert await lease_of(owned, guest) == (address, t.MAC[t.LAPTOP])
+    async with in_place_of(owned, t.LAPTOP, t.FLATMATE):
+        # It finds the bridge, which learns nothing from that, and lets nothing in.
+        await host.run("ip", "neigh", "flush", "dev", t.HOST_UPLINK)
+        assert not await passes(owned, flatmate.namespace, address)
+        assert await neighbour(flatmate.namespace, x) == t.MAC[t.HOST_UPLINK]
+        assert await neighbour(host, address, t.HOST_UPLINK) == ""
+        # Whose claim it is, the lease is.
+        body = await made(owned, owner, flatmate.namespace, address, t.MAC[t.FLATMATE], address)
+        assert await neighbour(host, address, t.HOST_UPLINK) == t.MAC[t.LAPTOP]
+        status, answer = await http(owned, flatmate.namespace, "POST", "/claim", body, address)
+        assert (status, answer["addr"], answer["by"]) == (200, address, "mac")
+        assert await lease_of(owned, owner) == (address, t.MAC[t.FLATMATE])
+        assert await lease_of(owned, guest) is None
+        assert await passes(owned, flatmate.namespace, address, LIMIT_S)
+    # The one that had it comes back.
+    assert not await passes(owned, owned.person(t.LAPTOP).namespace)
+    await claim(owned, t.LAPTOP)
+    assert await lease_of(owned, owner) is None
+    assert await lease_of(owned, guest) == (address, t.MAC[t.LAPTOP])
+    await claim(owned, t.PHONE)
 
 
 async def test_behind_a_router_the_lease_is_by_address(owned: Dorm, owner: Key) -> None:

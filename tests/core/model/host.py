@@ -35,9 +35,13 @@ def is_igmp(m: Model, frame: bytes) -> bool:
 
 
 def uplink_arp(m: Model, frame: bytes) -> str:
-    op, _, spa, tpa = read_arp(frame)
+    op, sha, spa, tpa = read_arp(frame)
     if spa not in (m.config.addr, 0) or (op == 2 and spa == 0):
         raise Drop("drop_arp_bad")
+    lease = m.lease_of(tpa) if op == 1 else None
+    if lease and lease.mac and spa:
+        m.out.append(("host_uplink", link(sha, lease.mac, 0x0806, arp_message(2, lease.mac, tpa, sha, spa))))
+        return "arp_answered"
     if op == 1:
         m.asked.ask(tpa, m.now)
     m.out.append(("uplink", frame[:42]))

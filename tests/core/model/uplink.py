@@ -16,6 +16,7 @@ from .packet import (
     UDP,
     Drop,
     Packet,
+    arp_message,
     is_group_mac,
     link,
     rewrite,
@@ -45,14 +46,11 @@ def arp(m: Model, frame: bytes) -> str:
         raise Drop("drop_arp_conflict")
     if spa and addresses.no_ones_source(c, spa):
         raise Drop("drop_source_address")
-    who = m.peers.named(spa)
-    if isinstance(who, Lease):
-        if who.mac and who.mac != sha:
-            m.events |= EVENT_LEASE_MAC
+    if contradicts(m, sha, spa):
+        if op != 1 or tpa != c.addr or not c.addr:
             raise Drop("drop_arp_spoof")
-        who = who.peer if not who.mac else None
-    if who and who.mac and who.mac != sha:
-        raise Drop("drop_arp_spoof")
+        m.send("uplink", sha, arp_message(2, c.uplink_mac, tpa, sha, spa), 0x0806)
+        return "arp_answered"
     if op == 1:
         if tpa != c.addr or not c.addr:
             raise Drop("drop_arp_other")
@@ -68,6 +66,17 @@ def arp(m: Model, frame: bytes) -> str:
         m.out.append(("host_uplink", frame[:42]))
         verdict = "pass_uplink_host"
     return verdict
+
+
+def contradicts(m: Model, sha: bytes, spa: int) -> bool:
+    """Does a lease, or a known neighbour, have that address and another MAC?"""
+    who = m.peers.named(spa)
+    if isinstance(who, Lease):
+        if who.mac and who.mac != sha:
+            m.events |= EVENT_LEASE_MAC
+            return True
+        who = who.peer if not who.mac else None
+    return bool(who and who.mac and who.mac != sha)
 
 
 def read_arp(frame: bytes) -> tuple[int, bytes, int, int]:
