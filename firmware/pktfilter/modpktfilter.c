@@ -234,7 +234,7 @@ static mp_obj_t mod_services(mp_obj_t services_in)
         service[i].port = get_port(pair[1], 1);
     }
     lock();
-    const bool done = pf_services(&filter, service, count);
+    const bool done = pf_services(&filter, service, count, glue_now_ms());
     glue_unlock();
     if (!done) {
         mp_raise_ValueError(MP_ERROR_TEXT("services: refused"));

@@ -184,8 +184,9 @@ void pf_speaker(struct pf *pf, const uint8_t *mac, uint32_t now_ms)
     pf_fast_configure(pf);
 }
 
-bool pf_services(struct pf *pf, const struct pf_service *service, size_t count)
+bool pf_services(struct pf *pf, const struct pf_service *service, size_t count, uint32_t now_ms)
 {
+    pf->now = now_ms;
     if (count > PF_SERVICES) {
         return false;
     }
@@ -198,6 +199,7 @@ bool pf_services(struct pf *pf, const struct pf_service *service, size_t count)
         pf->service[i] = service[i];
     }
     pf->service_count = count;
+    (void)pf_flows_end_of(pf, PF_ENDS_SERVICES);
     return true;
 }
 

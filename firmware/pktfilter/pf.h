@@ -646,8 +646,8 @@ void pf_configure(struct pf *pf, const struct pf_config *cfg, uint32_t now_ms);
 /* The speaker's MAC, NULL for none. A change ends the speaker's flows. */
 void pf_speaker(struct pf *pf, const uint8_t *mac, uint32_t now_ms);
 
-/* Replaces the allowed services. False: too many, or not TCP or UDP; then nothing changed. Existing flows stay. */
-bool pf_services(struct pf *pf, const struct pf_service *service, size_t count);
+/* Replaces the allowed services, and ends phones' flows to others. False: too many, or not TCP or UDP; then nothing changed. */
+bool pf_services(struct pf *pf, const struct pf_service *service, size_t count, uint32_t now_ms);
 
 /* A lease for an address; `mac` NULL: by address only. Renews the lease of the same address; another MAC first ends its
  * flows. Returns the lease's number, or -1 when all are taken, or -2 for an address that cannot be a phone's. */

@@ -33,8 +33,8 @@ enum {
 /* What tells two flows with the same addresses and ports apart: for the remote the protocol, for the owners also whose it is. */
 #define PF_KIND_SEEN_BY(side) (PF_KIND_PROTO | (unsigned)(side) * PF_KIND_SPEAKER)
 
-/* pf_flows_end_of(): no peer, but the speaker; the speaker, and the leased phones. */
-enum { PF_ENDS_SPEAKER = 0x100, PF_ENDS_LEASED = 0x101 };
+/* pf_flows_end_of(): no peer, but phones' to services that are none any more; the speaker; the speaker, and the leased phones. */
+enum { PF_ENDS_SERVICES = 0x100, PF_ENDS_SPEAKER = 0x101, PF_ENDS_LEASED = 0x102 };
 
 /* struct pf_flow.state; TCP only. Pairs: remote, owner. */
 enum {

@@ -324,17 +324,27 @@ enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, uns
     return pf_send_on(pf, p, f, side);
 }
 
-/* All flows with one peer: a lease that ends, an address that is no peer's any more. Or all of the speaker (PF_ENDS_SPEAKER),
- * or those and the host's with leased phones (PF_ENDS_LEASED). Returns their number. */
+/* Is it with that peer, or one of PF_ENDS_*? */
+static bool is_of(const struct pf *pf, const struct pf_flow *f, unsigned peer)
+{
+    const bool leased = pf_is_lease(f->peer);
+    if (peer == PF_ENDS_SERVICES) {
+        return leased && (f->kind & PF_KIND_INBOUND) != 0 &&
+               !pf_is_service(pf, f->kind & PF_KIND_PROTO, f->port[PF_FROM_REMOTE]);
+    }
+    return f->peer == peer || (peer >= PF_ENDS_SPEAKER && (f->kind & PF_KIND_SPEAKER) != 0) ||
+           (peer == PF_ENDS_LEASED && leased);
+}
+
+/* All flows with one peer: a lease that ends, an address that is no peer's any more. Or all phones' to what is no service any more (PF_ENDS_SERVICES), all of the
+ * speaker (PF_ENDS_SPEAKER), or those and the host's with leased phones (PF_ENDS_LEASED). Returns their number. */
 int pf_flows_end_of(struct pf *pf, unsigned peer)
 {
     int ended = 0;
     pf_frags_sweep(pf, 0);
     for (unsigned i = 0; i < PF_FLOWS; i++) {
         struct pf_flow *f = &pf->flow[i];
-        const bool chosen = f->peer == peer || (peer >= PF_ENDS_SPEAKER && (f->kind & PF_KIND_SPEAKER) != 0) ||
-                            (peer == PF_ENDS_LEASED && pf_is_lease(f->peer));
-        if (chosen && class_of(f) != PF_CLASS_FREE) {
+        if (class_of(f) != PF_CLASS_FREE && is_of(pf, f, peer)) {
             pf_tcp_reset_owner(pf, f);
             pf_flow_end(pf, f);
             pf_count(pf, PF_C_flows_ended);

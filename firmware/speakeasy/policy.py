@@ -119,7 +119,7 @@ class Policy:
         self._program()
 
     def services(self, services: list) -> None:
-        """What leased phones may open to the speaker, "tcp/PORT" or "udp/PORT" each. Connections that are open stay."""
+        """What leased phones may open to the speaker, "tcp/PORT" or "udp/PORT" each. Flows to others end."""
         pktfilter.services(tuple([(_TCP if text[:4] == "tcp/" else _UDP, int(text[4:])) for text in services]))
 
     def _program(self) -> None:

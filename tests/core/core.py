@@ -183,7 +183,7 @@ class Filter:
     def services(self, *services: tuple[int, int]) -> bool:
         protos = bytes({6: 0, 17: 1}.get(p, 255) for p, _ in services)
         ports = (ctypes.c_uint16 * len(services))(*(p for _, p in services))
-        return bool(_LIB.harness_services(self._h, protos, ports, ctypes.c_size_t(len(services))))
+        return bool(_LIB.harness_services(self._h, protos, ports, ctypes.c_size_t(len(services)), self._now))
 
     def lease_add(self, addr: str, mac_address: str | None, ttl_s: int = 43200) -> int:
         m = mac(mac_address) if mac_address else None

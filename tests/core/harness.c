@@ -110,14 +110,14 @@ void harness_configure(struct harness *h, const uint8_t *uplink_mac, const uint8
     pf_configure(&h->pf, &cfg, now);
 }
 
-bool harness_services(struct harness *h, const uint8_t *protos, const uint16_t *ports, size_t count)
+bool harness_services(struct harness *h, const uint8_t *protos, const uint16_t *ports, size_t count, uint32_t now_ms)
 {
     struct pf_service service[64];
     for (size_t i = 0; i < count; i++) {
         service[i].proto = protos[i];
         service[i].port = pf_wire16(ports[i]);
     }
-    return pf_services(&h->pf, service, count);
+    return pf_services(&h->pf, service, count, now_ms);
 }
 
 /* The longest chain of one index of the flow table: 0 by what the uplink sees, 1 by what the owner sees. */

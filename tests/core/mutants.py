@@ -176,6 +176,18 @@ MUTANTS = [
         "if (peer->state == PF_PEER_PINNED) {",
     ),
     Mutant(
+        "pf_flow.c",
+        "is_of",
+        "return leased && (f->kind & PF_KIND_INBOUND) != 0 &&",
+        "return leased &&",
+    ),
+    Mutant(
+        "pf_flow.c",
+        "is_of",
+        "!pf_is_service(pf, f->kind & PF_KIND_PROTO, f->port[PF_FROM_REMOTE]);",
+        "!pf_is_service(pf, PF_TCP, f->port[PF_FROM_REMOTE]);",
+    ),
+    Mutant(
         "pf_core.h",
         "pf_lease_over",
         "return pf->now - peer->seen >= peer->ttl_ms;",

@@ -213,6 +213,63 @@ segment: tcp S:30000 > phone:3400 S                             -> drop_egress_l
     assert opened.lease_end("10.66.0.100") == 0
 
 
+SERVICES = """
+! know server
+! services 6/1400 6/1443 17/319; lease laptop
+uplink:      tcp phone:40001 > X:1443 S seq=99              -> pass_uplink_speaker -> segment: ~
+uplink:      tcp laptop:40000 > X:1400 S seq=199            -> pass_uplink_speaker -> segment: ~
+uplink:      udp phone:319 > X:319                          -> pass_uplink_speaker -> segment: ~
+uplink:      tcp phone:40002 > X:7780 S seq=299             -> pass_uplink_host -> host_uplink: ~
+segment:     tcp S:30000 > phone:3400 S seq=9               -> pass_speaker_uplink -> uplink: ~
+segment:     udp S:1400 > phone:5000                        -> pass_speaker_uplink -> uplink: ~
+segment:     tcp S:1400 > server:80 S seq=1                 -> pass_speaker_uplink -> uplink: ~
+host_uplink: tcp X:30001 > phone:80 S seq=1                 -> pass_host_uplink -> uplink: ~
+"""
+
+
+def _reset(who: str, service: int, seq: int) -> tuple[str, bytes]:
+    return "segment", frame("segment", f"tcp {who} > S:{service} R seq={seq} ipid=0 win=0", False)
+
+
+def test_a_service_that_is_taken_away_ends_its_flows_at_once(opened: Filter) -> None:
+    """Established, half open, and UDP; not what the speaker, the host, or a claim has opened, whatever its ports."""
+    run(opened, SERVICES)
+    before = len(opened.flows())
+    assert opened.services((6, 1443), (17, 1400))
+    assert opened.out() == [_reset("phone:40000", 1400, 1000), _reset("laptop:40000", 1400, 200)]
+    assert (opened.count("flows_ended"), len(opened.flows())) == (3, before - 3)
+    run(
+        opened,
+        """
+uplink:      tcp phone:40000 > X:1400 PA seq=1000 ack=5000 data=GET -> drop_no_flow
+uplink:      tcp phone:40000 > X:1400 S seq=2000             -> drop_no_rule
+segment:     tcp S:1400 > phone:40000 A seq=5000 ack=1000    -> drop_no_flow -> segment: tcp phone:40000 > S:1400 R seq=1000 ipid=0 win=0
+uplink:      udp phone:319 > X:319                           -> drop_no_rule
+segment:     tcp S:1443 > phone:40001 SA seq=5 ack=100       -> pass_speaker_uplink -> uplink: ~
+uplink:      tcp phone:40001 > X:1443 A seq=100 ack=6        -> pass_uplink_speaker -> segment: ~
+uplink:      tcp phone:3400 > X:30000 SA seq=1 ack=10        -> pass_uplink_speaker -> segment: ~
+uplink:      udp phone:5000 > X:1400                         -> pass_uplink_speaker -> segment: ~
+uplink:      tcp server:80 > X:1400 SA seq=7 ack=2           -> pass_uplink_speaker -> segment: ~
+uplink:      tcp phone:80 > X:30001 SA seq=7 ack=2           -> pass_uplink_host -> host_uplink: ~
+host_uplink: tcp X:7780 > phone:40002 SA seq=1 ack=300       -> pass_host_uplink -> uplink: ~
+""",
+    )
+    assert opened.services()
+    assert opened.out() == [_reset("phone:40001", 1443, 100)]
+    assert opened.count("flows_ended") == 4
+    opened.check()
+
+
+def test_services_that_stay_keep_their_flows(opened: Filter) -> None:
+    """Named again, in another order, with more: nothing ends. Nor does anything where the new ones are refused."""
+    run(opened, SERVICES)
+    before = opened.flows()
+    assert opened.services((17, 319), (6, 9), (6, 1400), (6, 1443))
+    assert not opened.services((6, 0))
+    assert not opened.services(*[(6, 1)] * (limit("PF_SERVICES") + 1))
+    assert (opened.out(), opened.count("flows_ended"), opened.flows()) == ([], 0, before)
+
+
 def test_the_music_goes_on_when_a_phone_is_revoked(opened: Filter) -> None:
     run(
         opened,

@@ -843,6 +843,7 @@ def test_another_mac_is_another_datagram(ready: Filter) -> None:
         lambda pf: pf.speaker(mac_of("flatmate")),
         lambda pf: pf.configure(PRIVATE),
         lambda pf: pf.configure(Config(dns=())),
+        lambda pf: pf.services((17, 5000)),
     ],
 )
 def test_a_change_empties_all_places(ready: Filter, change: Callable[[Filter], object]) -> None:
@@ -860,6 +861,13 @@ def test_a_lease_that_ends_takes_its_fragments_along(ready: Filter) -> None:
     ready.out()
     ready.lease_end("10.66.0.100")
     assert one(ready, piece(datagram(ident=1), 200, 400)) == "drop_fragment_unknown"
+
+
+def test_a_service_that_is_taken_away_takes_its_fragments_along(ready: Filter) -> None:
+    assert one(ready, piece(datagram(ident=1), 0, 200)) == "pass_uplink_speaker"
+    ready.services((6, 1400))
+    assert one(ready, piece(datagram(ident=1), 200, 400)) == "fragments_held"
+    assert one(ready, piece(datagram(ident=1), 0, 200)) == "drop_no_rule"
 
 
 def test_a_refused_first_fragment_takes_those_along_that_wait(ready: Filter) -> None:

@@ -161,6 +161,21 @@ def test_guard_flows_end_with_the_lease(private: Filter, how: str) -> None:
     private.check()
 
 
+def test_guard_flows_end_with_the_service(private: Filter) -> None:
+    """Those that the phone opened: not what the host sends it."""
+    run(private, GUARD_OPEN + "host_uplink: tcp X:50000 > phone:3400 S seq=9 -> pass_host_uplink -> uplink: ~")
+    assert private.services((6, 1443))
+    reset = frame("host_uplink", "tcp phone:40000 > X:1400 R seq=1000 ipid=0 win=0", False)
+    assert private.out() == [("host_uplink", reset)]
+    run(
+        private,
+        """
+uplink: tcp phone:40000 > X:1400 A seq=1000 ack=5000   -> drop_no_flow
+uplink: tcp phone:3400 > X:50000 SA seq=1 ack=10       -> pass_uplink_host -> host_uplink: ~
+""",
+    )
+
+
 def test_guard_flows_end_with_the_leases_time(private: Filter) -> None:
     run(private, GUARD_OPEN + "! jump 43200000")
     assert private.input("uplink", frame("uplink", "tcp phone:40000 > X:1400 A seq=1000 ack=5000")) == "drop_no_flow"

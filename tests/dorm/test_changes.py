@@ -75,6 +75,22 @@ async def test_a_revoked_phone_is_out_at_once_and_the_music_goes_on(owned: Dorm,
     assert (report["dropouts"], report["connections"]) == (0, 1)
 
 
+async def test_a_service_that_is_taken_away_ends_what_is_open_and_the_music_goes_on(
+    owned: Dorm, soco: Controller
+) -> None:
+    await soco.must("play", uri=t.RADIO_URL)
+    await hear(owned, 2)
+    assert (await soco.must("hold"))["status"] == 200
+    await speakeasy(owned, t.PHONE, "services", "tcp/1443")
+    heard = (await player(owned))["played_s"]
+    assert "error" in await soco.call("held", patience=2)
+    assert "error" in await soco.call("volume", patience=2)
+    await speakeasy(owned, t.PHONE, "services", "tcp/1400")
+    assert (await soco.must("hold"))["status"] == 200
+    report = await hear(owned, 6, since_s=heard)  # longer than the buffer lasts
+    assert (report["dropouts"], report["connections"]) == (0, 1)
+
+
 # --- the speaker, taken over ----------------------------------------------------------------------------------------
 async def test_a_speaker_taken_over_cannot_attack_the_dorm(owned: Dorm, soco: Controller) -> None:
     await soco.must("volume")

@@ -48,7 +48,7 @@ static void control(struct bytes b, uint32_t now)
         world_leases(now);
         break;
     case 8:
-        WORLD_BOTH(pf_services(pf, services, n % 3));
+        WORLD_BOTH(pf_services(pf, services, n % 3, now));
         break;
     case 9:
         WORLD_BOTH(pf_lease_renew(pf, addr, n, now));

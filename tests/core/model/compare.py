@@ -88,7 +88,7 @@ class Comparison:
         return self.both("speaker", mac, self.now)
 
     def _services(self, services: list[tuple[int, int]]) -> tuple[Any, Any]:
-        return self.both("set_services", services)
+        return self.both("set_services", services, self.now)
 
     def _lease_add(self, addr: int, mac: bytes | None, ttl: int) -> tuple[Any, Any]:
         return self.both("lease_add", addr, mac, ttl, self.now)

@@ -108,10 +108,10 @@ class Core:
     def speaker(self, mac: bytes | None, now: int) -> None:
         self.lib.pf_speaker(self.pf, mac, self._now(now))
 
-    def set_services(self, services: list[tuple[int, int]]) -> bool:
+    def set_services(self, services: list[tuple[int, int]], now: int) -> bool:
         protos = bytes({6: 0, 17: 1}.get(p, 255) for p, _ in services)
         ports = (ctypes.c_uint16 * len(services))(*(q for _, q in services))
-        return bool(self.lib.harness_services(self.h, protos, ports, ctypes.c_size_t(len(services))))
+        return bool(self.lib.harness_services(self.h, protos, ports, ctypes.c_size_t(len(services)), self._now(now)))
 
     def lease_add(self, addr: int, mac: bytes | None, ttl_s: int, now: int) -> int:
         return int(self.lib.pf_lease_add(self.pf, _wire4(addr), mac, ctypes.c_uint32(ttl_s), self._now(now)))

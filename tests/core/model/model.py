@@ -246,10 +246,13 @@ class Model:
             self.fragments.forget_all()
         self.speaker_mac = mac
 
-    def set_services(self, services: list[tuple[int, int]]) -> bool:
+    def set_services(self, services: list[tuple[int, int]], now: int) -> bool:
+        self.now = now
         if len(services) > self.limits.SERVICES or any(p not in (TCP, UDP) or q == 0 for p, q in services):
             return False
         self.services = set(services)
+        self.end_flows(lambda f: f.inbound and f.lease is not None and (f.proto, f.eport) not in self.services)
+        self.fragments.forget_all()
         return True
 
     def dhcp_take(self, room: int) -> bytes:
