@@ -51,6 +51,7 @@ _SAY = {
     "timeout": "The request did not come in time; try again.",
     "busy": "Too many phones ask at the same moment; try again in a few seconds.",
     "bad-proof": "The bridge does not accept this proof. Claim again; if it stays so, pair the phone again.",
+    "cross-site": "Another site's page asked for this. Open the link itself.",
     "bad-token": "This link was used or is older than a minute. Have a new one made on a phone that is paired.",
     "not-allowed": "Only an owner may do that. Ask one, or press the button on the bridge.",
     "moved": "The phone has another address than it believes; claim again.",
@@ -238,6 +239,7 @@ def _head(head: bytes) -> tuple:
     if len(parts) != 3 or parts[2] not in ("HTTP/1.1", "HTTP/1.0") or not parts[1].startswith("/") or not parts[0]:
         raise Refused(400, "bad-request")
     length = -1
+    origin = host = None
     for line in lines[1:]:
         colon = line.find(":")
         name = line[:colon].lower()
@@ -252,6 +254,17 @@ def _head(head: bytes) -> tuple:
             if len(value) > 4:
                 raise Refused(413, "bad-length")
             length = int(value)
+        if name == "origin":
+            if origin is not None:
+                raise Refused(400, "bad-request")
+            origin = value
+        if name == "host":
+            if host is not None:
+                raise Refused(400, "bad-request")
+            host = value
+    # A browser says whose page asks. Only our own page does: one at an address, for a name can be made to lead here.
+    if origin is not None and (not host or origin != "http://" + host or any(c not in "0123456789.:" for c in host)):
+        raise Refused(403, "cross-site")
     return parts[0], parts[1], max(length, 0)
 
 

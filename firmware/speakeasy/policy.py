@@ -10,7 +10,7 @@ import pktfilter
 from micropython import const
 
 from . import clock, dhcp, inet
-from .eventlog import log
+from .eventlog import log, seldom
 from .settings import PRIVATE
 
 LEASE_S = 12 * 3600
@@ -168,7 +168,7 @@ class Policy:
             if mac is None:
                 raise Unseen
             if own_mac is not None and own_mac != mac:
-                log("policy", "a claim of phone %s came by way of %s: refused" % (phone_id, inet.mac_text(mac)))
+                seldom("policy", "a claim of phone %s came by way of %s: refused" % (phone_id, inet.mac_text(mac)))
                 raise Relayed
         renewed = self._phone_at.get(addr) == phone_id and (addr, mac) in [entry[:2] for entry in pktfilter.leases()]
         self._make_way(phone_id, addr, mac)

@@ -71,10 +71,8 @@ async def say(request):
         await writer.wait_closed()
 
 
-def request(method, path, body=b"", headers=""):
-    return (
-        "%s %s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n" % (method, path, headers, len(body))
-    ).encode() + body
+def request(method, path, body=b"", headers="Host: x\r\n"):
+    return ("%s %s HTTP/1.1\r\n%sContent-Length: %d\r\n\r\n" % (method, path, headers, len(body))).encode() + body
 
 
 def status_of(answer):
@@ -130,6 +128,9 @@ async def test_bad_requests():
             (b"POST /claim HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
             (b"POST /claim HTTP/1.1\r\nContent-Length: 1e2\r\n\r\n", 400),
             (b"POST /claim HTTP/1.1\r\nContent-Length:\r\n\r\n", 400),
+            (b"GET /t HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+            (b"GET /t HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+            (b"GET /t HTTP/1.1\r\nHost: 1\r\nOrigin: http://1\r\nOrigin: http://1\r\n\r\n", 400),
             (b"GET /t HTTP/1.1\r\nContent-Length: 0\r\n\r\n", 200),
             (b"GET /t HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n", 400),
             (b"GET /t HTTP/1.1\r\n\r\nGET /t HTTP/1.1\r\n\r\n", 400),
@@ -143,6 +144,31 @@ async def test_bad_requests():
             answer = await say(raw)
             equal((raw, status_of(answer)), (raw, status))
         equal(b.server._active, 0)
+
+
+async def test_another_sites_page_is_refused():
+    async with Server() as b:
+
+        async def hand_in(headers):
+            b.tokens.put(b"T" * 16, b.phone["id"])
+            answer = await say(request("POST", "/token", token_body(b"T" * 16), headers))
+            return status_of(answer), json_of(answer).get("error")
+
+        for headers in (
+            "Host: 10.66.0.100:7780\r\nOrigin: http://evil.example\r\n",
+            "Host: 10.66.0.100:7780\r\nOrigin: null\r\n",
+            "Host: 10.66.0.100:7780\r\nOrigin:\r\n",
+            "Host: 10.66.0.100:7780\r\nOrigin: http://10.66.0.100\r\n",
+            "Host: 10.66.0.100:7780\r\nOrigin: https://10.66.0.100:7780\r\n",
+            "Origin: http://10.66.0.100:7780\r\n",
+            "Origin: http://None\r\n",
+            # A name of theirs that leads to the bridge.
+            "Host: evil.example:7780\r\nOrigin: http://evil.example:7780\r\n",
+        ):
+            equal((headers, await hand_in(headers)), (headers, (403, "cross-site")))
+        equal(await hand_in("Host: 10.66.0.100:7780\r\nOrigin: http://10.66.0.100:7780\r\n"), (200, None))
+        equal(await hand_in("origin: http://127.0.0.1:7780\r\nhost: 127.0.0.1:7780\r\n"), (200, None))
+        equal(await hand_in(""), (200, None))
 
 
 async def test_head_limit_below_at_above():

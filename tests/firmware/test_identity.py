@@ -58,7 +58,8 @@ def test_damaged_is_kept_aside_and_said():
         f.write(b"rubbish")
     identity.load(Files())
     assert identity.ASIDE in os.listdir()
-    assert any("damaged" in line and "label" in line for line in eventlog.recent())
+    said = " ".join(eventlog.recent())
+    assert "damaged" in said and "new label" in said and "10 s" in said, said
 
 
 def test_wrong_fields_are_damage():

@@ -1,8 +1,11 @@
 # The operations about phones, beyond what test_operations.py asks of all of them.
+import os
+
 from check import equal
 from speakeasy import codes
 from speakeasy.files import Files
-from speakeasy.op_phones import MAX_INVITES
+from speakeasy.op_phones import MAX_INVITES, PhoneOperations
+from speakeasy.phones import Phones
 from speakeasy.settings import Settings
 from stage import BRIDGE_ID, Console, FailingFlash
 from test_operations import ZEROS, Bridge, Caller
@@ -49,6 +52,47 @@ def test_rename_refuses():
 def invited(b, owner, **rest):
     answer = b.good(owner, "invite", role="guest", **rest)
     return Caller(3, codes.decode(answer["invite"], 24)[:8])
+
+
+def test_a_guest_acts_for_itself_alone():
+    b = Bridge()
+    owner, guest, other = b.enrolled(), b.enrolled("guest"), b.enrolled("guest")
+    theirs = other.key_id.hex()
+    token = b.good(guest, "token", phone=theirs, name="x", role="owner")["token"]
+    equal(b.operations.tokens.take(bytes.fromhex(token)), (guest.key_id.hex(),))
+    b.good(guest, "leave", phone=theirs)
+    equal([phone["id"] for phone in b.phones.all()], [owner.key_id.hex(), theirs])
+    b.refused("last-owner", owner, "leave", phone=theirs)
+
+
+def test_a_new_phone_has_the_role_of_its_secret():
+    b = Bridge()
+    b.enrolled()
+    new = invited(b, Caller(2, bytes.fromhex(b.phones.all()[0]["id"])))
+    equal(b.good(new, "enrol", name="x", role="owner", phone="00" * 8, key="00" * 32)["role"], "guest")
+    b.good(new, "confirm", role="owner")
+    equal([phone["role"] for phone in b.phones.all()], ["owner", "guest"])
+
+
+def test_every_secret_is_a_draw_of_its_own():
+    b = Bridge()
+    drawn = []
+
+    def draw(count):
+        drawn.append(os.urandom(count))
+        return drawn[-1]
+
+    phones = PhoneOperations(Phones(b.settings, draw), b.policy, b.invites, draw)
+    given = phones.do_enrol(Caller(1, bytes(8)), {"name": "x"})
+    equal([bytes.fromhex(given["phone"]), bytes.fromhex(given["key"])], drawn)
+    equal([len(one) for one in drawn], [8, 32])
+    drawn.clear()
+    owner = b.enrolled()
+    invite = codes.decode(phones.do_invite(owner, {"role": "guest"})["invite"], 24)
+    equal([invite[:8], invite[8:]], drawn)
+    drawn.clear()
+    equal([bytes.fromhex(phones.do_token(owner, {})["token"])], drawn)
+    equal(len(drawn[0]), 16)
 
 
 def test_an_invites_time_below_at_above():
