@@ -145,6 +145,11 @@ class Dorm:
 
     async def down(self) -> None:
         """Stops everything, in the opposite order of its start. Calling it again does nothing."""
+        task = asyncio.current_task()
+        # Whoever cancelled us has been heard. Until a task forgets that, Python 3.11 ends its asyncio.timeout by
+        # CancelledError in place of TimeoutError: the first program that takes long to stop would leave all others up.
+        while task is not None and task.cancelling():
+            task.uncancel()
         while self._undo:
             name, undo = self._undo.pop()
             try:

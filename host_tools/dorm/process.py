@@ -112,6 +112,9 @@ def _as_worker(work: Callable[[], int]) -> None:
     except BaseException:  # noqa: BLE001  said here: there is nobody above
         traceback.print_exc()
     finally:
+        # One Ctrl-C arrives more than once, and on a busy machine late: not in the middle of the last words.
+        for number in _FORWARDED:
+            signal.signal(number, signal.SIG_IGN)
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()
