@@ -110,10 +110,10 @@ class Button:
             self._beat()
             what = self._presses.look(self._pin.value() == 0, time.ticks_ms())
             if what == SHORT:
-                log("button", "pressed: pairing is open for a while")
+                log("button", "pressed: for a while, phones can be paired by the label")
                 self._pressed()
             elif what == HELD:
-                log("button", "held for %d s: the bridge is reset" % (HOLD_MS // 1000))
+                log("button", "held for %d s: the bridge is made as new" % (HOLD_MS // 1000))
                 self._held()
             await asyncio.sleep_ms(_POLL_MS)
 

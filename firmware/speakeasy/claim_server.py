@@ -186,7 +186,10 @@ class Server:
             return True
         self._wrong.append(now)
         if len(self._wrong) == FREE_WRONG:
-            log("claims", "%d wrong claims in %d s: further ones are slowed down" % (FREE_WRONG, WRONG_WINDOW_S))
+            log(
+                "claims",
+                "%d wrong tries to be let in, within %d s: further ones are slowed down" % (FREE_WRONG, WRONG_WINDOW_S),
+            )
         return False
 
 

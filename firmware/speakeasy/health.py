@@ -46,12 +46,12 @@ class Health:
             started = self._now()
             try:
                 await main()
-                log("health", "%s ended; it is started again" % name)
+                log("health", "the part %s ended; it is started again" % name)
             except asyncio.CancelledError:
                 raise
             except Exception as e:  # noqa: BLE001  (whatever it was, the other tasks go on)
                 # The type only: an exception's text may quote what it choked on.
-                log("health", "%s failed with %s; it is started again" % (name, type(e).__name__))
+                log("health", "the part %s failed with %s; it is started again" % (name, type(e).__name__))
                 _trace(e)
             now = self._now()
             self._restarts[name] = [t for t in self._restarts[name] if now - t < RESTARTS_S] + [now]
@@ -79,7 +79,8 @@ class Health:
                 dog.feed()
             elif name != told:
                 log(
-                    "health", "%s does not work any more: the bridge starts again in %d s" % (name, WATCHDOG_MS // 1000)
+                    "health",
+                    "the part %s does not work any more: the bridge starts again in %d s" % (name, WATCHDOG_MS // 1000),
                 )
             told = name
             await asyncio.sleep_ms(_TURN_MS)

@@ -35,7 +35,7 @@ def load(files: Files, random=os.urandom) -> Identity:
             return Identity(_bytes(saved, "bridge", BRIDGE_ID_BYTES), _bytes(saved, "setup", codes.SETUP_CODE_BYTES))
     except Damaged as e:
         files.set_aside(FILE, ASIDE)
-        log("identity", "%s is damaged (%s), kept as %s; a new identity is made" % (FILE, e, ASIDE))
+        log("identity", "%s is damaged (%s), set aside as %s; the bridge has a new id and code" % (FILE, e, ASIDE))
         log(
             "identity", "print a new label, hold the button for 10 s, and pair the phones again: none knows this bridge"
         )

@@ -29,7 +29,10 @@ class Lockout:
         except Damaged as e:
             # Whoever can damage it must not gain five tries by that.
             self._count = FREE_TRIES
-            log("lockout", "%s is damaged (%s): locked for %d s" % (FILE, e, FIRST_LOCK_S))
+            log(
+                "lockout",
+                "%s, the count of wrong codes, is damaged (%s): no code is taken for %d s" % (FILE, e, FIRST_LOCK_S),
+            )
         self._until = now() + self._span_s()
 
     def locked_s(self) -> int:
@@ -42,7 +45,7 @@ class Lockout:
         self._until = self._now() + self._span_s()
         self._files.save(FILE, {"wrong": self._count})
         if self._span_s():
-            seldom("lockout", "%d wrong proofs in a row: pairing is locked for %d s" % (self._count, self._span_s()))
+            seldom("lockout", "%d wrong codes in a row: no code is taken for %d s" % (self._count, self._span_s()))
 
     def good(self) -> None:
         """A good proof: start counting afresh."""

@@ -53,7 +53,7 @@ class NetworkOperations:
                 raise Refusal("bad-request", "An order names each remembered network once; nothing was changed.")
             if order != known:
                 self._settings.order_networks(order)
-                log("operations", "the networks are tried in another order")
+                log("operations", "an owner changed the order in which networks are tried")
         listed = [{"ssid": network["ssid"], "open": not network["key"]} for network in self._settings.uplinks]
         return paged({}, "networks", listed, request)
 
@@ -75,7 +75,7 @@ class NetworkOperations:
             )
         if wanted != before:
             self._settings.change(segment=wanted)
-            log("operations", "the speaker's network has another name or key: the speaker must be told")
+            log("operations", "an owner changed the name or key of the speaker's Wi-Fi: the speaker must be told")
         return {"ssid": wanted["ssid"], "key": wanted["key"], "state": self._segment.state}
 
     def do_addressing(self, _caller: Caller, request: dict) -> dict:
@@ -93,7 +93,10 @@ class NetworkOperations:
             )
         if (mode, hosts) != (settings.mode, settings.hosts):
             settings.change(mode=mode, hosts=hosts)
-            log("operations", "addressing is %s; the speaker may reach %d local hosts" % (mode, len(hosts)))
+            log(
+                "operations",
+                "the speaker's addressing is %s; local machines that it may reach: %d" % (mode, len(hosts)),
+            )
             self._policy.addressing(mode, hosts)
         return {"mode": mode, "hosts": hosts}
 

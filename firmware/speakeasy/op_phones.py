@@ -64,7 +64,7 @@ class PhoneOperations:
         caller.done = True
         if caller.mode == MODE_INVITE:
             self.invites.take(caller.key_id)
-        log("operations", "phone %s is enrolled: %s" % (draft["id"], draft["role"]))
+        log("operations", "phone %s is paired: %s" % (draft["id"], draft["role"]))
         return {}
 
     def do_token(self, caller: Caller, _request: dict) -> dict:
@@ -96,14 +96,14 @@ class PhoneOperations:
         invite_id = self._random(INVITE_ID_BYTES)
         secret = self._random(INVITE_SECRET_BYTES)
         self.invites.put(invite_id, (secret, role, caller.key_id.hex()), span_s)
-        log("operations", "an invite was made: %s, for %d s" % (role, span_s))
+        log("operations", "an owner made an invite: for one %s, for %d s" % (role, span_s))
         text = codes.encode(invite_id + secret)
         return {"invite": text, "link": _LINK + text, "expires_s": span_s}
 
     def do_uninvite(self, _caller: Caller, _request: dict) -> dict:
         """Call back every invite that is out."""
         self.invites.drop(lambda _: True)
-        log("operations", "all invites were called back")
+        log("operations", "an owner called all invites back")
         return {}
 
     def do_rename(self, _caller: Caller, request: dict) -> dict:
@@ -156,7 +156,7 @@ class PhoneOperations:
         self.tokens.drop(lambda owner: owner == phone_id)
         self.invites.drop(lambda invite: invite[2] == phone_id)
         flows = self._policy.revoke(phone_id)
-        log("operations", "phone %s was revoked; %d flows ended" % (phone_id, flows))
+        log("operations", "phone %s is shut out; %d of its connections were cut" % (phone_id, flows))
 
 
 def _phone_id(request: dict) -> str:

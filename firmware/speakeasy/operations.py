@@ -65,12 +65,12 @@ class Operations:
         except Refusal as e:
             answer = {"ok": False, "error": e.word, "say": e.say}
         except (OSError, MemoryError, RuntimeError) as e:
-            log("operations", "a request failed: %s %d" % (type(e).__name__, number(e)))
+            log("operations", "what a phone asked for failed: %s %d" % (type(e).__name__, number(e)))
             answer = _failed("The bridge could not do that (flash, radio or memory); try again.")
         answer["id"] = n
         raw = json.dumps(answer).encode()
         if len(raw) > MAX_TEXT:
-            log("operations", "an answer of %d bytes does not fit into a record" % len(raw))
+            log("operations", "an answer to a phone was too long to be sent: %d bytes" % len(raw))
             raw = json.dumps(dict(_failed("The bridge's answer is too long to be sent."), id=n)).encode()
         return raw
 

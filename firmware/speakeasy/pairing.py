@@ -261,7 +261,7 @@ class Pairing:
         role = self._operations.role(caller)
         if role is None:
             raise session.ProtocolError(session.BAD_PROOF)  # revoked since its HELLO
-        log("pairing", "a phone proved itself: %s" % role)
+        log("pairing", "a phone proved itself by Bluetooth: %s" % role)
         if mode != session.MODE_PHONE or role == OWNER:
             self._lockout.good()
         self._openness.session_began()
@@ -380,4 +380,4 @@ async def _part(connection) -> None:
     try:
         await connection.disconnect()
     except (asyncio.TimeoutError, asyncio.CancelledError):  # the latter when that cancels its watch, as above
-        log("pairing", "the phone's connection does not end; the radio will drop it")
+        log("pairing", "a phone does not end its Bluetooth connection; the radio will")

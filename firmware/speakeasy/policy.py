@@ -28,8 +28,8 @@ _BIT_STRANGER = const(8)
 _FRAMES_A_TURN = const(8)
 _ALARM_PAUSE_S = const(60)
 _ALARMS = (
-    (_BIT_OTHER_MAC, "another machine uses the address of a leased phone: its frames are dropped"),
-    (_BIT_STRANGER, "a machine that is not the speaker sends frames on the segment: they are dropped"),
+    (_BIT_OTHER_MAC, "another machine uses the address of a phone that is let in: what it sends is dropped"),
+    (_BIT_STRANGER, "a machine that is not the speaker is on the speaker's Wi-Fi: what it sends is dropped"),
 )
 _DHCP_NEWS = {
     dhcp.ACKED: "the speaker has its address",
@@ -140,7 +140,11 @@ class Policy:
             self.speaker_addr = inet.ZERO
             self._last_news = dhcp.NOTHING
             if served:
-                log("policy", "the speaker's address is %s now: it is made to come again" % inet.text(self._wanted()))
+                log(
+                    "policy",
+                    "the speaker's address is %s from now on: it is disconnected, and comes again for it"
+                    % inet.text(self._wanted()),
+                )
                 pktfilter.deauth()
 
     def speaker_seen(self, mac: bytes) -> None:
@@ -152,7 +156,10 @@ class Policy:
         if self._acked != mac:  # it may have asked for its address before it was seen here
             self.speaker_addr = inet.ZERO
             self._last_news = dhcp.NOTHING
-        log("policy", "the speaker is %s; it gets %s" % (inet.mac_text(mac), inet.text(self._wanted())))
+        log(
+            "policy",
+            "the speaker is the machine %s; its address is to be %s" % (inet.mac_text(mac), inet.text(self._wanted())),
+        )
 
     def grant(
         self, phone_id: str, addr: bytes, port: int, own_mac: bytes | None = None, local_port: int = CLAIM_PORT
@@ -168,7 +175,11 @@ class Policy:
             if mac is None:
                 raise Unseen
             if own_mac is not None and own_mac != mac:
-                seldom("policy", "a claim of phone %s came by way of %s: refused" % (phone_id, inet.mac_text(mac)))
+                seldom(
+                    "policy",
+                    "phone %s asked to be let in, but it came by way of %s: refused, somebody may be in between"
+                    % (phone_id, inet.mac_text(mac)),
+                )
                 raise Relayed
         renewed = self._phone_at.get(addr) == phone_id and (addr, mac) in [entry[:2] for entry in pktfilter.leases()]
         self._make_way(phone_id, addr, mac)
@@ -180,8 +191,8 @@ class Policy:
             raise
         self._phone_at[addr] = phone_id
         if not renewed:  # some phones claim every few minutes: the log is for what changes
-            by = "from " + inet.mac_text(mac) + " only" if mac else "known by address only"
-            log("policy", "phone %s may pass from %s, %s" % (phone_id, inet.text(addr), by))
+            by = "machine " + inet.mac_text(mac) + " only" if mac else "whoever has that address"
+            log("policy", "phone %s is let in from %s, %s" % (phone_id, inet.text(addr), by))
         return mac is not None
 
     def _make_way(self, phone_id: str, addr: bytes, mac: bytes | None) -> None:
@@ -192,12 +203,15 @@ class Policy:
             if owner == phone_id:
                 if old in macs and macs[old] != mac:
                     before, now = [inet.mac_text(m) if m else "none" for m in (macs[old], mac)]
-                    log("policy", "phone %s has another MAC: %s, before %s" % (phone_id, now, before))
+                    log("policy", "phone %s is let in as another machine: %s, before %s" % (phone_id, now, before))
                 if old != addr:
                     self._end(old)
             elif old == addr:
                 self._end(old)
-                log("policy", "the lease of phone %s at %s ended: another phone is there" % (owner, inet.text(old)))
+                log(
+                    "policy",
+                    "phone %s is not let in from %s any more: another phone is there" % (owner, inet.text(old)),
+                )
 
     def revoke(self, phone_id: str) -> int:
         """End all leases of a phone; the number of flows that ended with them."""
@@ -270,7 +284,11 @@ class Policy:
             for addr, owner in list(self._phone_at.items()):
                 if addr not in there:
                     del self._phone_at[addr]
-                    log("policy", "the lease of phone %s at %s ended: silence" % (owner, inet.text(addr)))
+                    log(
+                        "policy",
+                        "phone %s is not let in from %s any more: it was silent for too long"
+                        % (owner, inet.text(addr)),
+                    )
         # An attacker must not push everything else out of the log.
         now = clock.seconds()
         for bit, text in _ALARMS:

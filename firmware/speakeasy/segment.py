@@ -51,7 +51,7 @@ class Segment:
         # WPA2 beside WPA3: a Play:1 knows WPA2 only. One station: the driver forwards between stations, unfiltered.
         self._radio.config(ssid=wanted["ssid"], key=wanted["key"], security=network.WLAN.SEC_WPA2_WPA3, max_clients=1)
         self._given = wanted
-        log("segment", "the speaker's network is %s" % wanted["ssid"])
+        log("segment", "the speaker's Wi-Fi is called %s" % wanted["ssid"])
 
     def _address(self) -> None:
         # The policy moves the segment when the uplink's network has the same addresses.
@@ -60,7 +60,7 @@ class Segment:
             return
         self._radio.ipconfig(addr4=(inet.text(host), inet.text(inet.SEGMENT_MASK)))
         if self._host:
-            log("segment", "the bridge is %s on the speaker's network now" % inet.text(host))
+            log("segment", "the bridge's address on the speaker's Wi-Fi is %s now" % inet.text(host))
         self._host = host
 
     def _watch(self) -> None:
@@ -68,10 +68,10 @@ class Segment:
         if not stations:
             if self.present:
                 self.present = False
-                log("segment", "the speaker is gone")
+                log("segment", "the speaker has left its Wi-Fi")
             return
         mac = bytes(stations[0][0])
         if not self.present or mac != self._policy.speaker:
             self.present = True
-            log("segment", "%s is on the speaker's network" % inet.mac_text(mac))
+            log("segment", "the machine %s is on the speaker's Wi-Fi" % inet.mac_text(mac))
             self._policy.speaker_seen(mac)

@@ -70,7 +70,7 @@ class Settings:
             files.set_aside(FILE, ASIDE)
             log(
                 "settings",
-                "%s is damaged (%s): kept as %s, defaults are used; pair your phones again" % (FILE, e, ASIDE),
+                "%s is damaged (%s): set aside as %s, all is as new; pair your phones again" % (FILE, e, ASIDE),
             )
         if not self.segment:
             key = codes.encode(random(_SEGMENT_KEY_BYTES)).replace("-", "")[:16]
@@ -128,17 +128,23 @@ class Settings:
         if saved.get("mode") in MODES:
             self.mode = saved["mode"]
         else:
-            log("settings", "the mode is unknown to this firmware: %s is used" % self.mode)
+            log("settings", "the addressing is unknown to this firmware: %s is used" % self.mode)
         hosts = saved.get("hosts", [])  # older files have none
         if is_hosts(hosts):
             self.hosts = hosts
         else:
-            log("settings", "the local hosts are not addresses: the speaker may reach none; name them again")
+            log(
+                "settings",
+                "the speaker may reach no local machine: what is saved are no addresses; name them again",
+            )
         services = saved.get("services", SERVICES)
         if is_services(services):
             self.services = services
         else:
-            log("settings", "the services are unknown to this firmware: tcp/1400 alone is used; name them again")
+            log(
+                "settings",
+                "the speaker's open ports are unknown to this firmware: tcp/1400 alone is; name them again",
+            )
 
     def remember_network(self, ssid: str, key: str) -> None:
         """Put a network in front and save; the last one goes when there are more than MAX_UPLINKS."""
@@ -178,7 +184,10 @@ class Settings:
                 raise ValueError("hosts must be a list of at most %d IPv4 addresses" % MAX_HOSTS)
         except (Damaged, ValueError) as e:
             self._files.set_aside(PROVISION, PROVISION_ASIDE)
-            log("settings", "%s is not usable (%s): kept as %s, nothing changed" % (PROVISION, e, PROVISION_ASIDE))
+            log(
+                "settings",
+                "%s is not usable (%s): set aside as %s, nothing was changed" % (PROVISION, e, PROVISION_ASIDE),
+            )
             return
         uplinks = self._with_network(given["uplink"]) if "uplink" in given else self.uplinks
         self.change(
@@ -189,7 +198,7 @@ class Settings:
         )
         # Only now: a cut before this line imports the same values once more.
         self._files.remove(PROVISION)
-        log("settings", "%s imported and removed" % PROVISION)
+        log("settings", "the settings in %s were imported, and the file removed" % PROVISION)
 
 
 def is_network(value) -> bool:

@@ -40,10 +40,10 @@ _WRONG_KEY = (202, 204, 15)
 
 _SAY = {
     WRONG_KEY: "the key of %s is wrong: send the right one with 'speakeasy join'",
-    NO_NETWORK: "there is no network %s here: check its name, or come nearer",
-    NO_DHCP: "%s let us in, but gives no address (no DHCP answer): ask who runs it, or try later",
+    NO_NETWORK: "there is no network %s here: check its name, or bring the bridge nearer",
+    NO_DHCP: "%s lets the bridge in, but gives it no address: ask who runs it, or try later",
     UNUSABLE: "%s gives an address that no machine can have: ask who runs it, or join another network",
-    FAILED: "joining %s failed: the radio gives no reason",
+    FAILED: "joining %s failed, and nobody knows why: the bridge tries again",
 }
 
 
@@ -190,7 +190,7 @@ class Uplink:
         if not self._asked.is_set():
             self.failed = {"ssid": ssid, "state": self.state}
             if candidate not in self._settings.uplinks:
-                log("uplink", "%s is not kept: back to the networks known before" % ssid)
+                log("uplink", "%s was not joined, and is not kept: back to the networks known before" % ssid)
         return False
 
     async def _in_sight(self, networks: list) -> list:
@@ -229,7 +229,7 @@ class Uplink:
             if status == _GOT_IP and radio.isconnected() and self._take_address():
                 if self._usable():
                     self.state = UP
-                    log("uplink", "joined %s: %s" % (ssid, inet.text(self.addr)))
+                    log("uplink", "joined %s: the bridge's address is %s" % (ssid, inet.text(self.addr)))
                     return True
                 outcome = UNUSABLE
                 break
@@ -269,7 +269,7 @@ class Uplink:
                         self.state = UNUSABLE
                         log("uplink", _SAY[UNUSABLE] % self.ssid)
                         break
-                    log("uplink", "the address is %s now" % inet.text(self.addr))
+                    log("uplink", "the bridge's address is %s now" % inet.text(self.addr))
                     self._tell()
             elif not lost:
                 lost = True

@@ -318,7 +318,9 @@ async def test_a_phone_with_another_mac_claims_again(owned: Dorm, owner: Key, so
         assert not await passes(owned, phone.namespace)
         await claim(owned, t.PHONE)
         assert await lease_of(owned, owner) == (phone.address, other)
-        await owned.board.wait_for(f"has another MAC: {other}, before {t.MAC[t.PHONE]}", LIMIT_S, after=mark)
+        await owned.board.wait_for(
+            f"is let in as another machine: {other}, before {t.MAC[t.PHONE]}", LIMIT_S, after=mark
+        )
         assert "error" in await soco.call("held", patience=2)
         assert await passes(owned, phone.namespace, timeout_s=LIMIT_S)
     finally:

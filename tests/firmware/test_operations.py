@@ -552,4 +552,4 @@ def test_no_secret_in_the_log():
     for text in texts + [invite, "correct horse", "shorty!", b.settings.segment["key"]]:
         assert text not in console.text
         assert not any(text in line for line in eventlog.recent())
-    assert "enrolled" in console.text
+    assert "is paired: " in console.text

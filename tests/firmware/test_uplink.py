@@ -138,7 +138,7 @@ async def test_no_such_network():
 
 
 async def test_no_dhcp_answer():
-    await outcome({"Dorm": ("", "no-dhcp")}, [("Dorm", "")], uplink.NO_DHCP, "no DHCP answer")
+    await outcome({"Dorm": ("", "no-dhcp")}, [("Dorm", "")], uplink.NO_DHCP, "gives it no address")
 
 
 async def test_no_dhcp_answer_is_not_taken_for_a_wrong_key_of_before():
@@ -150,7 +150,7 @@ async def test_no_dhcp_answer_is_not_taken_for_a_wrong_key_of_before():
 
 
 async def test_neither_in_nor_refused():
-    await outcome({"Dorm": ("", CONNECTING)}, [("Dorm", "")], uplink.FAILED, "gives no reason")
+    await outcome({"Dorm": ("", CONNECTING)}, [("Dorm", "")], uplink.FAILED, "nobody knows why")
 
 
 async def test_an_address_that_no_machine_can_have():

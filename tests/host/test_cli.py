@@ -687,6 +687,16 @@ def test_services_that_are_none(text: str, home: Path, bridge: Bridge) -> None:
     refused("services", *(f"tcp/{n}" for n in range(1, 10)), says="At most 8", status=2)
 
 
+def test_log_has_the_names_of_phones(home: Path, bridge: Bridge) -> None:
+    pair("--name", "Ada [x]")
+    own, gone = next(iter(bridge.phones)).hex(), "0123456789abcdef"
+    lines = [f"[9] policy: phone {own} is let in from 10.66.0.7", f"[5] operations: phone {gone} is shut out"]
+    bridge.answers["log"] = {"lines": lines}
+    said = run("log").stdout.splitlines()
+    assert said == [lines[1], "[9] policy: phone Ada [x] is let in from 10.66.0.7"]
+    assert json.loads(run("log", "--json").stdout)["lines"] == lines
+
+
 def test_log_goes_on_until_there_is_enough(home: Path, bridge: Bridge) -> None:
     pair()
     bridge.answers["log"] = {"lines": ["a", "b"], "more": True}

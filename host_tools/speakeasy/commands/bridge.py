@@ -1,5 +1,6 @@
 """A bridge as a whole: how it is, what happened, and starting it again or from nothing."""
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from speakeasy import asking, claim, uplinks
 from speakeasy.commands.speaker import mode_sentence
 from speakeasy.errors import OWNER, run_it
 from speakeasy.reach import BridgeOption, ask, at_its_address, choose, open_session, remember, run
-from speakeasy.session import MOST_PAGES, Refused
+from speakeasy.session import MOST_PAGES, Refused, Session
 from speakeasy.store import Bridge, Store
 from speakeasy.terminal import JsonOption, as_called, counter_table, duration, failures, out, show_json, shown
 
@@ -28,8 +29,7 @@ async def _status(store: Store, bridge: Bridge) -> tuple[dict[str, Any], dict[st
             with suppress(Refused):  # a firmware that knows no hosts
                 status["hosts"] = (await session.request("addressing")).get("hosts")
             if any(str(lease.get("phone")) not in names for lease in _leases(status)):
-                listed = (await session.pages("phones", "phones"))["phones"]
-                names |= {str(p.get("phone")): p.get("name") for p in listed if isinstance(p, dict)}
+                names |= await _names(session)
     for lease in _leases(status):
         lease["name"] = names.get(str(lease.get("phone")))
     remember(store, bridge, status)
@@ -112,17 +112,29 @@ def _leases(state: dict[str, Any]) -> list[dict[str, Any]]:
     return [lease for lease in leases if isinstance(lease, dict)] if isinstance(leases, list) else []
 
 
-async def _log(store: Store, bridge: Bridge, most: int) -> list[str]:
-    """The newest lines, the newest first."""
+async def _names(session: Session) -> dict[str, object]:
+    """Of the phones that are paired, by their ids."""
+    listed = (await session.pages("phones", "phones"))["phones"]
+    return {str(p.get("phone")): p.get("name") for p in listed if isinstance(p, dict)}
+
+
+def _with_names(line: str, names: dict[str, object]) -> str:
+    """A line of the log, which knows phones by their ids."""
+    return re.sub(r"\bphone ([0-9a-f]{16})\b", lambda found: f"phone {names.get(found[1]) or found[1]}", line)
+
+
+async def _log(store: Store, bridge: Bridge, most: int) -> tuple[list[str], dict[str, object]]:
+    """The newest lines, the newest first; and the phones' names."""
     lines: list[str] = []
     async with await open_session(store, bridge) as session:
+        names = await _names(session)
         for page in range(MOST_PAGES):
             answer = await session.request("log", page=page)
             found = answer.get("lines")
             lines += [str(line) for line in found] if isinstance(found, list) else []
             if not answer.get("more") or len(lines) >= most:
                 break
-    return lines[:most]
+    return lines[:most], names
 
 
 @app.command()
@@ -133,15 +145,16 @@ def log(
 ) -> None:
     """Show what happened on the bridge.
 
-    Owners only. The newest line is the last one; with --json the first.
+    Owners only. In front, in milliseconds, how long the bridge had been up. The newest line is the last one; with
+    --json the first, and phones have their ids instead of their names.
     """
     store, chosen = choose(bridge)
-    lines = run(_log(store, chosen, most))
+    lines, names = run(_log(store, chosen, most))
     if as_json:
         show_json({"bridge": chosen.id.hex(), "lines": lines})
         return
     for line in reversed(lines):
-        out.print(shown(line))
+        out.print(shown(_with_names(line, names)))
 
 
 async def _open(store: Store, bridge: Bridge, address: str | None) -> int:
