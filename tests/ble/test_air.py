@@ -44,7 +44,7 @@ async def test_of_two_centrals_one_gets_the_connection(board, new_central, air):
     bridge = await board(ECHO)
     centrals = [await new_central() for _ in range(2)]
     advertisement = await centrals[0].scan(lambda a: not a.is_scan_response)
-    attempts = [asyncio.create_task(c.device.connect(advertisement.address, timeout=4)) for c in centrals]
+    attempts = [asyncio.create_task(c.device.connect(advertisement.address, timeout=8)) for c in centrals]
     results = await asyncio.wait_for(asyncio.gather(*attempts, return_exceptions=True), LIMIT_S)
     assert sum(isinstance(result, core.TimeoutError) for result in results) == 1
     await bridge.says("connected")

@@ -417,7 +417,7 @@ async def test_lock_the_owner_out_by_using_up_the_tries(board, central, new_cent
 
 async def test_lock_the_owner_out_by_hogging_the_connection(board, central, new_central):
     """One who comes again and again, says nothing and is thrown out each time: the owner gets in between."""
-    bridge = await board(program(more="pairing.SILENCE_MS = 1000\npairing.HANDSHAKE_MS = 1000\n"))
+    bridge = await board(program(more="pairing.SILENCE_MS = 3000\npairing.HANDSHAKE_MS = 3000\n"))
     hog = await new_central()
     held = 0
 

@@ -225,8 +225,8 @@ async def test_a_search_ends_although_its_timeout_was_swallowed(on_air, stranger
     monkeypatch.setattr(*place, swallow)
     if place[0] is VirtualClient:
         await stranger()  # heard again and again, and never a bridge
-    with pytest.raises(ble.BleError, match="within 2 s"):
-        await asyncio.wait_for(ble.find(None, 2), LIMIT_S)
+    with pytest.raises(ble.BleError, match="within 4 s"):
+        await asyncio.wait_for(ble.find(BRIDGE_ID, 4), LIMIT_S)
     assert swallowed
 
 

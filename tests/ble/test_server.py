@@ -358,6 +358,8 @@ async def test_register_while_connected_fails_and_makes_deaf(board, central):
                 aioble.register_services(service)
             except OSError as error:
                 say(error.errno)
+            while not value.read():
+                await asyncio.sleep_ms(10)
             say((await raises(value.written(timeout_ms=500)))[0], value.read())
             await connection.disconnected()
             aioble.register_services(service)
