@@ -31,7 +31,7 @@ ETH_P_ARP = 0x0806
 ETH_P_IP = 0x0800
 MAX_PACKETS = 100_000  # of any flood
 LONGEST_S = 600.0  # for one answer, or one listening
-MOST_AT_ONCE = 1000  # connections; each is a file descriptor
+MOST_AT_ONCE = 4000  # connections; each is a file descriptor
 AGENT = "intruder"  # how the speaker may tell our requests from others' that come by way of the bridge
 
 SEARCH = 'M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: "ssdp:discover"\r\nMX: 1\r\nST: {target}\r\n\r\n'

@@ -12,6 +12,7 @@ import pytest
 from dorm import daemon, intruder, people, topology
 from dorm.dorm import LOCK
 from dorm.errors import DormError
+from speakeasy import demo
 from speakeasy.commands import dorm as dorm_commands
 from speakeasy.commands import networks, speaker
 
@@ -168,6 +169,13 @@ def test_a_tool_that_cannot_work_here_says_so_in_one_line(
     assert said.out == ""
     assert said.err.startswith(f"error: {words[0]}: ")
     assert len(said.err.splitlines()) == 1
+
+
+def test_what_the_demo_asks_of_the_intruder_can_be() -> None:
+    parse = intruder._parser().parse_args
+    options = (f"--timeout={demo.PORT_WAIT_S}", f"--at-once={demo.PORTS_AT_ONCE}")
+    assert len(parse(["scan", "10.66.0.1", demo.TCP_PORTS, *options]).ports) == demo.DOORS
+    assert len(parse(["udp", "10.66.0.1", demo.UDP_PORTS, "--seconds=0.5"]).ports) > 1
 
 
 def test_a_conversation_outlives_what_is_no_request() -> None:
