@@ -89,6 +89,8 @@ class PhoneOperations:
         span_s = request.get("expires_s", INVITE_S)
         if type(span_s) is not int or not INVITE_LEAST_S <= span_s <= INVITE_MOST_S:
             raise Refusal("bad-request", "An invite is good for %d to %d seconds." % (INVITE_LEAST_S, INVITE_MOST_S))
+        if self._phones.full():
+            raise _full()  # nobody could use it
         if len(self.invites) >= MAX_INVITES:
             raise Refusal(
                 "full", "%d invites are out; call them back, or wait until one is used or expires." % MAX_INVITES
@@ -175,4 +177,4 @@ def _unknown() -> Refusal:
 
 
 def _full() -> Refusal:
-    return Refusal("full", "The bridge knows 16 phones, which is all it can; revoke one first.")
+    return Refusal("full", "The bridge knows 16 phones, which is all it can; an owner has to revoke one first.")

@@ -6,7 +6,7 @@ from speakeasy import codes
 from speakeasy.files import Files
 from speakeasy.op_phones import MAX_INVITES, PhoneOperations
 from speakeasy.phones import Phones
-from speakeasy.settings import Settings
+from speakeasy.settings import MAX_PHONES, Settings
 from stage import BRIDGE_ID, Console, FailingFlash
 from test_operations import ZEROS, Bridge, Caller
 
@@ -125,6 +125,21 @@ def test_four_invites_and_the_fifth():
     b.good(invited(b, owner), "enrol", name="x")
     b.refused("full", owner, "invite", role="guest")
     b.good(out[1], "confirm")
+
+
+def test_no_invite_while_the_registry_is_full():
+    b = Bridge()
+    owner = b.enrolled()
+    for _ in range(MAX_PHONES - 2):
+        b.enrolled("guest")
+    out = invited(b, owner)
+    b.good(out, "enrol", name="x")
+    b.good(out, "confirm")
+    equal(len(b.phones.all()), MAX_PHONES)
+    assert "revoke one" in b.refused("full", owner, "invite", role="guest")["say"]
+    equal(len(b.invites), 0)
+    b.good(owner, "revoke", phone=b.phones.all()[-1]["id"])
+    b.good(owner, "invite", role="guest")
 
 
 def test_uninvite_ends_all_that_are_out():
