@@ -98,6 +98,10 @@ class _Server(Server):
         )
 
 
+async def _nobody_writes(_bearer: att.Bearer, _value: bytes) -> None:
+    raise att.ATT_Error(att.ErrorCode.WRITE_NOT_PERMITTED)
+
+
 @dataclass
 class _Security:
     """What is known of a connection's protection."""
@@ -332,6 +336,9 @@ class Chip:
                 attributes += [characteristic, *characteristic.descriptors]
             handles.append([a.handle for a in attributes])
             self._attributes.update({a.handle: a for a in attributes})
+        for attribute in server.attributes:
+            if not isinstance(attribute.value, att.AttributeValue | att.AttributeValueV2):  # a declaration, say
+                attribute.write_value = _nobody_writes  # type: ignore[assignment, method-assign]  # Bumble's has no permissions
         return handles
 
     def _make_characteristic(self, description: dict[str, Any]) -> "gatt.Characteristic[bytes]":

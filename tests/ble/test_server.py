@@ -436,3 +436,28 @@ async def test_gap_name(board, central):
     assert await central.client.read_value(name.handle) == b"Speakeasy"
     await central.disconnect()
     await bridge.ends()
+
+
+async def test_nobody_writes_declarations(board, central, new_central):
+    """What the table of attributes says of itself is the bridge's, as it is with NimBLE: the next central finds all."""
+    bridge = await board("""
+        async def task():
+            service = aioble.Service(SERVICE)
+            info = aioble.Characteristic(service, uuid(2), read=True, initial=b"info")
+            aioble.register_services(service)
+            for _ in range(2):
+                await (await aioble.advertise(50_000, adv_data=ADV)).disconnected()
+        """)
+    await central.open()
+    value = central.characteristic(2).handle
+    for handle in (1, 2, 3, value - 2, value - 1, value):
+        with pytest.raises(att.ATT_Error) as caught:
+            await central.client.write_value(handle, b"LL", with_response=True)
+        assert caught.value.error_code == att.ErrorCode.WRITE_NOT_PERMITTED, handle
+        await central.client.write_value(handle, b"LL")
+    await central.disconnect()
+    other = await new_central()
+    await other.open()
+    assert await other.read(2) == b"info"
+    await other.disconnect()
+    await bridge.ends()
