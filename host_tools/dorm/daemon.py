@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from dorm import topology as t
 from dorm.dorm import LOCK, PASSTHROUGH, Dorm
 from dorm.errors import DormError, DormUsageError
-from dorm.jsonlines import ask_json, serve_json
+from dorm.jsonlines import ANSWER_S, ask_json, serve_json
 from dorm.people import person_environment
 from dorm.process import require_root, run_contained
 from dorm.programs import environment
@@ -30,6 +30,8 @@ DOWN_LIMIT_S = 60.0
 SETTLED_LIMIT_S = 30.0
 PRESS_S = 0.3
 LONGEST_PRESS_S = 30.0
+RESET_S = 10.0  # what the bridge takes for a factory reset (SPEC 2.5)
+RESET_LIMIT_S = 10.0  # so much longer the finger stays, until the bridge has begun to: it counts from when it looked
 CONTROL = "control.sock"
 
 
@@ -62,8 +64,7 @@ async def _serve(dorm: Dorm, ready: BinaryIO | None) -> None:
             case "status":
                 return await report(dorm)
             case "press":
-                await dorm.air.hold_button(float(request["seconds"]))
-                return {}
+                return await press_button(dorm, float(request["seconds"]))
             case "down":
                 over.set()
                 return {}
@@ -88,17 +89,33 @@ def _tell(ready: BinaryIO, what: dict[str, Any]) -> None:
         ready.close()
 
 
+async def press_button(dorm: Dorm, seconds: float) -> dict[str, Any]:
+    """Presses for so long; for a reset, until the bridge starts again. `reset`: whether it did, in that time."""
+    boots = dorm.board.boots
+    wants_reset = seconds >= RESET_S
+    press = asyncio.create_task(dorm.air.hold_button(seconds + (RESET_LIMIT_S if wants_reset else 0)))
+    try:
+        while not press.done() and not (wants_reset and dorm.board.boots != boots):
+            await asyncio.wait([press], timeout=0.05)
+    finally:
+        press.cancel()
+        await asyncio.gather(press, return_exceptions=True)
+    return {"reset": wants_reset and dorm.board.boots != boots}
+
+
 async def report(dorm: Dorm) -> dict[str, Any]:
     """What `status` shows: machines and addresses; `bridge` and `speaker` are null where there is none.
 
-    The speaker's `fitting` is the address that the bridge's mode gives it, as soon as that is known.
+    The speaker's `fitting` is the address that the bridge's mode gives it, as soon as that is known; `wifi` the network
+    that it joins, `joined` whether it has.
     """
     bridge = speaker = None
     if dorm.board is not None:
         bridge = {
             "running": bool(dorm.board.running),
             "boots": int(dorm.board.boots),
-            "address": dorm.bridge_address(),
+            # As long as it has it: the DHCP server remembers longer.
+            "address": dorm.bridge_address() if dorm.air.station.connected else None,
             "label": dorm.label(),
             "mode": dorm.mode,
         }
@@ -110,9 +127,13 @@ async def report(dorm: Dorm) -> dict[str, Any]:
             fitting = dorm.speaker_address()
         except DormError:
             fitting = None
+        knows = dorm.air.speaker_knows
+        joined = t.MAC[t.SPEAKER] in dorm.air.stations
         speaker = {
-            "address": state.get("address"),
+            "address": state.get("address") if joined else None,
             "fitting": fitting,
+            "joined": joined,
+            "wifi": {"ssid": knows.ssid, "key": knows.key},
             "boots": dorm.speaker.boots,
             "state": state.get("player", {}).get("state"),
             "dropouts": state.get("player", {}).get("dropouts"),
@@ -154,8 +175,14 @@ def up(run_dir: Path | None = None, *, ble: str = "bumble", mode: str = PASSTHRO
             )
         finally:
             os.close(write)
-        with os.fdopen(read, "rb") as pipe, _in_time(process):
-            line = pipe.readline()
+        try:
+            with os.fdopen(read, "rb") as pipe, _in_time(process):
+                line = pipe.readline()
+        except KeyboardInterrupt:  # it has a session of its own, and did not hear of it
+            print("\nThe dorm is taken down again.", file=sys.stderr)
+            process.terminate()
+            process.wait()
+            raise
         if not line:
             status = process.wait()
             output.seek(0)
@@ -178,16 +205,17 @@ def _in_time(process: subprocess.Popen[bytes]) -> Iterator[None]:
         timer.cancel()
 
 
-def _ask(op: str, run_dir: Path | None, **more: float) -> dict[str, Any]:
+def _ask(op: str, run_dir: Path | None, limit_s: float = ANSWER_S, **more: float) -> dict[str, Any]:
     run_dir = run_dir or t.run_dir()
     try:
-        return asyncio.run(ask_json(run_dir / CONTROL, {"op": op, **more}))
+        return asyncio.run(ask_json(run_dir / CONTROL, {"op": op, **more}, limit_s))
     except PermissionError:
         raise DormError("The dorm belongs to root. Run the same command with sudo.") from None
     except OSError:
         if _held(run_dir / LOCK):
             raise DormError(
-                f"A demo or a test has its dorm in {run_dir}: wait for it, or press Ctrl-C in its window."
+                f"A dorm in {run_dir} is coming up or going down, or a demo or a test has it: wait for it, or press "
+                "Ctrl-C in its window."
             ) from None
         raise _none_up(run_dir) from None
 
@@ -227,9 +255,10 @@ def status(run_dir: Path | None = None) -> dict[str, Any]:
     return _ask("status", run_dir)
 
 
-def press(run_dir: Path | None = None, seconds: float = PRESS_S) -> None:
-    """Presses the button on the bridge, and lets it go after `seconds`. Raises DormError when no dorm is up."""
-    _ask("press", run_dir, seconds=seconds)
+def press(run_dir: Path | None = None, seconds: float = PRESS_S) -> bool:
+    """Presses the button on the bridge, and lets it go after `seconds`, or, if these are enough for a reset, when the
+    bridge has begun one: whether it has. Raises DormError when no dorm is up."""
+    return bool(_ask("press", run_dir, LONGEST_PRESS_S + 2 * RESET_LIMIT_S, seconds=seconds)["reset"])
 
 
 def down(run_dir: Path | None = None) -> None:

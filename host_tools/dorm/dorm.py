@@ -196,7 +196,8 @@ class Dorm:
             os.close(lock)
             raise DormError(
                 f"A dorm is already up in {path}. Take it down with `speakeasy dorm down`, or name another run "
-                "directory: SPEAKEASY_RUN."
+                "directory in every command: SPEAKEASY_RUN (sudo does not pass it on: sudo SPEAKEASY_RUN=... speakeasy "
+                "...)."
             ) from None
         self._lock = lock
         self._clear_run_dir()  # what a dorm that was killed has left

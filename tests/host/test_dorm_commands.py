@@ -3,12 +3,14 @@
 import fcntl
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from dorm import daemon, intruder, people, topology
 from dorm.dorm import LOCK
 from dorm.errors import DormError
@@ -25,7 +27,7 @@ def test_a_dorm_that_is_somebody_elses(tmp_path: Path) -> None:
             daemon.down(tmp_path)
         fcntl.flock(lock, fcntl.LOCK_EX)
         for ask in (daemon.status, daemon.down):
-            with pytest.raises(DormError, match="A demo or a test has its dorm"):
+            with pytest.raises(DormError, match="is coming up or going down, or a demo or a test has it"):
                 ask(tmp_path)
 
 
@@ -45,7 +47,13 @@ def _state(
     return {
         "run_dir": "/run/x",
         "bridge": {"running": True, "boots": 1, "address": address, "label": label, "mode": "private"},
-        "speaker": {"address": speaker, "fitting": fitting, "state": None},
+        "speaker": {
+            "address": speaker,
+            "fitting": fitting,
+            "state": None,
+            "joined": speaker is not None,
+            "wifi": {"ssid": "Box", "key": "only for [it]"},
+        },
         "people": {"phone": "10.66.0.130"},
         "radio": topology.RADIO_URL,
         "wifi": {"ssid": "Dorm [x]", "key": "correct horse"},
@@ -75,8 +83,49 @@ def test_up_waits_until_there_is_something_to_show(
     assert daemon.settled(limit_s=-1)["bridge"]["label"] is None
     dorm_commands.show(whole)
     said = capsys.readouterr().out
-    assert "The dorm's Wi-Fi: Dorm [x], key correct horse" in said
+    assert 'The dorm\'s Wi-Fi is called "Dorm [x]", its key is "correct horse"' in said
+    assert 'The speaker joins the Wi-Fi "Box" with the key "only for [it]"' in said
+    assert "not on the bridge's Wi-Fi" not in said
     assert "running, boot 1, private" in said
+
+
+def test_a_speaker_that_knows_another_network(capsys: pytest.CaptureFixture[str]) -> None:
+    """After a factory reset, for one: the bridge's own Wi-Fi has another name and key then."""
+    dorm_commands.show(_state(["b0b1", "CODE"], None, None))
+    said = capsys.readouterr().out
+    assert re.search(r"speaker +\S+ +- +\S+ +not on the bridge's Wi-Fi", said)
+    assert 'joins the Wi-Fi "Box" with the key "only for [it]"' in said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (10.0, "the bridge starts again, as new, on no network."),
+        (0.01, "too short for a press, nothing was done."),
+        (0.3, "for two minutes the code on the label lets phones pair, the first as its owner"),
+        (9.9, "for two minutes"),
+    ],
+)
+def test_what_a_press_does(
+    seconds: float, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pressed = []
+
+    def press(_run_dir: Path | None, seconds: float) -> bool:
+        pressed.append(seconds)
+        return resets and seconds >= 10
+
+    resets = True
+    monkeypatch.setattr(daemon, "press", press)
+    dorm_commands.press(seconds)
+    assert pressed == [seconds]
+    assert says in capsys.readouterr().out
+    resets = False
+    if seconds >= 10:
+        with pytest.raises(typer.Exit) as caught:
+            dorm_commands.press(seconds)
+        assert caught.value.exit_code == 1
+        assert "did not reset itself" in capsys.readouterr().err
 
 
 def test_programs_of_this_installation_come_first(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ from speakeasy.terminal import (
 # What belongs to the person at the keyboard, not to the one whose shell is opened.
 SECRET_VARIABLES = ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY", "SPEAKEASY_SEGMENT_KEY")
 
+SHORTEST_PRESS_S = 0.05  # for the bridge (SPEC 2.5)
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -141,13 +143,17 @@ def show(state: dict[str, Any]) -> None:
     def text(value: object) -> str:
         return escape(str("-" if value is None else value))
 
+    def quoted(value: object) -> str:
+        return f'"[bold]{text(value)}[/]"'
+
     table = Table("who", "address", "")
     bridge, speaker = state.get("bridge"), state.get("speaker")
     if bridge:
         running = "running" if bridge["running"] else "off"
         table.add_row("bridge", text(bridge["address"]), f"{running}, boot {bridge['boots']}, {text(bridge['mode'])}")
     if speaker:
-        table.add_row("speaker", text(speaker["address"]), text(speaker["state"]).lower())
+        playing = text(speaker["state"]).lower() if speaker["joined"] else "not on the bridge's Wi-Fi"
+        table.add_row("speaker", text(speaker["address"]), playing)
     for name, address in state["people"].items():
         table.add_row(text(name), text(address), escape(typed(f"dorm shell {name}")))
     out.print(table)
@@ -155,7 +161,10 @@ def show(state: dict[str, Any]) -> None:
         bridge_id, code = bridge["label"]
         out.print(f"The label on the bridge: id [bold]{text(bridge_id)}[/], setup code [bold]{text(code)}[/]")
     if wifi := state.get("wifi"):
-        out.print(f"The dorm's Wi-Fi: [bold]{text(wifi['ssid'])}[/], key [bold]{text(wifi['key'])}[/]")
+        out.print(f"The dorm's Wi-Fi is called {quoted(wifi['ssid'])}, its key is {quoted(wifi['key'])}")
+    if speaker:
+        wifi = speaker["wifi"]
+        out.print(f"The speaker joins the Wi-Fi {quoted(wifi['ssid'])} with the key {quoted(wifi['key'])}")
     out.print(f"A stream to play: {text(state['radio'])}")
     out.print(f"Everything is in {text(state['run_dir'])}, logs in {text(state['run_dir'])}/log")
 
@@ -170,7 +179,8 @@ def shell(
 ) -> None:
     """Open a shell on somebody's machine.
 
-    Or run a program there: shell flatmate -- nmap -p 1400 10.66.0.117
+    Or run a program there: shell flatmate -- python -m dorm.intruder scan 10.66.1.161 1400 (the bridge's address is
+    that of `dorm status`).
     """
     if not program and sys.stdin.isatty():
         out.print(f"You are {escape(who)} now. Leave with `exit`.")
@@ -191,11 +201,28 @@ def press(
     For two minutes its label lets phones in. Ten seconds reset it.
     """
     with dorm_failures():
-        daemon.press(run_dir, seconds)
+        was_reset = daemon.press(run_dir, seconds)
+        if seconds >= daemon.RESET_S and not was_reset:
+            raise SpeakeasyError(
+                f"The button was down for {seconds:g} s and more, and the bridge did not reset itself."
+            )
     if as_json:
-        show_json({"pressed_s": seconds})
+        show_json({"pressed_s": seconds, "reset": was_reset})
         return
-    out.print(f"The button was down for {seconds:g} s.")
+    if was_reset:
+        out.print(
+            f"The button was down for {seconds:g} s: the bridge starts again, as new, on no network. Pair with the "
+            f"code on its label, have it join the dorm's Wi-Fi ({command('--as phone join Dorm')}), and give it a "
+            f"Wi-Fi that the speaker knows ({command('--as phone segment --name Speaker --key')}). The keys: "
+            f"{command('dorm status')}"
+        )
+    elif seconds >= SHORTEST_PRESS_S:
+        out.print(
+            f"The button was down for {seconds:g} s: for two minutes the code on the label lets phones pair, the first "
+            "as its owner, later ones as guests."
+        )
+    else:
+        out.print(f"The button was down for {seconds:g} s: too short for a press, nothing was done.")
 
 
 @app.command()
