@@ -15,15 +15,20 @@ from speakeasy.terminal import err
 
 LONGEST_LINE = 1000
 
+# No argument of a command: see no_secret_in_arguments.
+NoSecrets = Annotated[list[str] | None, typer.Argument(hidden=True)]
+
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether you are sure.")]
 
 
-def no_secret_in_arguments(argument: str | None) -> None:
-    """For the place where people type a secret by habit: only "-" (standard input) is taken. Raises UsageError."""
-    if argument not in (None, "-"):
+def no_secret_in_arguments(*places: list[str] | str | None, but: str = "") -> None:
+    """For the places where people type a secret by habit: only "-" (standard input) is taken. Raises UsageError, which
+    does not repeat it. `but`: what else may have been meant there."""
+    words = [word for place in places if place for word in ([place] if isinstance(place, str) else place)]
+    if words not in ([], ["-"]):
         raise UsageError(
             "Secrets are not taken from the command line: everybody on this machine can read it. Leave it out and type "
-            "the secret when asked, or pipe it in. Nothing was changed."
+            f"the secret when asked, or pipe it in.{but and f' {but}'} Nothing was changed."
         )
 
 
@@ -33,8 +38,13 @@ def from_environment(*variables: str) -> str | None:
 
 
 def line_of_input() -> str:
-    """The next line of standard input, or ""."""
-    return sys.stdin.readline(LONGEST_LINE).rstrip("\r\n")
+    """The next line of standard input, or "". Raises SpeakeasyError when it is no text."""
+    try:
+        line = sys.stdin.readline(LONGEST_LINE).rstrip("\r\n")
+        line.encode()
+    except UnicodeError:
+        raise SpeakeasyError("What came on standard input is no text in UTF-8. Nothing was changed.") from None
+    return line
 
 
 def from_input(what: str) -> str:

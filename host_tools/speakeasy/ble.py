@@ -113,6 +113,12 @@ _UNAVAILABLE = {
 }
 
 
+_START_IT = (
+    "On Linux: sudo systemctl start bluetooth (after sudo apt install bluez, if there is none). People of the virtual "
+    "dorm have radios of their own: `speakeasy --as phone pair`."
+)
+
+
 def _explain(error: BaseException, what: str) -> BleError:
     """A sentence for whatever a radio, its driver or its operating system may raise."""
     if isinstance(error, BleError):
@@ -126,10 +132,10 @@ def _explain(error: BaseException, what: str) -> BleError:
         return BleError(
             "The virtual radio is not there. Start the dorm first: `speakeasy dorm up`."
             if os.environ.get(AIR_VARIABLE)
-            else "The system's Bluetooth service does not answer. On Linux: sudo systemctl start bluetooth."
+            else f"The system's Bluetooth service does not answer. {_START_IT}"
         )
     if isinstance(error, BleakDBusError) and "ServiceUnknown" in error.dbus_error:
-        return BleError("The system's Bluetooth service is not running. On Linux: sudo systemctl start bluetooth.")
+        return BleError(f"The system's Bluetooth service is not running. {_START_IT}")
     if isinstance(error, TimeoutError):
         return BleError(f"{what} took too long. Go closer to the bridge and try again.")
     return BleError(f"{what} failed ({type(error).__name__}: {error}). Go closer to the bridge and try again.")

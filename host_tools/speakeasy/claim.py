@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from speakeasy.errors import NotReached, SpeakeasyError, UsageError
+from speakeasy.errors import NOT_REACHED, NotReached, SpeakeasyError, UsageError
 from speakeasy.session import printable
 
 PORT = 7780
@@ -32,6 +32,9 @@ _CHALLENGE = re.compile(r"[0-9a-f]{32}")
 _BRIDGE = re.compile(r"[0-9a-f]{16}")
 _ANSWER = re.compile(r"[0-9a-f]{64}")
 _MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+
+
+_PASSING = ("busy", "unseen", "slow-down")  # the same may work a moment later
 
 
 class ClaimError(SpeakeasyError):
@@ -48,6 +51,8 @@ class ClaimRefused(ClaimError):
     def __init__(self, word: str, say: str) -> None:
         super().__init__(say)
         self.word = word
+        if word in _PASSING:
+            self.exit_status = NOT_REACHED
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,7 @@ async def _request(
         value = json.loads(response.read())
         if not isinstance(value, dict):
             raise TypeError
-    except (HTTPException, ValueError, TypeError, OSError, RecursionError):
+    except (HTTPException, ValueError, TypeError, OSError, RecursionError, OverflowError):  # lengths are theirs, too
         raise Unreachable(f"What answers at {addr} is no bridge: its answer is not understood.") from None
     return response.status, value
 
@@ -202,8 +207,8 @@ _SAY = {
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> ClaimRefused:
-    word = printable(answer.get("error") or "")
-    if word not in _SAY:
+    word = answer.get("error")
+    if not isinstance(word, str) or word not in _SAY:
         return ClaimRefused("failed", f"The bridge refused (HTTP status {status}). Try again.")
     return ClaimRefused(word, _SAY[word])
 
@@ -241,6 +246,10 @@ async def _prove(addr: str, port: int, purpose: str, key: bytes, challenge: byte
     return answer
 
 
+def _text(value: object) -> str:
+    return printable(value) if isinstance(value, str) else "?"
+
+
 async def claim(
     addr: str,
     port: int,
@@ -261,7 +270,7 @@ async def claim(
     proof = claim_proof(key, bridge, phone, challenge, own, mac)
     body = {"phone": phone.hex(), "challenge": challenge.hex(), "addr": own, "mac": mac, "proof": proof.hex()}
     answer = await _prove(addr, port, "claim", key, challenge, body)
-    return Lease(printable(answer.get("addr")), answer["lease_s"], printable(answer.get("by")))
+    return Lease(_text(answer.get("addr")), answer["lease_s"], _text(answer.get("by")))
 
 
 async def open_bluetooth(addr: str, port: int, *, bridge: bytes, phone: bytes, key: bytes) -> int:

@@ -1,45 +1,35 @@
-"""The command `speakeasy`: what a person types on a phone's stand-in, a laptop, or in the virtual dorm.
+"""The entry point of the command `speakeasy`: what has to be so before it is loaded, which takes a second.
 
-What the exit statuses mean, and what `--json` prints, stands in README.md, "Scripts"; the numbers in errors.py.
+The command itself is app.py.
 """
 
+import io
+import os
+import signal
 import sys
+from types import FrameType
 
-import typer
+from speakeasy.errors import CTRL_C
 
-from speakeasy.commands import bridge, claim, networks, pair, phones, speaker
-from speakeasy.terminal import NAME
 
-app = typer.Typer(
-    name=NAME,
-    help="Pair this phone with a Speakeasy bridge, and be let in to its speaker.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-)
-
-# In the order in which `--help` lists them.
-for _part in (pair, claim, phones, networks, speaker, bridge):
-    app.registered_commands += _part.app.registered_commands
-
-if sys.platform == "linux":  # network namespaces and TAP devices are Linux's
-    from speakeasy.commands import dorm
-
-    app.add_typer(dorm.app, name="dorm")
-    app.command()(dorm.demo)
-    app.callback()(dorm.choose_person)
-else:
-
-    @app.callback()
-    def _of_nobody() -> None:
-        """Pair this phone with a Speakeasy bridge, and be let in to its speaker."""
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    os._exit(CTRL_C)
 
 
 def main() -> None:
     """The entry point of the command."""
-    app(prog_name=NAME)
+    signal.signal(signal.SIGINT, _leave)  # nothing was begun: no need to unwind, nor to show where it was
+    for stream in (sys.stdout, sys.stderr):
+        # Names are anybody's: one that the terminal has no letters for is shown by numbers, and ends nothing.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    from speakeasy.app import app  # late: see above
+
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        app(prog_name="speakeasy")
+    except KeyboardInterrupt:
+        sys.exit(CTRL_C)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ def _read(text: str, size: int, what: str) -> bytes:
     if len(text) > LONGEST_TEXT or len(symbols) != length:
         raise CodeError(
             "length",
-            f"That is no {what}: it would have {length} letters and digits, and {len(symbols)} were given. "
-            "Compare it with what is printed, group by group.",
+            f"That is no {what}: it would have {length} symbols (hyphens do not count), and {len(symbols)} were given. "
+            "Compare it with what is printed, group by group; the last symbol may be one of *~$= too.",
         )
     padded = 0
     for place, symbol in enumerate(symbols[:-1]):

@@ -35,3 +35,10 @@ class NotHeard(NotReached):
 def run_it(words: str, role: str) -> str:
     """ "run `speakeasy WORDS`", for a command that is an owner's: here, if this phone is one; else on an owner's."""
     return f"run `speakeasy {words}`" if role == OWNER else f"have an owner run `~speakeasy {words}`"
+
+
+def choose_network(role: str) -> str:
+    """What to do about a bridge that is on no network."""
+    if role == OWNER:
+        return "run `speakeasy scan`, which lists what there is, then `speakeasy join SSID`"
+    return run_it("join SSID", role)

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from speakeasy import claim
 from speakeasy.claim import ClaimRefused, Lease, Unreachable
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import SpeakeasyError, choose_network
 from speakeasy.store import Bridge, Store
 
 LOOK_S = 10.0  # between two looks at a bridge that answers
@@ -112,7 +112,10 @@ class Keeper:
         if self._locate is not None:
             self._bridge = known
         if self._bridge.addr is None:
-            raise Unreachable("Nobody knows where the bridge is on the network.")
+            raise Unreachable(
+                "Nobody knows where the bridge is on the network: it may be on none. See `speakeasy status`, or "
+                f"{choose_network(known.key.role)}. It is asked over Bluetooth, if that is on, every ten minutes."
+            )
         return self._bridge.addr, self._bridge.claim_port
 
     async def _look(self) -> None:

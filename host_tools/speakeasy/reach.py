@@ -16,7 +16,7 @@ import typer
 
 from speakeasy import claim
 from speakeasy.claim import Unreachable
-from speakeasy.errors import OWNER, NotHeard, NotReached, SpeakeasyError, UsageError, run_it
+from speakeasy.errors import OWNER, NotHeard, NotReached, SpeakeasyError, UsageError, choose_network, run_it
 from speakeasy.pairing import FIND_LIMIT_S
 from speakeasy.session import Credential, Link, Session, WrongSecret
 from speakeasy.store import DEFAULT_CLAIM_PORT, Bridge, Store
@@ -26,10 +26,15 @@ _T = TypeVar("_T")
 
 KNOCK_AFTER_S = 1.0  # a bridge whose Bluetooth is on was heard by then
 KNOCK_AGAIN_S = 3.0
+SAY_SO_AFTER_S = 2.0  # to who waits at a terminal
 
 BridgeOption = Annotated[
     str | None, typer.Option("--bridge", metavar="ID", help="Which bridge: its id, or the beginning of it.")
 ]
+
+
+class NotPaired(SpeakeasyError):
+    """The bridge does not know this phone any more."""
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
@@ -51,7 +56,16 @@ async def find(bridge: bytes | None, timeout_s: float) -> Link:
     """A link to `bridge`, or to the bridge that is found. The radio is chosen by where this runs: see ble.py."""
     from speakeasy import ble  # late: a radio's library takes long to import, and some commands need none
 
-    return await ble.find(bridge, timeout_s)
+    hint = asyncio.get_running_loop().call_later(SAY_SO_AFTER_S, _still_looking, timeout_s)
+    try:
+        return await ble.find(bridge, timeout_s)
+    finally:
+        hint.cancel()
+
+
+def _still_looking(limit_s: float) -> None:
+    if err.is_terminal:
+        err.print(f"Looking for the bridge over Bluetooth (for at most {limit_s:.0f} s)...")
 
 
 async def _knock(bridge: Bridge, secret: bytes, why_not: list[str]) -> None:
@@ -107,7 +121,7 @@ async def open_session(store: Store, bridge: Bridge) -> Session:
     try:
         return await Session.open(link, Credential.phone_key(bridge.key.phone, secret))
     except WrongSecret:
-        raise SpeakeasyError(
+        raise NotPaired(
             f"Bridge {bridge.id.hex()} does not know this phone any more: it was revoked, or the bridge was reset. Ask "
             "an owner for an invite, then `speakeasy pair`, or, if the bridge was reset, pair with the setup code on "
             "its label."
@@ -140,7 +154,7 @@ async def at_its_address(store: Store, bridge: Bridge, work: Callable[[Bridge], 
     if bridge.addr is None:
         assert bridge.key is not None
         raise SpeakeasyError(
-            f"The bridge is on no network. See `speakeasy status`, or {run_it('join', bridge.key.role)}."
+            f"The bridge is on no network. See `speakeasy status`, or {choose_network(bridge.key.role)}."
         )
     return await work(bridge)
 

@@ -317,7 +317,8 @@ def _error(message: bytes) -> SpeakeasyError:
         case 3:
             return LockedOut(
                 "The bridge has seen too many wrong codes, and takes none for a while. Wait (30 seconds, up to an hour "
-                "after more wrong ones), then try again."
+                "after more wrong ones), or press the button on the bridge, which takes codes for two minutes at once; "
+                "then try again."
             )
         case 4:
             return HasOwner(

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from speakeasy.errors import run_it
+from speakeasy.errors import choose_network, run_it
 from speakeasy.session import printable
 
 UP = "up"
@@ -20,7 +20,7 @@ _FAILURES = {
     FAILED: "Joining {net} failed; nobody knows why. The bridge tries again: see `speakeasy status`, or {again}.",
 }
 _OTHERS = {
-    "off": "The bridge knows no network: {join}.",
+    "off": "The bridge knows no network: {choose}.",
     "joining": "The bridge joins {net} now: ask again in some seconds.",
     UP: "The bridge is on {net}, at {addr}.",
     "lost": "{net} is lost, and the bridge tries to get back: is its access point on, and near enough?",
@@ -41,7 +41,8 @@ def sentence(state: object, ssid: object, addr: object = None, *, role: str) -> 
     return words.format(
         net=net,
         again=run_it(f"join {shlex.quote(net)}" if ssid else "join", role),
-        join=run_it("join", role),
+        join=run_it("join SSID", role),
+        choose=choose_network(role),
         addr=printable(addr or "no address"),
         state=printable(state or "-"),
     )

@@ -1,7 +1,9 @@
 """The claim's client against a real HTTP server, and against servers that are none (SPEC 3)."""
 
 import asyncio
+import collections
 import json
+import random
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -262,10 +264,97 @@ GARBAGE: dict[str, bytes] = {
     "headers without end": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000,
     "one long header": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 7000,
     "oversize": GOOD_HEAD + b"\r\n" + b" " * 20_000 + GOOD_BODY,
+    "more than a machine can count": GOOD_HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n" + GOOD_BODY,
+    "a chunk of the same size": GOOD_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 20 + b"\r\n" + GOOD_BODY,
     "bad chunks": GOOD_HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello",
     "not found": b"HTTP/1.1 404 Not Found\r\n\r\n{}",
     "moved elsewhere": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n{}",
 }
+
+
+PARTS: list[bytes] = [
+    *(
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\0",
+        b" ",
+        b"\xff\xfe",
+        b"HTTP/1.1",
+        b"200",
+        b"100 Continue",
+        b"-1",
+        b"1e999",
+        b"NaN",
+        b"999",
+    ),
+    *(b"Content-Length: %d\r\n" % n for n in (0, 1, 1 << 31, 1 << 63, 1 << 64, 10**30)),
+    *(
+        b"Content-Length: -1\r\n",
+        b"Content-Length: +5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: keep-alive\r\n",
+    ),
+    *(b"%x\r\n" % n for n in (0, 1, 1 << 63, 1 << 80)),
+    *(
+        b'"error": ',
+        b'"busy"',
+        b"[" * 900,
+        b"{" * 900,
+        b"]",
+        b"}",
+        b"null",
+        b"true",
+        b"7" * 4400,
+        b"\\ud800",
+        b'"',
+        b",",
+    ),
+    *(b'"lease_s": 43200, ', b'"answer": ', b'"addr": ', b'"by": {}, ', b'"bridge": ', b'"challenge": '),
+]
+
+
+def bent(answer: bytes, chance: random.Random) -> bytes:
+    """The answer with a few of its bytes cut out, changed, or with PARTS among them."""
+    for _ in range(chance.randint(1, 4)):
+        # Ends of lines and members are where it matters.
+        places = [at for at in range(len(answer)) if answer[at] in b'\r\n :,{}"'] or [0]
+        at = chance.choice([chance.choice(places), chance.randint(0, len(answer))])
+        to = chance.choice([at, at, at + 1, min(len(answer), at + chance.randint(0, 40))])
+        answer = answer[:at] + chance.choice([b"", chance.choice(PARTS), bytes([chance.randrange(256)])]) + answer[to:]
+    return answer
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_no_answer_ends_in_anything_but_a_sentence(seed: int) -> None:
+    """A bent challenge, or a true one and a bent answer to the proof: a lease, or an error of ours (SPEC 3)."""
+    chance = random.Random(seed)
+    lease = {"addr": "127.0.0.1", "lease_s": 43200, "by": "mac", "answer": true_answer("claim")}
+    whole = {
+        "challenge": GOOD_HEAD + b"Content-Length: %d\r\n\r\n" % len(GOOD_BODY) + GOOD_BODY,
+        "claim": GOOD_HEAD + b"\r\n" + json.dumps(lease).encode(),
+        "refusal": b'HTTP/1.1 403 Forbidden\r\n\r\n{"error": "bad-proof", "say": "x"}',
+    }
+    outcomes: collections.Counter[str] = collections.Counter()
+    bend, first = "", True
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        nonlocal first
+        what = "challenge" if first else "claim" if bend == "challenge" else bend
+        first = False
+        writer.write(bent(whole[what], chance) if what == bend else whole[what])
+        await writer.drain()
+
+    async def work(port: int) -> None:
+        nonlocal bend, first
+        for number in range(200):
+            bend, first = chance.choice(list(whole)), True
+            (got,) = await asyncio.gather(claim(port), return_exceptions=True)
+            assert isinstance(got, c.Lease | c.ClaimError), (number, bend, got)
+            assert str(got).isprintable(), (number, bend)
+            outcomes[type(got).__name__] += 1
+
+    asyncio.run(with_raw(answer, work))
+    assert len(outcomes) == 3, f"it does not bend enough, or too much: {outcomes}"
 
 
 async def with_raw(

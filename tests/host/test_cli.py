@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -16,8 +17,9 @@ import typer
 from dorm import people, topology
 from peer import BRIDGE_ID, SETUP_CODE, Bridge, MemoryLink
 from rich.console import Console
-from speakeasy import asking, cli, codes, links, reach, terminal
+from speakeasy import asking, ble, codes, links, reach, terminal
 from speakeasy import claim as claims
+from speakeasy.app import app
 from speakeasy.commands import bridge as bridge_commands
 from speakeasy.commands import claim as claim_commands
 from speakeasy.commands import networks
@@ -63,7 +65,7 @@ def bridge(monkeypatch: pytest.MonkeyPatch) -> Bridge:
 
 
 def run(*argv: str, stdin: str | None = None) -> Any:
-    result = CliRunner().invoke(cli.app, list(argv), input=stdin)
+    result = CliRunner().invoke(app, list(argv), input=stdin)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 
@@ -267,7 +269,9 @@ def test_pair_without_a_code_goes_on_where_it_was_lost(home: Path, bridge: Bridg
     [
         (["pair"], None, "Pipe it in, set SPEAKEASY_CODE"),
         (["pair", "-"], "\n", "Pipe it in, set SPEAKEASY_CODE"),
-        (["pair"], "123", "it would have 27 letters"),
+        (["pair"], "123", "it would have 27 symbols (hyphens do not count), and 3 were given"),
+        (["pair"], CODE[:-1], "the last symbol may be one of *~$= too"),
+        (["pair"], codes.write(bytes(25)), "it would have 40 symbols"),
         (["pair"], CODE[:-1] + "7", "mistake in this setup code"),
         (["pair"], "speakeasy:#wifi=x", "neither a setup code nor an invite"),
         (["pair"], "speakeasy:#code=" + CODE[:-1] + "7", "mistake in this setup code"),
@@ -280,6 +284,7 @@ def test_pair_without_a_code_goes_on_where_it_was_lost(home: Path, bridge: Bridg
         (["invite"], None, "speakeasy pair"),
         (["status"], None, "speakeasy pair"),
         (["join", "Dorm"], "short", "8 to 63"),
+        (["join", "Dorm"], "correct h\u00f6rse", "without accents"),
         (["join", "Dorm"], None, "No key of the network came"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
@@ -291,9 +296,13 @@ def test_refusals_say_what_to_do(argv: list[str], stdin: str | None, says: str, 
     assert not Store(home).bridges()
 
 
+SECRET = "hunter2hunter2"
+# Typed by habit where no secret belongs; the last as a code with spaces in it would be.
+SECRETS = [["--code", SECRET], [f"--code={SECRET}"], ["--invite", SECRET], ["--link", SECRET], [SECRET, "-", SECRET]]
+
 # Per command, values that cannot be, whatever the bridge is like. Every command has an option that there is not, too.
 NONSENSE: dict[str, list[list[str]]] = {
-    "pair": [["--name", "x" * 33], ["--name", ""], ["--bridge", "77"], [CODE]],
+    "pair": [["--name", "x" * 33], ["--name", ""], ["--bridge", "77"], [CODE], *SECRETS],
     "claim": [["--address", "foo"], ["--address", "1.2.3"], ["--bridge", "xyz"], ["foo"]],
     "token": [["--bridge", "xyz"], ["foo"]],
     "leave": [["--bridge", "xyz"], ["foo"]],
@@ -304,8 +313,9 @@ NONSENSE: dict[str, list[list[str]]] = {
     "rename": [["Ada", "x" * 33], ["Ada", ""], ["Ada", "a\nb"], ["Ada"], ["--bridge", "xyz", "Ada", "Bob"]],
     "scan": [["--bridge", "xyz"], ["foo"]],
     "networks": [["Dorm"], ["--order"], ["--bridge", "xyz"]],
-    "forget": [["x" * 33], [""], [], ["--bridge", "xyz", "Dorm"]],
+    "forget": [["x" * 33], [""], [], ["--bridge", "xyz", "Dorm"], ["Caf\udce9"]],
     "join": [
+        *(["Caf\udce9", "--open"], ["Dorm", SECRET], ["Dorm", "--key", SECRET], ["Dorm", f"--password={SECRET}"]),
         ["x" * 33, "--open"],
         ["\u00e9" * 17, "--open"],
         ["", "--open"],
@@ -321,7 +331,10 @@ NONSENSE: dict[str, list[list[str]]] = {
         *([text] for text in ("1400", "tcp/0", "tcp/65536", "tcp/01400", "sctp/9", "tcp/1400x")),
         *([f"tcp/{n}" for n in range(1, 10)], ["--bridge", "xyz"]),
     ],
-    "segment": [["--name", "x" * 33], ["--name", ""], ["--bridge", "xyz"], ["foo"]],
+    "segment": [
+        *(["--name", "x" * 33], ["--name", ""], ["--bridge", "xyz"], ["foo"]),
+        *(["--key", SECRET], [f"--key={SECRET}"], ["--name", "My", SECRET]),
+    ],
     "status": [["--bridge", "xyz"], ["--bridge", "0" * 17], ["foo"]],
     "log": [["-n", "0"], ["--lines", "x"], ["--bridge", "xyz"]],
     "open": [["--address", "foo"], ["--bridge", "xyz"], ["foo"]],
@@ -343,7 +356,7 @@ def _commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [path, *(found for below in deeper for found in below)]
 
 
-@pytest.mark.parametrize("path", _commands(get_command(cli.app)), ids=" ".join)
+@pytest.mark.parametrize("path", _commands(get_command(app)), ids=" ".join)
 def test_wrong_usage(path: tuple[str, ...], home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit status 2, one line that says what is wrong, and nothing was done: with a bridge that would have done it."""
     pair()
@@ -357,6 +370,7 @@ def test_wrong_usage(path: tuple[str, ...], home: Path, bridge: Bridge, monkeypa
         assert result.stdout == "", words
         assert re.match("error: |Error: |Invalid value", result.stderr.strip().splitlines()[-1]), (words, result.stderr)
         assert CODE not in result.output
+        assert SECRET not in result.output, "everybody who sees this terminal, or a job's log, could read it"
     assert len(bridge.heard) == asked
 
 
@@ -388,6 +402,25 @@ def test_no_radio_at_all(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     """The real find(): the virtual radio's socket is not there."""
     monkeypatch.setenv("SPEAKEASY_AIR", str(tmp_path / "no such air"))
     refused("pair", stdin=CODE, says="dorm up", status=3)
+
+
+@pytest.mark.parametrize(("screen", "slow"), [(True, True), (True, False), (False, True)])
+def test_who_waits_for_a_bridge_is_told_so(screen: bool, slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(reach, "err", Console(force_terminal=screen, file=shown, soft_wrap=True))
+    monkeypatch.setattr(reach, "SAY_SO_AFTER_S", 0.01 if slow else 600)
+
+    async def search(bridge: bytes | None, timeout_s: float) -> MemoryLink:
+        async with asyncio.timeout(60):
+            while slow and screen and not shown.getvalue():
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        raise NotHeard("nobody")
+
+    monkeypatch.setattr(ble, "find", search)
+    with pytest.raises(NotHeard):
+        asyncio.run(reach.find(BRIDGE_ID, 20))
+    assert ("Looking for the bridge over Bluetooth" in shown.getvalue()) == (screen and slow)
 
 
 def test_two_bridges(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -476,7 +509,7 @@ def test_each_counter_of_the_filter_has_words() -> None:
     assert set(WORDS) == names
 
 
-@pytest.mark.parametrize("path", _commands(get_command(cli.app)), ids=" ".join)
+@pytest.mark.parametrize("path", _commands(get_command(app)), ids=" ".join)
 def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     result = run(*path, "--help")
     assert result.exit_code == 0
@@ -543,7 +576,7 @@ COMMANDS: list[tuple[list[str], str, dict[str, Any], dict[str, Any], str, dict[s
         "scan",
         {"networks": [{"ssid": "[Dorm]\x1b", "rssi": -51, "security": "psk"}]},
         {"page": 0},
-        "-51 dBm",
+        "a key (WPA)",
         {"networks": [{"ssid": "[Dorm]\x1b", "rssi": -51, "security": "psk"}]},
     ),
     (
@@ -576,7 +609,7 @@ COMMANDS: list[tuple[list[str], str, dict[str, Any], dict[str, Any], str, dict[s
         "segment",
         {"ssid": "Box", "key": "correct horse", "state": "up"},
         {},
-        "network is Box, key correct horse; it is up.",
+        'network is called "Box", its key is "correct horse"; it is up.',
         {"ssid": "Box", "key": "correct horse", "state": "up"},
     ),
     (
@@ -613,6 +646,14 @@ COMMANDS: list[tuple[list[str], str, dict[str, Any], dict[str, Any], str, dict[s
         {"link": "speakeasy:#invite=A-B", "expires_s": 3600},
     ),
     (["log"], "log", {"lines": ["new", "old"]}, {"page": 0}, "old\nnew\n", {"lines": ["new", "old"]}),
+    (
+        ["token"],
+        "token",
+        {"token": "ab" * 16, "url": "http://10.66.0.117:7780/t#abab"},
+        {},
+        "this phone is out; speakeasy claim swaps them back.",
+        {},
+    ),
     (["log", "-n", "1"], "log", {"lines": ["new", "old"]}, {"page": 0}, "new\n", {"lines": ["new"]}),
 ]
 
@@ -649,7 +690,7 @@ def test_networks_in_another_order(home: Path, bridge: Bridge) -> None:
     assert asked(bridge, "networks") == [{"page": 0}, {"order": ["C", "B", "A"]}, {"page": 0}]
     refused("networks", "--order", "D", says="remembers no network D. It remembers A, B, C.")
     for words in (["networks", "A"], ["networks", "--order"]):
-        refused(*words, says="--order and the networks' names", status=2)
+        refused(*words, says="To change the order: `speakeasy networks --order SSID...`", status=2)
 
 
 def test_rename(home: Path, bridge: Bridge) -> None:
@@ -673,9 +714,51 @@ def test_what_cannot_be_undone_is_asked_for(what: str, home: Path, bridge: Bridg
     assert Store(home).bridges() == []
 
 
+def test_what_leaving_means_is_said(home: Path, bridge: Bridge) -> None:
+    """The last owner is told before nobody is left who could invite; the bridge itself refuses (SPEC 2.4)."""
+    pair()
+    refused("leave", says="It has to have another owner")
+    refused("leave", "--here-only", says="nobody can manage the bridge any more: its button, held for ten seconds")
+    Store(home).forget(BRIDGE_ID)
+    bridge.phones = {b"another1": (bytes(32), "Zo\u00eb", "owner")}
+    bridge.invites[bytes(8)] = bytes(16), "guest"
+    run("pair", "--no-claim", stdin=codes.write(bytes(24)))
+    refused("leave", says="Only an invite, or its label when its button was pressed")
+
+
+@pytest.mark.parametrize(
+    ("word", "status"), [("busy", 3), ("unseen", 3), ("slow-down", 3), ("full", 1), ("bad-proof", 1)]
+)
+def test_a_claim_that_may_work_later_ends_as_not_reached(
+    word: str, status: int, home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair()
+
+    async def claim(addr: str, port: int, **_: Any) -> claims.Lease:
+        raise claims._refusal(503, {"error": word})
+
+    monkeypatch.setattr(claims, "claim", claim)
+    refused("claim", status=status)
+
+
+def test_an_invite_that_is_no_more(home: Path, bridge: Bridge) -> None:
+    """Used, called back or too old, and no other one is out: the bridge answers as to a label's code (SPEC 2.2)."""
+    bridge.phones = {b"another1": (bytes(32), "Zo\u00eb", "owner")}
+    bridge.lie = lambda _connection, what, messages: [b"\x05\x04"] if what == "challenge" else messages
+    refused("pair", stdin=codes.write(bytes(24)), says="This invite is not good any more: it was used, called back")
+    refused("pair", stdin=CODE, says="This bridge has an owner already, and no invite is out. Ask an owner")
+
+
+def test_who_is_locked_out_hears_of_the_button(home: Path, bridge: Bridge) -> None:
+    bridge.lie = lambda _connection, what, messages: [b"\x05\x03"] if what == "challenge" else messages
+    refused("pair", stdin=CODE, says="or press the button on the bridge, which takes codes for two minutes at once")
+
+
 def test_leaving_a_bridge_that_is_gone(home: Path, bridge: Bridge) -> None:
     pair()
     refused("leave", "--yes", says="Only an owner may do that")  # what this one says to what it does not know
+    bridge.phones = {b"another1": (bytes(32), "Zo\u00eb", "owner")}
+    refused("leave", "--yes", says="To forget it here, too: `speakeasy leave --here-only`.")
     assert Store(home).choose(None).id == BRIDGE_ID
     assert run("leave", "--yes", "--here-only").exit_code == 0
     assert Store(home).bridges() == []
@@ -839,6 +922,42 @@ def test_claim_keep_until_ctrl_c(home: Path, bridge: Bridge) -> None:
     assert "Traceback" not in said
 
 
+def test_ctrl_c_before_the_command_is_loaded(home: Path, tmp_path: Path) -> None:
+    """Loading it takes a second, more on a small computer; a library that takes for ever holds it there."""
+    (tmp_path / "typer.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(600)\n")
+    command = [sys.executable, "-m", "speakeasy.cli", "status"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_terminal_that_lacks_letters(encoding: str, home: Path) -> None:
+    """What a bridge's phones are called is up to them. No dorm is up there, and it says so."""
+    name = "\u65e5\u672c \U0001f600"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "SPEAKEASY_RUN": str(home / name)}
+    done = subprocess.run(
+        [sys.executable, "-m", "speakeasy.cli", "dorm", "status"], env=environment, capture_output=True, check=False
+    )
+    shown = name.encode(encoding, "backslashreplace")
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: No dorm is up in ")
+    assert shown in done.stderr
+
+
+@pytest.mark.parametrize("command", [["pair"], ["join", "Dorm"]], ids=" ".join)
+def test_input_that_is_no_text(command: list[str], home: Path, bridge: Bridge) -> None:
+    done = CliRunner().invoke(app, command, input=b"caf\xe9 at noon\n")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "no text in UTF-8" in done.stderr
+
+
 # --- codes to be scanned ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("screen", [True, False])
 def test_an_invite_is_drawn_on_a_screen_alone(
@@ -905,10 +1024,14 @@ def test_who_has_to_run_what_is_for_owners(
     bridge.answers["status"] = {**STATUS, "uplink": {"state": "off"}, "segment": {"state": "up", "speaker": None}}
     monkeypatch.setenv("SPEAKEASY_AS", "laptop")
     who = {"owner": "run `speakeasy --as laptop ", "guest": "have an owner run `speakeasy "}[role]
-    assert f"on no network yet: {who}join SSID`." in run("pair", stdin=codes.write(bytes(24))).stdout
-    refused("claim", says=f"See `speakeasy --as laptop status`, or {who}join`.")
+    choose = {
+        "owner": f"{who}scan`, which lists what there is, then `speakeasy --as laptop join SSID`.",
+        "guest": f"{who}join SSID`.",
+    }[role]
+    assert f"on no network yet: {choose}" in run("pair", stdin=codes.write(bytes(24))).stdout
+    refused("claim", says=f"See `speakeasy --as laptop status`, or {choose}")
     shown = run("status").stdout
-    assert f"knows no network: {who}join`." in shown
+    assert f"knows no network: {choose}" in shown
     assert f"{who}segment`." in shown
 
 

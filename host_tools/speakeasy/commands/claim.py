@@ -12,7 +12,7 @@ from speakeasy.keeping import RENEWAL, Keeper
 from speakeasy.reach import BridgeOption, ask, at_its_address, choose, remember, run
 from speakeasy.session import printable
 from speakeasy.store import Bridge, Store
-from speakeasy.terminal import JsonOption, as_called, duration, failures, out, show_json, show_qr, shown
+from speakeasy.terminal import JsonOption, as_called, command, duration, failures, out, show_json, show_qr, shown
 
 app = typer.Typer()
 
@@ -95,7 +95,8 @@ def claim(
 
     Proves this phone's key to the bridge on Wi-Fi. With --keep it claims again by itself: when this machine's address
     changed, the lease might end, or the bridge was away and is back. It ends with Ctrl-C, or when this phone leaves the
-    bridge; not when it is refused, which anybody on the network could do. With --json each event is a line.
+    bridge; not when it is refused, which anybody on the network could do. An owner's `revoke` is such a refusal: it
+    says so within two minutes, and goes on asking, every five minutes in the end. With --json each event is a line.
     """
     with failures():
         claims.check_address(address)
@@ -113,8 +114,8 @@ def claim(
 def token(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
     """Make a link that lets a browser in, once.
 
-    For a device of yours that cannot run this command: it is let in as this phone, and this phone's own lease ends. The
-    link is good for a minute.
+    For a device of yours that cannot run this command: it is let in in this phone's place, which is out then. The link
+    is good for a minute.
     """
     store, chosen = choose(bridge)
     answer = run(ask(store, chosen, "token"))
@@ -125,3 +126,5 @@ def token(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
     show_qr(url)
     out.print(f"[bold]{shown(url)}[/]")
     out.print("Open it on that device, in the bridge's network, within a minute. It works once.")
+    out.print(f"That device is in then, and this phone is out; {command('claim')} swaps them back.")
+    out.print(f"A {command('claim --keep')} that goes on here would take its place again: end it before.")

@@ -21,21 +21,41 @@ JOIN_LIMIT_S = 22.0  # for the bridge to join a network: it gives an attempt 15 
 JOIN_POLL_S = 1.0
 JOIN_BEGUN_S = 4.0  # after so long, what the bridge tells of a failure is not of an attempt before
 
+# What it takes to join a network (SPEC 2.4, `scan`).
+SECURITY = {
+    "open": "open, without a key",
+    "psk": "a key (WPA)",
+    "enterprise": "a user name (WPA Enterprise): the bridge cannot join it",
+    "other": "of a kind that the bridge does not know",
+}
+IN_QUOTES = "A name with spaces stands in quotes."
+
 app = typer.Typer()
 
 
 def wifi_name(ssid: str) -> str:
     """Raises UsageError when no network can have that name."""
-    if not 1 <= len(ssid.encode()) <= LONGEST_SSID:
+    if not 1 <= len(ssid.encode(errors="surrogateescape")) <= LONGEST_SSID:
         raise UsageError(f"A network's name has 1 to {LONGEST_SSID} bytes. Nothing was changed.")
+    if not is_text(ssid):
+        raise UsageError("A network's name is text in UTF-8. Nothing was changed.")
     return ssid
 
 
+def is_text(text: str) -> bool:
+    """Whether it can be sent: what the system could not read as text has halves of characters in it."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
 def wifi_key(what: str, *variables: str) -> str:
-    """A network's key, asked for. Raises SpeakeasyError when it can be none."""
+    """A network's key, asked for. Raises SpeakeasyError when it can be none (IEEE 802.11, annex J.4)."""
     key = asking.secret(what, *variables)
     if not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
         raise SpeakeasyError(f"A Wi-Fi key has {SHORTEST_KEY} to {LONGEST_KEY} characters. Nothing was changed.")
+    if not all(" " <= c <= "~" for c in key):
+        raise SpeakeasyError(
+            "A Wi-Fi key has letters without accents, digits, spaces and the signs of ASCII. Nothing was changed."
+        )
     return key
 
 
@@ -94,7 +114,9 @@ def scan(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
         return
     table = Table("network", "signal", "security")
     for network in found:
-        table.add_row(shown(network.get("ssid")), f"{shown(network.get('rssi'))} dBm", shown(network.get("security")))
+        security = network.get("security")
+        words = SECURITY.get(security, security) if isinstance(security, str) else security
+        table.add_row(shown(network.get("ssid")), f"{shown(network.get('rssi'))} dBm", shown(words))
     out.print(table)
     out.print(f"Have the bridge join one: {command('join SSID')}")
 
@@ -132,7 +154,10 @@ def networks(
     """
     with failures():
         if order != bool(ssids):
-            raise UsageError("An order has --order and the networks' names. Nothing was changed.")
+            raise UsageError(
+                "To change the order: `speakeasy networks --order SSID...`; to see it: `speakeasy networks`. "
+                "Nothing was changed."
+            )
     store, chosen = choose(bridge)
     known = run(_networks(store, chosen, list(dict.fromkeys(ssids or []))))
     if as_json:
@@ -167,6 +192,8 @@ def forget(
 @app.command()
 def join(
     ssid: Annotated[str, typer.Argument(metavar="SSID", help="The name of the Wi-Fi network.")],
+    no_more: asking.NoSecrets = None,
+    no_key: Annotated[str | None, typer.Option("--key", "--password", hidden=True)] = None,
     is_open: Annotated[bool, typer.Option("--open", help="The network has no key.")] = False,
     bridge: BridgeOption = None,
     as_json: JsonOption = False,
@@ -176,6 +203,7 @@ def join(
     Owners only. Its key is asked for, read from standard input, or from SPEAKEASY_WIFI_KEY.
     """
     with failures():
+        asking.no_secret_in_arguments(no_more, no_key, but=IN_QUOTES)
         wifi_name(ssid)
         key = "" if is_open else wifi_key("key of the network", KEY_VARIABLE)
     store, chosen = choose(bridge)

@@ -12,16 +12,18 @@ from speakeasy import asking, codes, links, reach
 from speakeasy.claim import ClaimError, Lease
 from speakeasy.commands.claim import claim_at, lease_sentence
 from speakeasy.commands.phones import LONGEST_NAME, phone_name
-from speakeasy.errors import OWNER, SpeakeasyError, UsageError, run_it
+from speakeasy.errors import OWNER, SpeakeasyError, UsageError, choose_network
 from speakeasy.pairing import Paired
 from speakeasy.pairing import pair as pair_with
-from speakeasy.reach import BridgeOption, ask, choose, remember, run
-from speakeasy.session import MODE_SETUP_CODE, Credential, WrongSecret
+from speakeasy.reach import BridgeOption, NotPaired, ask, choose, remember, run
+from speakeasy.session import MODE_INVITE, MODE_SETUP_CODE, Credential, HasOwner, WrongSecret
 from speakeasy.store import Bridge, Store
 from speakeasy.terminal import JsonOption, as_called, command, err, failures, out, show_json
 
 # The first one that is set counts; each may hold a code, an invite or a link.
 VARIABLES = ("SPEAKEASY_CODE", "SPEAKEASY_INVITE")
+
+_NO_INVITE = "it was used, called back, or is too old. Ask the owner for a new one."
 
 app = typer.Typer()
 
@@ -79,9 +81,11 @@ async def _pair(store: Store, credential: Credential | None, name: str, bridge: 
                 "The bridge does not accept this setup code. Compare it with the label. If there are several bridges "
                 "nearby, say which with --bridge."
             ) from None
-        raise SpeakeasyError(
-            "The bridge does not accept this invite. It works once, and not for long. Ask the owner for a new one."
-        ) from None
+        raise SpeakeasyError(f"The bridge does not accept this invite: {_NO_INVITE}") from None
+    except HasOwner:
+        if credential is None or credential.mode != MODE_INVITE:
+            raise
+        raise SpeakeasyError(f"This invite is not good any more: {_NO_INVITE}") from None
 
 
 async def _first_status(store: Store, paired: Paired) -> Bridge:
@@ -102,7 +106,8 @@ async def _let_in(store: Store, bridge: Bridge) -> Lease | str:
 
 @app.command()
 def pair(
-    secret: Annotated[str | None, typer.Argument(hidden=True)] = None,
+    no_more: asking.NoSecrets = None,
+    no_code: Annotated[str | None, typer.Option("--code", "--invite", "--link", hidden=True)] = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="What owners will see this phone as.")
     ] = None,
@@ -116,7 +121,7 @@ def pair(
     SPEAKEASY_CODE or SPEAKEASY_INVITE.
     """
     with failures():
-        asking.no_secret_in_arguments(secret)
+        asking.no_secret_in_arguments(no_more, no_code)
         store = Store.default()
         own_name = _own_name(name)
         bridge_id = _bridge_id(bridge, store)
@@ -148,13 +153,32 @@ def pair(
     done = "This phone was paired already" if paired.was_known else "This phone is now paired"
     out.print(f"{done}: {'an owner' if paired.role == OWNER else 'a guest'} of bridge {paired.bridge.hex()}.")
     if not known.addr:
-        out.print(as_called(f"The bridge is on no network yet: {run_it('join SSID', paired.role)}."))
+        out.print(as_called(f"The bridge is on no network yet: {choose_network(paired.role)}."))
     elif isinstance(lease, Lease):
         out.print(f"The speaker is at {known.addr}. {lease_sentence(lease)}")
     else:
         out.print(f"The bridge is on the network at {known.addr}. Be let in: {command('claim')}")
         if lease is not None:
             err.print(f"Not yet: {escape(as_called(lease))}")
+
+
+def _leave_question(bridge: Bridge, *, here_only: bool) -> str:
+    what = f"Leave bridge {bridge.id.hex()}?"
+    if bridge.key is None or bridge.key.role != OWNER:
+        return f"{what} Only an invite, or its label when its button was pressed, brings this phone back."
+    if not here_only:
+        return f"{what} It has to have another owner: only an owner's invite makes this phone one again."
+    return (
+        f"{what} The bridge goes on knowing this phone as an owner. If it is the only one, nobody can manage the "
+        "bridge any more: its button, held for ten seconds, makes it as new then."
+    )
+
+
+async def _leave(store: Store, bridge: Bridge) -> None:
+    try:
+        await ask(store, bridge, "leave")
+    except NotPaired as error:
+        raise NotPaired(f"{error} To forget it here, too: `speakeasy leave --here-only`.") from None
 
 
 @app.command()
@@ -169,9 +193,9 @@ def leave(
     """Have the bridge forget this phone, and forget the bridge."""
     store, chosen = choose(bridge)
     with failures():
-        asking.confirm(f"Leave bridge {chosen.id.hex()}? Only an invite brings this phone back.", yes=yes)
+        asking.confirm(_leave_question(chosen, here_only=here_only), yes=yes)
     if not here_only:
-        run(ask(store, chosen, "leave"))
+        run(_leave(store, chosen))
     with failures():
         store.forget(chosen.id)
     if as_json:

@@ -109,7 +109,7 @@ def invite(
 ) -> None:
     """Invite one more phone: by text, link or QR code.
 
-    Owners only. An invite is good for one phone.
+    Owners only. An invite is good for one phone. At most four are out at a time.
     """
     store, chosen = choose(bridge)
     answer = run(ask(store, chosen, "invite", role=role.value, expires_s=minutes * 60))
@@ -130,8 +130,8 @@ def invite(
     out.print(f"[bold]{shown(text)}[/]")
     out.print(f"{shown(link)}")
     out.print(
-        f"For one {role.value}, once, within {duration(answer.get('expires_s'))}: on that phone, scan it, or run "
-        "[bold]speakeasy pair[/] and paste it."
+        f"For one {role.value}, once, within {duration(answer.get('expires_s'))}: on that machine, run "
+        "[bold]speakeasy pair[/], and paste the text or the link, which the picture holds."
     )
 
 

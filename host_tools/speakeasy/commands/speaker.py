@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from speakeasy.commands.networks import wifi_key, wifi_name
+from speakeasy import asking
+from speakeasy.commands.networks import IN_QUOTES, wifi_key, wifi_name
 from speakeasy.errors import UsageError
 from speakeasy.reach import BridgeOption, ask, choose, run
 from speakeasy.terminal import JsonOption, failures, out, show_json, shown
@@ -133,6 +134,7 @@ def services(
 
 @app.command()
 def segment(
+    no_more: asking.NoSecrets = None,
     name: Annotated[str | None, typer.Option("--name", metavar="SSID", help="Another name for it.")] = None,
     key: Annotated[bool, typer.Option("--key", help="Another key for it.")] = False,
     bridge: BridgeOption = None,
@@ -144,6 +146,7 @@ def segment(
     SPEAKEASY_SEGMENT_KEY.
     """
     with failures():
+        asking.no_secret_in_arguments(no_more, but=IN_QUOTES)
         wanted = {} if name is None else {"ssid": wifi_name(name)}
         if key:
             wanted["key"] = wifi_key("new key of the speaker's network", SEGMENT_KEY_VARIABLE)
@@ -154,8 +157,8 @@ def segment(
         show_json({"bridge": chosen.id.hex(), **now})
         return
     out.print(
-        f"The speaker's network is [bold]{shown(now['ssid'])}[/], key [bold]{shown(now['key'])}[/]; "
-        f"it is {shown(now['state'])}."
+        f'The speaker\'s network is called "[bold]{shown(now["ssid"])}[/]", its key is '
+        f'"[bold]{shown(now["key"])}[/]"; it is {shown(now["state"])}.'
     )
     if wanted:
         out.print("It changes within a second. Tell the speaker its new name and key.")
