@@ -289,7 +289,7 @@ def test_no_root(own_run_dir: Path) -> None:
         check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == str(_error(lambda: process.require_root(), uid=1)) + "\n"
+    assert done.stderr == f"error: {_error(lambda: process.require_root(), uid=1)}\n"
     assert "sudo" in done.stderr
 
 
