@@ -340,6 +340,10 @@ static void judge_to_segment(const uint8_t *in, const uint8_t *f, size_t len)
 
 static void judge_to_host(const uint8_t *in, const uint8_t *f, size_t len)
 {
+    if (judged.port == PF_HOST_UPLINK) {
+        promise(judged.verdict == PF_C_arp_answered && is_leased(f + PF_ARP_SPA, f + PF_ARP_SHA),
+                "to the host from itself, no answer with a lease's MAC");
+    }
     if (judged.port != PF_UPLINK || !is_ip(f, len) || is_later(f, len)) {
         return;
     }
@@ -393,7 +397,7 @@ static void judge_out(const uint8_t *in, bool in_good, const uint8_t *f, size_t 
     static const bool may[PF_PORT_COUNT][PF_PORT_COUNT] = {
         [PF_UPLINK] = {[PF_UPLINK] = true, [PF_SEGMENT] = true, [PF_HOST_UPLINK] = true},
         [PF_SEGMENT] = {[PF_UPLINK] = true, [PF_SEGMENT] = true, [PF_HOST_SEGMENT] = true},
-        [PF_HOST_UPLINK] = {[PF_UPLINK] = true, [PF_SEGMENT] = true},
+        [PF_HOST_UPLINK] = {[PF_UPLINK] = true, [PF_SEGMENT] = true, [PF_HOST_UPLINK] = true},
         [PF_HOST_SEGMENT] = {[PF_SEGMENT] = true, [PF_HOST_SEGMENT] = true},
     };
     const bool reset = is_reset(f, len) && (port == PF_SEGMENT || port == PF_HOST_UPLINK);
