@@ -34,7 +34,7 @@ sim-check:
 	  echo "SIM: mbedTLS's headers are missing: apt-get install libmbedtls-dev" >&2; exit 1; }
 ifeq ($(BLE),nimble)
 	@test -d "$(MICROPYTHON_DIR)/lib/mynewt-nimble/nimble" -a -d "$(MICROPYTHON_DIR)/lib/micropython-lib/micropython" || { \
-	  echo "SIM: BLE=nimble needs a full checkout: in $(MICROPYTHON_DIR) run git submodule update --init lib/mynewt-nimble lib/micropython-lib" >&2; exit 1; }
+	  echo "SIM: BLE=nimble needs MICROPYTHON_DIR=... of a git clone of MicroPython, in which git submodule update --init lib/mynewt-nimble lib/micropython-lib was run; $(MICROPYTHON_DIR) has no such libraries" >&2; exit 1; }
 endif
 
 # Objects of another MicroPython must not be mixed in: its files may well be older than what was made of them.

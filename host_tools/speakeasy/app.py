@@ -8,7 +8,7 @@ import sys
 import typer
 
 from speakeasy.commands import bridge, claim, networks, pair, phones, speaker
-from speakeasy.terminal import NAME
+from speakeasy.terminal import NAME, VersionOption
 
 app = typer.Typer(
     name=NAME,
@@ -33,5 +33,5 @@ if sys.platform == "linux":  # network namespaces and TAP devices are Linux's
 else:
 
     @app.callback()
-    def _of_nobody() -> None:
+    def _of_nobody(_version: VersionOption = False) -> None:
         """Pair this phone with a Speakeasy bridge, and be let in to its speaker."""

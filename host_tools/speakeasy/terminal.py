@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from rich.table import Table
 from speakeasy import links
 from speakeasy.errors import SpeakeasyError
 from speakeasy.reasons import in_words
-from speakeasy.session import printable
+from speakeasy.session import VERSION, printable
 
 NAME = "speakeasy"
 # How whoever typed `--as WHO` called this command, and WHO: it runs as another program on that person's machine.
@@ -32,6 +33,17 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 LONGEST_S = 1 << 40  # what is no time that anything lasts
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"{NAME} {metadata.version(NAME)}, protocol version {VERSION}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version of this command.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 

@@ -232,8 +232,25 @@ def test_a_dorm_in_the_background_outlives_its_starter_and_goes_down(own_run_dir
     assert up["bridge"]["mode"] == "private"
     assert up["speaker"]["address"] == t.SPEAKER_ALIAS_ADDR
     network = {identity(p) for p in json.loads((own_run_dir / "dorm.json").read_text())["namespaces"].values()}
+    press_the_button(own_run_dir)
     daemon.down(own_run_dir)
     wait_for(lambda: not holders(network), "the namespaces to end")
+
+
+def press_the_button(run_dir: Path) -> None:
+    """A short press does what it does; ten seconds, as they are typed, make the bridge as new (SPEC 2.5)."""
+    pressed = []
+    for words in ([], ["10"]):
+        command = [sys.executable, "-m", "speakeasy.cli", "dorm", "press", *words, "--run-dir", str(run_dir), "--json"]
+        done = subprocess.run(command, env=programs.environment(), capture_output=True, text=True, timeout=150)
+        assert done.returncode == 0, done.stderr
+        pressed.append(json.loads(done.stdout)["reset"])
+    assert pressed == [False, True]
+    wait_for(lambda: daemon.status(run_dir)["speaker"]["address"] is None, "the speaker to be off the air")
+    now = daemon.status(run_dir)
+    assert now["bridge"]["boots"] == 2
+    assert now["bridge"]["address"] is None, "it knows no network any more"
+    assert (now["speaker"]["joined"], now["speaker"]["wifi"]["ssid"]) == (False, t.SEGMENT_WIFI.ssid)
 
 
 def test_a_second_dorm_is_refused_and_the_first_goes_on(running, own_run_dir: Path) -> None:

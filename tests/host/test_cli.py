@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -421,6 +422,13 @@ def test_who_waits_for_a_bridge_is_told_so(screen: bool, slow: bool, monkeypatch
     with pytest.raises(NotHeard):
         asyncio.run(reach.find(BRIDGE_ID, 20))
     assert ("Looking for the bridge over Bluetooth" in shown.getvalue()) == (screen and slow)
+
+
+def test_the_commands_own_version(home: Path) -> None:
+    """It needs no bridge: what a report of a fault is to say (SECURITY.md)."""
+    project = tomllib.loads((topology.REPOSITORY / "pyproject.toml").read_text())["project"]
+    said = run("--version")
+    assert (said.exit_code, said.stdout) == (0, f"speakeasy {project['version']}, protocol version 1\n")
 
 
 def test_two_bridges(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from speakeasy.terminal import (
     CALLED_VARIABLE,
     PERSON_VARIABLE,
     JsonOption,
+    VersionOption,
     called,
     command,
     failures,
@@ -96,6 +97,7 @@ def choose_person(
         str | None,
         typer.Option("--as", metavar="WHO", help="Be this person of the running dorm: phone, laptop, flatmate, ..."),
     ] = None,
+    _version: VersionOption = False,
 ) -> None:
     """Pair this phone with a Speakeasy bridge, and be let in to its speaker."""
     if who is not None:
