@@ -251,6 +251,9 @@ def main() -> int:
 
 if __name__ == "__main__":
     # No atexit handlers: SoCo would try to unsubscribe from a speaker that may be out of reach by now.
-    status = main()
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        status = 130
     sys.stdout.flush()
     os._exit(status)

@@ -405,6 +405,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         print(json.dumps(run(arguments)))
+    except KeyboardInterrupt:
+        return 130
     except OSError as error:
         why = error.strerror or error
         print(

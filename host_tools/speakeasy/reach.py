@@ -124,7 +124,7 @@ async def open_session(store: Store, bridge: Bridge) -> Session:
         raise NotPaired(
             f"Bridge {bridge.id.hex()} does not know this phone any more: it was revoked, or the bridge was reset. Ask "
             "an owner for an invite, then `speakeasy pair`, or, if the bridge was reset, pair with the setup code on "
-            "its label."
+            "its label. Where neither can be, try again, nearer to it: somebody else there could have said so."
         ) from None
 
 

@@ -47,7 +47,8 @@ async def test_invites_names_and_leaving(dorm: Dorm) -> None:
     invited = await speakeasy(dorm, t.PHONE, "invite", "--minutes", "1")
     assert (invited["expires_s"], invited["link"]) == (60, f"speakeasy:#invite={invited['invite']}")
     await speakeasy(dorm, t.PHONE, "uninvite")
-    assert "no invite is out" in await refused(dorm, t.LAPTOP, "pair", secret=invited["link"])
+    said = await refused(dorm, t.LAPTOP, "pair", secret=invited["link"])
+    assert "This invite is not good any more: it was used, called back" in said
     invited = await speakeasy(dorm, t.PHONE, "invite")
     paired = await speakeasy(dorm, t.LAPTOP, "pair", "--name", "Bob", secret=invited["link"])
     assert paired["role"] == "guest"

@@ -4,6 +4,8 @@ import fcntl
 import importlib
 import json
 import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -225,6 +227,28 @@ def test_what_the_demo_asks_of_the_intruder_can_be() -> None:
     options = (f"--timeout={demo.PORT_WAIT_S}", f"--at-once={demo.PORTS_AT_ONCE}")
     assert len(parse(["scan", "10.66.0.1", demo.TCP_PORTS, *options]).ports) == demo.DOORS
     assert len(parse(["udp", "10.66.0.1", demo.UDP_PORTS, "--seconds=0.5"]).ports) > 1
+
+
+@pytest.mark.parametrize("module", ["dorm.intruder", "dorm.controller"])
+def test_ctrl_c_ends_a_tool_quietly(module: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.settimeout(120)
+        words = ["udp", "127.0.0.1", str(silent.getsockname()[1]), "--seconds", "600"]
+        command = [sys.executable, "-m", module, *(words if module == "dorm.intruder" else [])]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdin is not None and process.stdout is not None
+            if module == "dorm.intruder":
+                silent.recv(2048)  # it is at work
+            else:
+                process.stdin.write("nonsense\n")
+                process.stdin.flush()
+                assert "error" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=120)
+    assert (process.returncode, *said) == (130, "", "")
 
 
 def test_a_conversation_outlives_what_is_no_request() -> None:
