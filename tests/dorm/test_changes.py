@@ -232,7 +232,7 @@ async def test_no_dhcp_answer_is_said_and_the_speaker_gets_a_fallback(owned: Dor
     try:
         mark = len(owned.board.serial())
         await owned.board.power_cycle()
-        await console(owned, r"uplink: Dorm let us in, but gives no address", mark)
+        await console(owned, r"uplink: Dorm lets the bridge in, but gives it no address", mark)
 
         async def fallback() -> bool:
             return bool((await owned.speaker.state())["address"] == t.SPEAKER_ALIAS_ADDR)
