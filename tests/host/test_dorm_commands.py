@@ -229,6 +229,11 @@ def test_what_the_demo_asks_of_the_intruder_can_be() -> None:
     assert len(parse(["udp", "10.66.0.1", demo.UDP_PORTS, "--seconds=0.5"]).ports) > 1
 
 
+def hears_ctrl_c() -> None:
+    """Not so below a shell's `make test &`: what is started there would go on ignoring it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("module", ["dorm.intruder", "dorm.controller"])
 def test_ctrl_c_ends_a_tool_quietly(module: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
@@ -237,7 +242,12 @@ def test_ctrl_c_ends_a_tool_quietly(module: str) -> None:
         words = ["udp", "127.0.0.1", str(silent.getsockname()[1]), "--seconds", "600"]
         command = [sys.executable, "-m", module, *(words if module == "dorm.intruder" else [])]
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=hears_ctrl_c,
         ) as process:
             assert process.stdin is not None and process.stdout is not None
             if module == "dorm.intruder":
