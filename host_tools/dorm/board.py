@@ -278,7 +278,7 @@ class Board:
             return ""
 
     async def wait_for(self, pattern: str, limit_s: float, *, after: int = 0) -> re.Match[str]:
-        """The first match of the regular expression on the console from offset `after` on.
+        """The first match of the regular expression in the console's whole lines from offset `after` on.
 
         Raises DormError when it does not come within `limit_s`, or when the board has ended before.
         """
@@ -287,7 +287,8 @@ class Board:
 
         def found() -> bool:
             nonlocal match
-            match = wanted.search(self.serial(), after)
+            text = self.serial()
+            match = wanted.search(text, after, text.rfind("\n") + 1)
             return match is not None
 
         await self.until(found, limit_s, f"{pattern!r} on the bridge's console")

@@ -243,7 +243,7 @@ async def test_the_whole_firmware_is_cut_at_every_operation_of_a_boot_that_reset
     board = bench.board
     bench.wires(False)
     board._arguments = ("-m", "_boot")
-    environment, up = dict(board._environment), "segment: the speaker's network is"
+    environment, up = dict(board._environment), "segment: the speaker's Wi-Fi is called"
     for at in range(1, MOST_OPERATIONS):
         board.erase()
         shutil.copytree(power.life, board.flash, dirs_exist_ok=True)
