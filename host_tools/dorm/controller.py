@@ -17,13 +17,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from ipaddress import AddressValueError, IPv4Address
 from typing import Any, get_args, get_type_hints
 
 import soco
 from soco import config
 from soco.events import event_listener
 
+from dorm.arguments import ipv4_address
 from dorm.topology import SPEAKER_PORT
 
 Result = dict[str, Any]
@@ -200,13 +200,6 @@ def _request(name: str, words: list[str]) -> Result:
     return {"do": name, **given}
 
 
-def _address(text: str) -> str:
-    try:
-        return str(IPv4Address(text))
-    except AddressValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no IPv4 address") from None
-
-
 def _once(controls: Controls, request: Result, address: str | None) -> Result:
     if request["do"] != "discover":
         met = controls.do({"do": "discover"} if address is None else {"do": "at", "ip": address})
@@ -232,7 +225,7 @@ def _talk(controls: Controls) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dorm.controller", description=__doc__)
-    parser.add_argument("--at", metavar="ADDR", type=_address, help="the speaker's address, instead of a search")
+    parser.add_argument("--at", metavar="ADDR", type=ipv4_address, help="the speaker's address, instead of a search")
     parser.add_argument("name", nargs="?", metavar="NAME", choices=SINGLE, help=f"one of {', '.join(SINGLE)}")
     parser.add_argument("arguments", nargs="*", metavar="key=value", help="play uri=http://...; volume set=20")
     given = parser.parse_args()

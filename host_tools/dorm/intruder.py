@@ -18,9 +18,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
+from dorm.arguments import ipv4_address
 from dorm.speaker import interface
 from dorm.topology import PERSON_IF, SPEAKER_PORT
 
@@ -302,13 +302,6 @@ def _ports(text: str) -> list[int]:
     return sorted(found)
 
 
-def _address(text: str) -> str:
-    try:
-        return str(IPv4Address(text))
-    except AddressValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no IPv4 address: it would look like 10.66.0.117") from None
-
-
 def _mac(text: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no hardware address: it would look like 02:00:00:00:42:30")
@@ -339,7 +332,7 @@ def _parser() -> argparse.ArgumentParser:
     tools = parser.add_subparsers(dest="tool", required=True)
 
     kinds: dict[str, Callable[[str], object]] = {
-        **dict.fromkeys(("ip", "address", "claimed", "target", "spoof"), _address),
+        **dict.fromkeys(("ip", "address", "claimed", "target", "spoof"), ipv4_address),
         **dict.fromkeys(("seconds", "timeout", "interval"), _within(0.01, LONGEST_S)),
         "ports": _ports,
         "port": _port,

@@ -442,20 +442,29 @@ def test_two_bridges(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
     refused("claim", "--bridge", b"8 bytes!".hex(), says="on no network")
 
 
+def asked_at_its_old_address_first(
+    home: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str, answer: object
+) -> list[str]:
+    """The bridge has moved from 127.0.0.9, where nobody answers any more; the addresses at which `module.name` asks."""
+    Store(home).saw(BRIDGE_ID, addr="127.0.0.9", claim_port=7780)
+    asked: list[str] = []
+
+    async def at(addr: str, port: int, **_: Any) -> object:
+        asked.append(addr)
+        if addr == "127.0.0.9":
+            raise claims.Unreachable("nobody")
+        return answer
+
+    monkeypatch.setattr(module, name, at)
+    return asked
+
+
 def test_claim_asks_over_bluetooth_when_the_address_has_changed(
     home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair()
-    Store(home).saw(BRIDGE_ID, addr="127.0.0.9", claim_port=7780)
-    asked: list[str] = []
-
-    async def at(addr: str, port: int, **_: Any) -> claims.Lease:
-        asked.append(addr)
-        if addr == "127.0.0.9":
-            raise claims.Unreachable("nobody")
-        return claims.Lease("10.66.0.130", 43200, "mac")
-
-    monkeypatch.setattr(claim_commands.claims, "claim", at)
+    lease = claims.Lease("10.66.0.130", 43200, "mac")
+    asked = asked_at_its_old_address_first(home, monkeypatch, claim_commands.claims, "claim", lease)
     result = run("claim")
     assert asked == ["127.0.0.9", "127.0.0.1"]
     assert "10.66.0.130" in result.stdout
@@ -469,16 +478,7 @@ def test_open_asks_over_bluetooth_when_the_address_has_changed(
     home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair()
-    Store(home).saw(BRIDGE_ID, addr="127.0.0.9", claim_port=7780)
-    asked: list[str] = []
-
-    async def at(addr: str, port: int, **_: Any) -> int:
-        asked.append(addr)
-        if addr == "127.0.0.9":
-            raise claims.Unreachable("nobody")
-        return 300
-
-    monkeypatch.setattr(claims, "open_bluetooth", at)
+    asked = asked_at_its_old_address_first(home, monkeypatch, claims, "open_bluetooth", 300)
     assert "on for 5 minutes" in run("open").stdout
     assert asked == ["127.0.0.9", "127.0.0.1"]
 
