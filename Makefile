@@ -39,6 +39,9 @@ test: ## everything below, from lint to the whole dorm
 
 # A rung that finds no test fails: pytest's exit status 5.
 PYTEST = $(BIN)/python -m pytest -q -p no:cacheprovider
+# Real processes, radios and packets, in real time: what fails there is run once more, from a new start. It is said at the end, for it is a
+# fault all the same.
+TWICE = $(SETUP)/twice.sh $@ $(BIN)/python -m pytest -q
 
 test-core: dev $(STAMPS)/packages-fuzz ## the packet filter in C, with sanitizers
 	@$(PYTEST) tests/core $(ARGS)
@@ -54,10 +57,10 @@ test-rv32: dev rv32 ## the same modules on the ESP32-C3's instruction set, in QE
 	@$(PYTEST) tests/firmware --board=QEMU_RV32 $(ARGS)
 
 test-ble: dev sim ## pairing over a real Bluetooth LE link without a radio
-	@$(PYTEST) tests/ble $(ARGS)
+	@$(TWICE) tests/ble $(ARGS)
 
 test-dorm: dev ready ## everything end to end on real packets (needs root or sudo)
-	@$(AS_ROOT) $(PYTEST) tests/dorm $(ARGS)
+	@$(AS_ROOT) $(TWICE) tests/dorm $(ARGS)
 
 test-attacks: dev ready ## the attacks of SECURITY.md alone; test-ble and test-dorm have them, too (needs root or sudo)
 	@$(PYTEST) tests/host/test_security.py $(ARGS)
