@@ -79,8 +79,9 @@ void glue_deauth(const uint8_t mac[6])
     glue.deauths++;
 }
 
-int glue_start(struct pf *pf)
+int glue_start(struct pf *pf, enum glue_ethernet ethernet)
 {
+    (void)ethernet;
     if (!glue.plugged) {
         return MP_ENODEV;
     }

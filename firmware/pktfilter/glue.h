@@ -9,9 +9,12 @@
 
 #include "pf.h"
 
+/* Which of the two sides is a cable; the other one, or both, are Wi-Fi. A machine whose interfaces are given takes no notice. */
+enum glue_ethernet { GLUE_NO_ETHERNET, GLUE_ETHERNET_UPLINK, GLUE_ETHERNET_SEGMENT };
+
 /* Binds the four ports to `pf`, and begins. 0, or an errno value (ENODEV: this machine has no such interfaces). The
  * filter must have been started with glue_out() as its output. Called once more after success it does nothing. */
-int glue_start(struct pf *pf);
+int glue_start(struct pf *pf, enum glue_ethernet ethernet);
 
 /* Output of the filter. Never waits: a frame that the machine does not take at once is lost and counted (glue_lost). */
 void glue_out(void *ctx, enum pf_port port, const uint8_t *frame, size_t len);

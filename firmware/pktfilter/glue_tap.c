@@ -172,8 +172,9 @@ static int start_thread(void)
     return error;
 }
 
-int glue_start(struct pf *pf)
+int glue_start(struct pf *pf, enum glue_ethernet ethernet)
 {
+    (void)ethernet;
     int fd[PF_PORT_COUNT];
     if (glue.started) {
         return 0;

@@ -1,7 +1,8 @@
-# The module `pktfilter` for MicroPython's CMake-based ports (ESP32). PKTFILTER_GLUE chooses the platform's glue file.
+# The module `pktfilter` for MicroPython's CMake-based ports (ESP32). PKTFILTER_GLUE chooses the platform's glue files.
 if(NOT DEFINED PKTFILTER_GLUE)
-    set(PKTFILTER_GLUE glue_lwip.c)
+    set(PKTFILTER_GLUE glue_lwip.c glue_esp.c)
 endif()
+list(TRANSFORM PKTFILTER_GLUE PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
 
 add_library(usermod_pktfilter INTERFACE)
 target_sources(usermod_pktfilter INTERFACE
@@ -25,7 +26,7 @@ target_sources(usermod_pktfilter INTERFACE
     ${CMAKE_CURRENT_LIST_DIR}/pf_segment.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_tcp.c
     ${CMAKE_CURRENT_LIST_DIR}/pf_uplink.c
-    ${CMAKE_CURRENT_LIST_DIR}/${PKTFILTER_GLUE}
+    ${PKTFILTER_GLUE}
 )
 target_include_directories(usermod_pktfilter INTERFACE ${CMAKE_CURRENT_LIST_DIR})
 target_link_libraries(usermod INTERFACE usermod_pktfilter)

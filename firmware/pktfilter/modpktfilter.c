@@ -83,16 +83,30 @@ static void lock(void)
 
 /* ---- Module ---- */
 
-static mp_obj_t mod_start(void)
+static enum glue_ethernet get_ethernet(mp_obj_t obj)
 {
+    if (obj == mp_const_none) {
+        return GLUE_NO_ETHERNET;
+    }
+    const qstr side = mp_obj_is_str(obj) ? mp_obj_str_get_qstr(obj) : MP_QSTRnull;
+    if (side != MP_QSTR_uplink && side != MP_QSTR_segment) {
+        mp_raise_ValueError(MP_ERROR_TEXT("ethernet: None, 'uplink' or 'segment' needed"));
+    }
+    return side == MP_QSTR_uplink ? GLUE_ETHERNET_UPLINK : GLUE_ETHERNET_SEGMENT;
+}
+
+/* start(ethernet=None): which side is a cable, "uplink" or "segment". */
+static mp_obj_t mod_start(size_t n_args, const mp_obj_t *args)
+{
+    const enum glue_ethernet ethernet = get_ethernet(n_args == 0 ? mp_const_none : args[0]);
     ensure_ready();
-    const int error = glue_start(&filter);
+    const int error = glue_start(&filter, ethernet);
     if (error != 0) {
         mp_raise_OSError(error);
     }
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_0(mod_start_obj, mod_start);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(mod_start_obj, 0, 1, mod_start);
 
 /* At most `max` addresses, one after the other. */
 static void get_addrs(mp_obj_t obj, uint32_t *addr, size_t max, mp_rom_error_text_t what)

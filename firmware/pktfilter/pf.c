@@ -134,7 +134,7 @@ static __attribute__((noinline)) enum pf_counter move(struct pf *pf, enum pf_por
 enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms)
 {
     pf->now = now_ms;
-    return ((uintptr_t)frame & 3) == 2 || len > PF_FRAME_MAX ? take(pf, from, frame, len) : move(pf, from, frame, len);
+    return pf_in_place(frame) || len > PF_FRAME_MAX ? take(pf, from, frame, len) : move(pf, from, frame, len);
 }
 
 void pf_tick(struct pf *pf, uint32_t now_ms)

@@ -629,9 +629,15 @@ struct pf_lease_info {
 /* Starts afresh: no uplink, no speaker, no lease; service TCP 1400. `key` is 16 random bytes, new at each boot. */
 void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uint32_t now_ms);
 
-/* One frame, without its checksum, that came in at a port. It is changed in place, at an even address, and must not be
- * used after the call. It should be two bytes after a multiple of four, where drivers put frames to have the IP header aligned:
- * from elsewhere it is copied first. `now_ms` never goes back, and wraps. Returns the one counter that it raised: the verdict. */
+/* Where drivers put frames to have the IP header aligned: two bytes after a multiple of four. */
+PF_INLINE bool pf_in_place(const void *frame)
+{
+    return ((uintptr_t)frame & 3) == 2;
+}
+
+/* One frame, without its checksum, that came in at a port. It is changed in place, and what it held must not be used after the call;
+ * from where pf_in_place() is false it is copied first. `now_ms` never goes back, and wraps. Returns the one counter that it raised:
+ * the verdict. */
 enum pf_counter pf_input(struct pf *pf, enum pf_port from, uint8_t *frame, size_t len, uint32_t now_ms);
 
 /* Timers. To be called at least once a second, better ten times. */

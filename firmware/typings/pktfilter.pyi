@@ -2,7 +2,7 @@
 # firmware/pktfilter/modpktfilter.c says more.
 _Buffer = bytes | bytearray | memoryview
 
-def start() -> None: ...
+def start(ethernet: str | None = None, /) -> None: ...
 def configure(
     uplink_mac: _Buffer,
     segment_mac: _Buffer,

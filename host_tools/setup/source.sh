@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: source.sh micropython|mbedtls DIRECTORY
+# Usage: source.sh micropython|mbedtls|lwip DIRECTORY
 # Unpacks that source into DIRECTORY: the orig tarball of Debian's source package, its signatures checked by apt. The machine's own apt
 # sources are only read (where is the archive?), never written: everything happens in a private apt directory beside DIRECTORY.
 set -eu
@@ -11,6 +11,7 @@ package=$1
 case $package in
 micropython) version=1.25.0+ds-1 ;;
 mbedtls) version='3.6.*' ;;
+lwip) version='2.2.1*' ;;
 *) sed -n 2p "$0" >&2 && exit 2 ;;
 esac
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg

@@ -83,6 +83,15 @@ def test_without_interfaces_it_does_not_start():
     pktfilter.start()
 
 
+def test_start_takes_the_side_that_is_a_cable():
+    frames.plug()
+    for wrong in ("", "both", b"uplink", 1):
+        refused(pktfilter.start, wrong)
+    refused(pktfilter.start, None, None)
+    for ethernet in (None, "uplink", "segment"):
+        pktfilter.start(ethernet)
+
+
 def test_configure_takes_what_it_should():
     pktfilter.configure(*GOOD)
     for place, values in (
