@@ -46,8 +46,8 @@ TWICE = $(SETUP)/twice.sh $@ $(BIN)/python -m pytest -q
 test-core: dev $(STAMPS)/packages-fuzz ## the packet filter in C, with sanitizers
 	@$(PYTEST) tests/core $(ARGS)
 
-test-host: dev sim ## the phone's side
-	@$(PYTEST) tests/host $(ARGS)
+test-host: dev sim ## the phone's side; flashing a board, and its label
+	@$(PYTEST) tests/host tests/flash $(ARGS)
 
 test-firmware: dev sim ## every MicroPython module, and the simulated board's drivers, on the board's own interpreter
 	@$(PYTEST) tests/firmware $(ARGS)
