@@ -1,6 +1,7 @@
 # Speakeasy. `make` alone lists the targets.
 #
 # MICROPYTHON_DIR=...  a MicroPython checkout of yours instead of Debian's source package
+# IDF_PATH=...         an ESP-IDF of yours: check-idf needs both, each in the release that boards/versions.mk names
 # BLE=nimble           MicroPython's real NimBLE and the real aioble (needs a full checkout in MICROPYTHON_DIR)
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
@@ -22,7 +23,7 @@ INPUTS ?= 100000
 help:
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
 
-.PHONY: demo test test-core test-host test-firmware test-rv32 test-ble test-dorm test-attacks lint bench fuzz fuzz-firmware dorm clean
+.PHONY: demo test test-core test-host test-firmware test-rv32 test-ble test-dorm test-attacks lint check-idf bench fuzz fuzz-firmware dorm clean
 demo: ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
 	@$(AS_ROOT) $(BIN)/speakeasy demo $(if $(BLE),--ble $(BLE)) $(ARGS)
 
@@ -46,8 +47,8 @@ TWICE = $(SETUP)/twice.sh $@ $(BIN)/python -m pytest -q
 test-core: dev $(STAMPS)/packages-fuzz ## the packet filter in C, with sanitizers
 	@$(PYTEST) tests/core $(ARGS)
 
-test-host: dev sim ## the phone's side; flashing a board, and its label
-	@$(PYTEST) tests/host tests/flash $(ARGS)
+test-host: dev sim $(STAMPS)/packages-boards ## the phone's side; flashing a board, and its label; boards' files
+	@$(PYTEST) tests/host tests/flash tests/idf $(ARGS)
 
 test-firmware: dev sim ## every MicroPython module, and the simulated board's drivers, on the board's own interpreter
 	@$(PYTEST) tests/firmware $(ARGS)
@@ -80,6 +81,12 @@ fuzz-firmware: dev sim ## 100,000 bent inputs for the firmware's parsers, 400 co
 fuzz: $(STAMPS)/packages-fuzz ## fuzz the packet filter, each target so long: make fuzz SECONDS=3600
 	@$(MAKE) -s -C tests/core/fuzz long SECONDS=$(SECONDS)
 
+# Both trees must be named: MicroPython from Debian has no ESP32 port's libraries.
+IDF_TREES := $(and $(IDF_PATH),$(filter-out file undefined,$(origin MICROPYTHON_DIR)))
+check-idf: $(if $(IDF_TREES),dev $(STAMPS)/packages-boards $(STAMPS)/packages-idf) ## our C and our boards' options against ESP-IDF and MicroPython themselves (IDF_PATH=, MICROPYTHON_DIR=)
+	@$(if $(IDF_TREES),IDF_PATH="$(IDF_PATH)" MICROPYTHON_DIR="$(MICROPYTHON_DIR)" $(BIN)/python -m idf.check build/check-idf,\
+	  echo "check-idf: skipped: it needs IDF_PATH=... and MICROPYTHON_DIR=..., checkouts of ESP-IDF $(ESP_IDF_RELEASE) and MicroPython $(MICROPYTHON_RELEASE) with their submodules")
+
 clean: ## remove what was built or installed here
 	@products="build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis $$(find host_tools -maxdepth 1 -name '*.egg-info') $$(find boards firmware host_tools tests -name __pycache__ -type d)"; \
 	foreign=$$(find $$products ! -user "$$(id -u)" -print -quit 2>/dev/null || true); \
@@ -109,6 +116,7 @@ $(STAMPS)/typings: requirements-stubs.lock $(SETUP)/typings.sh | dev
 	@$(SETUP)/typings.sh build/typings
 	@mkdir -p $(@D) && touch $@
 
+include boards/versions.mk
 include boards/SIM/build.mk
 include boards/QEMU_RV32/build.mk
 
