@@ -2,7 +2,7 @@
 
 from .eventlog import log
 from .request import Caller, Refusal, page_of, paged
-from .settings import MAX_HOSTS, MAX_SERVICES, MODES, is_hosts, is_network, is_services
+from .settings import MAX_HOSTS, MAX_SERVICES, MODES, is_hosts, is_network, is_segment, is_services, network
 from .uplink import Busy
 
 _SHOWN_CHARS = 32
@@ -20,12 +20,16 @@ class NetworkOperations:
 
     def do_join(self, _caller: Caller, request: dict) -> dict:
         """Join a network, and remember it once it has let the bridge in."""
-        network = {"ssid": request.get("ssid"), "key": request.get("key")}
-        if not is_network(network):
+        ssid, key, login = [request.get(name) for name in ("ssid", "key", "login")]
+        if not is_network(network(ssid, key, login)):
             raise Refusal(
-                "bad-request", "A network's name has 1 to 32 bytes; its key is empty or has 8 to 63 characters."
+                "bad-request",
+                "A network's name has 1 to 32 bytes; its key is empty or has 8 to 63 characters. A login has texts of "
+                "1 to 64 bytes, and no key beside it."
+                if login is not None
+                else "A network's name has 1 to 32 bytes; its key is empty or has 8 to 63 characters.",
             )
-        self._uplink.join(network["ssid"], network["key"])
+        self._uplink.join(ssid, key, login)
         return {}
 
     def do_scan(self, _caller: Caller, request: dict) -> dict:
@@ -44,7 +48,7 @@ class NetworkOperations:
         """The remembered networks in the order they are tried, or in another order from now on."""
         order = request.get("order")
         if order is not None:
-            known = [network["ssid"] for network in self._settings.uplinks]
+            known = [one["ssid"] for one in self._settings.uplinks]
             if (
                 not isinstance(order, list)
                 or not all(isinstance(ssid, str) for ssid in order)
@@ -54,7 +58,12 @@ class NetworkOperations:
             if order != known:
                 self._settings.order_networks(order)
                 log("operations", "an owner changed the order in which networks are tried")
-        listed = [{"ssid": network["ssid"], "open": not network["key"]} for network in self._settings.uplinks]
+        listed = []
+        for one in self._settings.uplinks:
+            told = {"ssid": one["ssid"], "open": not one["key"] and "login" not in one}
+            if "login" in one:
+                told["user"] = one["login"]["user"]
+            listed.append(told)
         return paged({}, "networks", listed, request)
 
     def do_forget(self, _caller: Caller, request: dict) -> dict:
@@ -68,7 +77,7 @@ class NetworkOperations:
         """Name and key of the speaker's network, or others from now on."""
         before = self._settings.segment
         wanted = {"ssid": request.get("ssid", before["ssid"]), "key": request.get("key", before["key"])}
-        if not is_network(wanted) or not wanted["key"]:
+        if not is_segment(wanted):
             raise Refusal(
                 "bad-request",
                 "A network's name has 1 to 32 bytes, the speaker's key 8 to 63 characters; nothing was changed.",

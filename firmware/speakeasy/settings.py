@@ -24,6 +24,8 @@ MAX_PHONES = 16
 SSID_MAX_BYTES = 32
 KEY_MIN_CHARS = 8
 KEY_MAX_CHARS = 63
+LOGIN_MAX_BYTES = 64  # of each text of a login
+INNER = ("mschapv2", "pap")
 NAME_MAX_CHARS = 32
 PHONE_ID_BYTES = 8
 PHONE_KEY_BYTES = 32
@@ -46,7 +48,7 @@ _SEGMENT_KEY_BYTES = 10  # 16 symbols, 80 bits
 class Settings:
     """The settings in RAM; `change` is the one way to change them.
 
-    uplinks: list of {"ssid", "key"}, the one to try first in front. segment: {"ssid", "key"}. mode: one of MODES.
+    uplinks: list of networks (`is_network`), the one to try first in front. segment: {"ssid", "key"}. mode: of MODES.
     hosts: list of addresses (text) of local machines that the speaker may open connections to. services: list of
     "tcp/PORT" or "udp/PORT" that leased phones may open to the speaker. phones: list of {"id": 8 bytes hex, "name",
     "role", "key": 32 bytes hex}.
@@ -117,7 +119,7 @@ class Settings:
         if not isinstance(uplinks, list) or len(uplinks) > MAX_UPLINKS or not all(is_network(n) for n in uplinks):
             raise Damaged("uplinks")
         segment = saved.get("segment", {})
-        if not is_network(segment) or not segment["key"]:
+        if not is_segment(segment):
             raise Damaged("segment")
         if not isinstance(phones, list) or len(phones) > MAX_PHONES or not all(_is_phone(p) for p in phones):
             raise Damaged("phones")
@@ -146,9 +148,9 @@ class Settings:
                 "the speaker's open ports are unknown to this firmware: tcp/1400 alone is; name them again",
             )
 
-    def remember_network(self, ssid: str, key: str) -> None:
+    def remember_network(self, ssid: str, key: str, login: dict | None = None) -> None:
         """Put a network in front and save; the last one goes when there are more than MAX_UPLINKS."""
-        self.change(uplinks=self._with_network({"ssid": ssid, "key": key}))
+        self.change(uplinks=self._with_network(network(ssid, key, login)))
 
     def order_networks(self, ssids: list) -> None:
         """Try the networks in this order from now on; `ssids` names each of them once."""
@@ -162,8 +164,8 @@ class Settings:
         self.change(uplinks=rest)
         return True
 
-    def _with_network(self, network: dict) -> list:
-        return [network] + [n for n in self.uplinks if n["ssid"] != network["ssid"]][: MAX_UPLINKS - 1]
+    def _with_network(self, first: dict) -> list:
+        return [first] + [n for n in self.uplinks if n["ssid"] != first["ssid"]][: MAX_UPLINKS - 1]
 
     def import_provision(self) -> None:
         """Take over provision.json, if there is one, and remove it: setting up without a phone."""
@@ -176,7 +178,7 @@ class Settings:
                 raise ValueError("it may hold uplink, segment, mode and hosts, nothing else")
             if "uplink" in given and not is_network(given["uplink"]):
                 raise ValueError("uplink must be an ssid of 1 to 32 bytes and a key, empty or of 8 to 63 characters")
-            if "segment" in given and not (is_network(given["segment"]) and given["segment"]["key"]):
+            if "segment" in given and not is_segment(given["segment"]):
                 raise ValueError("segment must be an ssid of 1 to 32 bytes and a key of 8 to 63 characters")
             if given.get("mode", self.mode) not in MODES:
                 raise ValueError("mode must be passthrough or private")
@@ -201,19 +203,52 @@ class Settings:
         log("settings", "the settings in %s were imported, and the file removed" % PROVISION)
 
 
+def network(ssid, key, login=None) -> dict:
+    """A network as it is saved (which need not be one: `is_network`)."""
+    made = {"ssid": ssid, "key": key}
+    if login is not None:
+        made["login"] = login
+    return made
+
+
 def is_network(value) -> bool:
-    """Whether `value` is {"ssid": 1..32 bytes, "key": "" or 8..63 characters} and nothing else."""
-    if not isinstance(value, dict) or len(value) != 2:
+    """Whether `value` is {"ssid": 1..32 bytes, "key": "" or 8..63 characters} and nothing else; or with a "login"
+    (`is_login`), and then no key."""
+    if not isinstance(value, dict):
         return False
     ssid = value.get("ssid")
     key = value.get("key")
-    if not isinstance(ssid, str) or not isinstance(key, str):
+    if "login" in value and (key != "" or not is_login(value["login"])):
+        return False
+    if len(value) != (3 if "login" in value else 2) or not isinstance(ssid, str) or not isinstance(key, str):
         return False
     return (
         1 <= len(ssid.encode()) <= SSID_MAX_BYTES
         and not _has_half(ssid)
         and (key == "" or (KEY_MIN_CHARS <= len(key) <= KEY_MAX_CHARS and all(" " <= c <= "~" for c in key)))
     )
+
+
+def is_login(value) -> bool:
+    """Whether `value` is what WPA2-Enterprise takes, and nothing else: {"user", "password", "identity" (what everybody
+    may hear), "server" (the name in its certificate; "": any), "inner": one of INNER}, texts of 1..64 bytes. PAP tells
+    the server the password: it must be a certain one."""
+    if not isinstance(value, dict) or len(value) != 5 or value.get("inner") not in INNER:
+        return False
+    if value.get("server") == "":
+        return value["inner"] != "pap" and is_login(dict(value, server="any"))
+    for name in ("user", "password", "identity", "server"):
+        text = value.get(name)
+        if not isinstance(text, str) or "\0" in text or _has_half(text):
+            return False
+        if not 1 <= len(text.encode()) <= LOGIN_MAX_BYTES:
+            return False
+    return True
+
+
+def is_segment(value) -> bool:
+    """Whether `value` is a network that the speaker's can be: one with a key."""
+    return is_network(value) and len(value) == 2 and value["key"] != ""
 
 
 def is_hosts(value) -> bool:

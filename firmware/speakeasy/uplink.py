@@ -3,10 +3,11 @@
 import asyncio
 import time
 
+import eap
 import network
 from micropython import const
 
-from . import clock, inet, scan
+from . import clock, inet, scan, settings
 from .eventlog import log, number
 
 # States, as `status` answers them.
@@ -15,12 +16,14 @@ JOINING = "joining"
 UP = "up"
 LOST = "lost"
 WRONG_KEY = "wrong-key"
+WRONG_LOGIN = "wrong-login"
 NO_NETWORK = "no-network"
 NO_DHCP = "no-dhcp"
 UNUSABLE = "unusable-address"
 FAILED = "failed"
 
 JOIN_MS = 15_000
+LOGIN_MS = 30_000  # the same with a login: TLS, and the network asks a server of its own
 HOLD_MS = 20_000  # how long an address is kept when the radio link drops: flows and leases survive a short gap
 FIRST_PAUSE_MS = 2_000
 LONGEST_PAUSE_MS = 60_000
@@ -37,9 +40,12 @@ _RETRIES = const(2)
 # ESP-IDF's reasons; MicroPython passes the rarer ones through as they are.
 _NO_NETWORK = (201, 210, 211, 212)
 _WRONG_KEY = (202, 204, 15)
+_WRONG_LOGIN = (23, 202, 204, 15)
 
 _SAY = {
     WRONG_KEY: "the key of %s is wrong: send the right one with 'speakeasy join'",
+    WRONG_LOGIN: "%s refused the user's name or password, or its server is not the one that was named: send them again "
+    "with 'speakeasy join'",
     NO_NETWORK: "there is no network %s here: check its name, or bring the bridge nearer",
     NO_DHCP: "%s lets the bridge in, but gives it no address: ask who runs it, or try later",
     UNUSABLE: "%s gives an address that no machine can have: ask who runs it, or join another network",
@@ -74,16 +80,17 @@ class Uplink:
         self.ssid = ""
         self._clear()
 
-    def join(self, ssid: str, key: str) -> None:
-        """Leave the present network for this one, and remember it once it has let us in.
+    def join(self, ssid: str, key: str, login: dict | None = None) -> None:
+        """Leave the present network for this one (as `settings.is_network` wants it), and remember it once it has let
+        us in.
 
         Until then it is held in RAM only: when it fails, or the power goes, the networks known before are all there,
         with the keys that they had. The first of all networks is saved at once: there is nothing to lose for it, and it
         is tried again, after a reboot, too.
         """
         if not self._settings.uplinks:
-            self._settings.remember_network(ssid, key)
-        self._candidate = {"ssid": ssid, "key": key}
+            self._settings.remember_network(ssid, key, login)
+        self._candidate = settings.network(ssid, key, login)
         self.failed = None
         # At once: whoever asks for the status next must not take the network before for this one.
         self.state = JOINING
@@ -160,7 +167,7 @@ class Uplink:
                     self._beat()
                     if known not in self._settings.uplinks:
                         continue  # forgotten since
-                    joined = await self._join(known["ssid"], known["key"])
+                    joined = await self._join(known)
                     if joined and known == asked_last:
                         self.failed = None
                     if joined or self._asked.is_set():
@@ -177,13 +184,13 @@ class Uplink:
         # A network that was asked for. What is saved changes only when it has let us in.
         ssid = candidate["ssid"]
         self._trying = candidate
-        joined = await self._join(ssid, candidate["key"])
+        joined = await self._join(candidate)
         kept, self._trying = self._trying, None
         if kept is None:
             return False  # forgotten meanwhile
         if joined:
             try:
-                self._settings.remember_network(ssid, candidate["key"])
+                self._settings.remember_network(ssid, candidate["key"], candidate.get("login"))
             except OSError as e:
                 log("uplink", "%s could not be saved (error %d): after a restart, join it again" % (ssid, number(e)))
             return True
@@ -207,7 +214,10 @@ class Uplink:
             n for n in networks if n["ssid"].encode() not in seen
         ]
 
-    async def _join(self, ssid: str, key: str) -> bool:
+    async def _join(self, wanted: dict) -> bool:
+        ssid = wanted["ssid"]
+        login = wanted.get("login")
+        wrong, reasons, limit_ms = (WRONG_LOGIN, _WRONG_LOGIN, LOGIN_MS) if login else (WRONG_KEY, _WRONG_KEY, JOIN_MS)
         self.state = JOINING
         self.ssid = ssid
         log("uplink", "joining %s" % ssid)
@@ -217,7 +227,12 @@ class Uplink:
         while radio.isconnected() and time.ticks_diff(time.ticks_ms(), start) < _SETTLE_MS:
             await asyncio.sleep_ms(_POLL_MS)
         radio.config(reconnects=_RETRIES)
-        radio.connect(ssid, key)
+        try:
+            self._connect(wanted)
+        except OSError as e:
+            log("uplink", "the radio does not take the login for %s (error %d)" % (ssid, number(e)))
+            self.state = FAILED
+            return False
         start = time.ticks_ms()
         outcome = FAILED
         while True:
@@ -234,13 +249,13 @@ class Uplink:
                 outcome = UNUSABLE
                 break
             if spent >= _SETTLE_MS and not self._associated():
-                if status in _WRONG_KEY:
-                    outcome = WRONG_KEY
+                if status in reasons:
+                    outcome = wrong
                     break
                 if status in _NO_NETWORK:
                     outcome = NO_NETWORK
                     break
-            if spent >= JOIN_MS:
+            if spent >= limit_ms:
                 outcome = NO_DHCP if self._associated() else FAILED
                 break
             self._beat()
@@ -297,6 +312,16 @@ class Uplink:
                     self._look()
                 except (OSError, MemoryError):
                     self._wanted = False
+
+    def _connect(self, wanted: dict) -> None:
+        login = wanted.get("login")
+        if login is None:
+            eap.off()
+            self._radio.connect(wanted["ssid"], wanted["key"])
+            return
+        who = [login[name] for name in ("identity", "user", "password", "server", "inner")]
+        eap.on(wanted["ssid"], *who)
+        self._radio.connect()
 
     def _connect_again(self) -> None:
         try:

@@ -46,9 +46,12 @@ LEASE_POLL_S = 0.05
 # wifi_err_reason_t, <esp_wifi_types.h>
 REASON_NONE = 0
 REASON_ASSOC_LEAVE = 8
+REASON_802_1X_AUTH_FAILED = 23
 REASON_BEACON_TIMEOUT = 200
 REASON_NO_AP_FOUND = 201
 REASON_AUTH_FAIL = 202
+REASON_NO_AP_FOUND_W_COMPATIBLE_SECURITY = 210
+REASON_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD = 211
 # wifi_auth_mode_t
 AUTH_OPEN = 0
 AUTH_WPA2 = 3
@@ -76,10 +79,46 @@ class Refused(Exception):
     """What the board asks for cannot be: the text goes back to it (where a chip has a text for it, that one)."""
 
 
+@dataclass(frozen=True)
+class Login:
+    """What a station logs in with (WPA2-Enterprise). `identity` everybody hears; `server` "" takes any certificate."""
+
+    identity: str
+    user: str
+    password: str = field(repr=False)
+    server: str
+    inner: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the station joins: with a key ("" for an open network), or with a login."""
+
+    ssid: str
+    key: str = field(repr=False, default="")
+    login: Login | None = None
+
+
+@dataclass
+class Enterprise:
+    """The users of a network, name to password, and the name in its server's certificate. `heard`: the logins that
+    reached the server, for the tests."""
+
+    users: dict[str, str] = field(repr=False)
+    server: str
+    heard: set[Login] = field(default_factory=set, repr=False)
+
+    def lets_in(self, login: Login) -> bool:
+        if login.server not in ("", self.server):
+            return False  # the station leaves before it has said who it is
+        self.heard.add(login)
+        return self.users.get(login.user) == login.password
+
+
 @dataclass
 class AccessPoint:
     """One Wi-Fi network of the dorm's. `key` "" is an open one; `rssi` in dBm; `auth` as it is told in a scan (None: by
-    the key); `raw` a name that is no text, in its place."""
+    the key); `raw` a name that is no text, in its place; `enterprise`: it takes logins, no key."""
 
     ssid: str
     key: str = field(repr=False)
@@ -90,10 +129,22 @@ class AccessPoint:
     auth: int | None = None
     hidden: bool = False
     raw: bytes = b""
+    enterprise: Enterprise | None = None
+
+    def refusal(self, target: Target) -> int:
+        """Why it does not let a station in; REASON_NONE: it does."""
+        if self.enterprise is None:
+            # Who has a login joins nothing weaker.
+            weak = REASON_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD
+            return weak if target.login else REASON_NONE if target.key == self.key else REASON_AUTH_FAIL
+        if target.login is None:
+            return REASON_NO_AP_FOUND_W_COMPATIBLE_SECURITY
+        return REASON_NONE if self.enterprise.lets_in(target.login) else REASON_802_1X_AUTH_FAILED
 
     def seen(self) -> dict[str, object]:
         """What a scan tells of it. A hidden one is seen without its name."""
-        auth = self.auth if self.auth is not None else AUTH_WPA2 if self.key else AUTH_OPEN
+        by_itself = AUTH_WPA2_ENTERPRISE if self.enterprise else AUTH_WPA2 if self.key else AUTH_OPEN
+        auth = by_itself if self.auth is None else self.auth
         name = b"" if self.hidden else self.raw or self.ssid.encode()
         return {"ssid": name.hex(), "bssid": self.bssid, "channel": self.channel, "rssi": self.rssi, "auth": auth}
 
@@ -220,7 +271,7 @@ class WifiAir:
         self._hostname = "mpy-esp32"
         self._dhcp_wanted = True
         self._dhcp: DhcpClient | None = None
-        self._target: topology.Wifi | None = None
+        self._target: Target | None = None
         self._joining: asyncio.Task[None] | None = None
         self._leasing: asyncio.Task[None] | None = None
         self._serving_speaker: asyncio.Task[None] | None = None
@@ -386,6 +437,7 @@ class WifiAir:
             "station": self._op_station,
             "connect": self._op_connect,
             "disconnect": self._op_disconnect,
+            "login": self._op_login,
             "scan": self._op_scan,
             "dhcp": self._op_dhcp,
             "static": self._op_static,
@@ -444,7 +496,7 @@ class WifiAir:
             # The chip does not take a configuration while it is connecting, which it also is between two attempts.
             if self._connecting:
                 raise Refused("Wifi Internal State Error")
-            target = topology.Wifi(_text(message, "ssid", 32), _text(message, "key", 64, ""))
+            target = Target(_text(message, "ssid", 32), _text(message, "key", 64, ""))
         elif self._target is None:
             raise Refused("Wifi SSID Invalid")
         else:
@@ -456,6 +508,15 @@ class WifiAir:
         self._hostname = hostname if _HOSTNAME.fullmatch(hostname) else self._hostname
         self.station.gave_up = False
         self._joining = asyncio.create_task(self._stay_joined(target, reconnects))
+        return {}
+
+    async def _op_login(self, message: dict[str, Any]) -> dict[str, Any]:
+        """What the next `connect` without a name joins."""
+        if self._connecting:
+            raise Refused("Wifi Internal State Error")
+        ssid = _text(message, "ssid", 32)
+        names = ("identity", "user", "password", "server", "inner")
+        self._target = Target(ssid, login=Login(*(_text(message, name, 64) for name in names)))
         return {}
 
     async def _op_disconnect(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -471,17 +532,14 @@ class WifiAir:
             self.station = Station(reason=reason)
             self._tell_station()
 
-    async def _stay_joined(self, target: topology.Wifi, reconnects: int) -> None:
+    async def _stay_joined(self, target: Target, reconnects: int) -> None:
         """One attempt after the other, and again after each loss, as MicroPython's driver makes them."""
         failures = 0
         while True:
             await asyncio.sleep(ASSOCIATE_S)
             found = self.network(target.ssid)
-            if found is None:
-                reason = REASON_NO_AP_FOUND
-            elif found.key != target.key:
-                reason = REASON_AUTH_FAIL
-            else:
+            reason = REASON_NO_AP_FOUND if found is None else found.refusal(target)
+            if found is not None and reason == REASON_NONE:
                 failures = 0
                 await self._associated(target, found)
                 reason = REASON_BEACON_TIMEOUT
@@ -492,7 +550,7 @@ class WifiAir:
             if gave_up:
                 return
 
-    async def _associated(self, target: topology.Wifi, found: AccessPoint) -> None:
+    async def _associated(self, target: Target, found: AccessPoint) -> None:
         """Comes back when the network has been lost for as long as it takes to notice."""
         async with self._lock:
             await self._switch.carrier(topology.UPLINK_RADIO, True)
@@ -507,9 +565,9 @@ class WifiAir:
         await asyncio.sleep(BEACON_LOSS_S)
         await self._dissociate()
 
-    def _fits(self, target: topology.Wifi) -> bool:
+    def _fits(self, target: Target) -> bool:
         found = self.network(target.ssid)
-        return found is not None and found.key == target.key
+        return found is not None and found.refusal(target) == REASON_NONE
 
     async def _check_association(self) -> None:
         """After a change of the networks: the radio is deaf at once, the station notices later."""

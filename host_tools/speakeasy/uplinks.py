@@ -13,6 +13,8 @@ FAILED = "failed"
 # "{net}": the network's name; "{again}": what to do to join it, "{join}" to join another one.
 _FAILURES = {
     "wrong-key": "The key of {net} is wrong: {again} again with the right one.",
+    "wrong-login": "{net} refused the user's name or password, or its server is not the one that was named: {again} "
+    "again with the right ones.",
     "no-network": "There is no network {net} where the bridge is: check its name, or bring the bridge nearer to it.",
     "no-dhcp": "{net} lets the bridge in, but gives it no address: ask who runs that network, or try later.",
     "unusable-address": "{net} gives an address that no machine can have: ask who runs it, or {join} "

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from dorm import topology as t
+from dorm import wifi
 from dorm.dorm import PASSTHROUGH, PRIVATE, Dorm
 from dorm_life import LIMIT_S, claim, hear, in_passthrough_alone, settled, speakeasy
 
@@ -73,6 +74,24 @@ async def test_networks(dorm: Dorm) -> None:
     assert "no network of that name" in await refused(dorm, t.PHONE, "forget", "Elsewhere")
     joined = await speakeasy(dorm, t.PHONE, "join", t.DORM_WIFI.ssid, secret=t.DORM_WIFI.key)
     assert joined["state"] == "up"
+    await settled(dorm)
+
+
+async def test_a_network_with_users(dorm: Dorm) -> None:
+    users = wifi.Enterprise({"ada@uni.example": "right one"}, "radius.uni.example")
+    dorm.air.networks.append(wifi.AccessPoint("Uni", "", bssid="02:00:00:00:42:a7", enterprise=users))
+    uni = ("join", "Uni", "--user", "ada@uni.example", "--server")
+    assert "refused the user" in await refused(dorm, t.PHONE, *uni, "radius.uni.example", secret="wrong one")
+    assert "refused the user" in await refused(dorm, t.PHONE, *uni, "radius.evil.example", secret="right one")
+    assert {login.password for login in users.heard} == {"wrong one"}
+    assert (await speakeasy(dorm, t.PHONE, *uni, "radius.uni.example", secret="right one"))["state"] == "up"
+    known = (await speakeasy(dorm, t.PHONE, "networks"))["networks"]
+    assert known[0] == {"ssid": "Uni", "open": False, "user": "ada@uni.example"}
+    await settled(dorm)
+    assert "right one" not in dorm.board.serial()
+    # The first one again, for those who come after.
+    await speakeasy(dorm, t.PHONE, "join", t.DORM_WIFI.ssid, secret=t.DORM_WIFI.key)
+    await speakeasy(dorm, t.PHONE, "forget", "Uni")
     await settled(dorm)
 
 

@@ -369,6 +369,24 @@ def test_join():
     equal((b.uplink.ssid, len(b.settings.uplinks)), ("open", 1))
 
 
+LOGIN = {"user": "ada@uni.example", "password": "hunter2", "identity": "anonymous@uni.example"}
+LOGIN.update({"server": "radius.uni.example", "inner": "mschapv2"})
+
+
+def test_join_with_a_login():
+    b = Bridge()
+    owner = b.enrolled()
+    b.good(owner, "join", ssid="Uni", key="", login=LOGIN)
+    equal(b.settings.uplinks, [{"ssid": "Uni", "key": "", "login": LOGIN}])
+    answer = b.good(owner, "networks")
+    equal(answer["networks"], [{"ssid": "Uni", "open": False, "user": "ada@uni.example"}])
+    for login in ({}, [], "x", dict(LOGIN, password="")):
+        b.refused("bad-request", owner, "join", ssid="Uni", key="", login=login)
+    b.refused("bad-request", owner, "join", ssid="Uni", key="12345678", login=LOGIN)
+    b.refused("bad-request", owner, "segment", ssid="Uni", key="", login=LOGIN)
+    equal(len(b.settings.uplinks), 1)
+
+
 def test_bye():
     b = Bridge()
     for caller in (Caller(1, ZEROS), b.enrolled(), b.enrolled("guest")):

@@ -301,6 +301,10 @@ def test_is_hosts():
         equal(is_hosts(value), is_good)
 
 
+LOGIN = {"user": "ada@uni.example", "password": "hunter2", "identity": "anonymous@uni.example"}
+LOGIN.update({"server": "radius.uni.example", "inner": "mschapv2"})
+
+
 def test_sixteen_phones_fit_with_the_longest_names():
     s = Settings(Files(), BRIDGE_ID)
     phones = Phones(s)
@@ -308,7 +312,7 @@ def test_sixteen_phones_fit_with_the_longest_names():
         phones.add(phones.draft("\U0001f50a" * 32, "owner"))
     s.change(services=["tcp/%d" % (65000 + n) for n in range(8)], hosts=["223.255.255.%d" % n for n in range(100, 108)])
     for n in range(settings.MAX_UPLINKS):
-        s.remember_network('"' * 31 + str(n), "\\" * 63)
+        s.remember_network('"' * 31 + str(n), "", {k: v if k == "inner" else "\\" * 64 for k, v in LOGIN.items()})
     again = Settings(Files(), BRIDGE_ID)
     equal((len(again.phones), len(again.uplinks), again.damaged), (16, 4, False))
 
@@ -333,6 +337,56 @@ def test_is_network():
         equal(is_network({"ssid": ssid, "key": key}), is_good)
     for value in (None, [], {}, {"ssid": "a"}, {"ssid": "a", "key": "", "x": 1}):
         equal(is_network(value), False)
+
+
+def test_a_network_with_a_login():
+    changes = [
+        ({}, True),
+        ({"server": ""}, True),
+        ({"inner": "pap"}, True),
+        ({"server": "", "inner": "pap"}, False),
+        ({"inner": "chap"}, False),
+        ({"inner": None}, False),
+        ({"more": ""}, False),
+        ({"user": ""}, False),
+        ({"password": ""}, False),
+        ({"identity": ""}, False),
+    ]
+    for name in ("user", "password", "identity", "server"):
+        for text, is_good in (
+            ("x", True),
+            ("x" * 64, True),
+            ("x" * 65, False),
+            ("é" * 32, True),
+            ("é" * 32 + "x", False),
+        ):
+            changes.append(({name: text}, is_good))
+        for value in ("a\0", None, 5):
+            changes.append(({name: value}, False))
+    for change, is_good in changes:
+        login = dict(LOGIN)
+        login.update(change)
+        equal((change, is_network({"ssid": "Uni", "key": "", "login": login})), (change, is_good))
+    for name in LOGIN:
+        equal(is_network({"ssid": "Uni", "key": "", "login": {k: v for k, v in LOGIN.items() if k != name}}), False)
+    for value in (None, [], "x", {}):
+        equal(is_network({"ssid": "Uni", "key": "", "login": value}), False)
+    equal(is_network({"ssid": "Uni", "key": "12345678", "login": LOGIN}), False)
+    equal(is_network({"ssid": "Uni", "key": "", "login": LOGIN, "x": 1}), False)
+
+
+def test_a_login_is_kept_and_the_speakers_network_has_none():
+    wipe()
+    s = Settings(Files(), BRIDGE_ID)
+    for n in range(settings.MAX_UPLINKS):
+        s.remember_network('"' * 31 + str(n), "", {k: v if k == "inner" else "\\" * 64 for k, v in LOGIN.items()})
+    s.remember_network("Uni", "", LOGIN)
+    again = Settings(Files(), BRIDGE_ID)
+    equal((len(again.uplinks), again.damaged), (4, False))
+    equal(again.uplinks[0], {"ssid": "Uni", "key": "", "login": LOGIN})
+    assert "hunter2" not in repr(again)
+    equal(settings.is_segment(again.uplinks[0]), False)
+    equal(settings.is_segment({"ssid": "a", "key": "12345678"}), True)
 
 
 def test_is_name():

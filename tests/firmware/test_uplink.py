@@ -14,6 +14,7 @@ IDLE, CONNECTING, GOT_IP = 1000, 1001, 1010
 # Nobody's patience is under test.
 uplink.JOIN_MS = 3_000
 uplink.HOLD_MS = 7_000
+uplink.LOGIN_MS = 4_000
 uplink.FIRST_PAUSE_MS = 500
 
 
@@ -126,6 +127,74 @@ async def test_wrong_key():
     await outcome(
         {"Dorm": ("correct horse", "up")}, [("Dorm", "wrong horse")], uplink.WRONG_KEY, "key of Dorm is wrong"
     )
+
+
+LOGIN = {"user": "ada@uni.example", "password": "hunter2", "identity": "anonymous@uni.example"}
+LOGIN.update({"server": "radius.uni.example", "inner": "mschapv2"})
+WHO = ("anonymous@uni.example", "ada@uni.example", "hunter2", "radius.uni.example", "mschapv2")
+
+
+class Eap:
+    """The login goes to the radio, as on the chip: connect() without a name joins what was set."""
+
+    def __init__(self, radio, error=0):
+        self.radio = radio
+        self.calls = []
+        self.error = error
+        self.connect = radio.connect
+
+    def on(self, ssid, *who):
+        if self.error:
+            raise OSError(self.error)
+        self.calls.append(who)
+
+        def connect(name=None, key=None):
+            return self.connect(*(("Uni", "login") if name is None else (name, key)))
+
+        self.radio.connect = connect
+
+    def off(self):
+        self.calls.append("off")
+        self.radio.connect = self.connect
+
+
+def with_login(b, error=0):
+    uplink.eap = Eap(b.radio, error)
+    b.settings.remember_network("Uni", "", LOGIN)
+    return b
+
+
+async def test_logs_in_and_leaves_the_login_behind():
+    b = with_login(Bench({"Uni": ("login", "up"), "Dorm": ("correct horse", "up")}, []))
+    with Console() as console:
+        async with b:
+            await until(lambda: b.up.state == uplink.UP)
+            equal(uplink.eap.calls, [WHO])
+            b.up.join("Dorm", "correct horse")
+            await until(lambda: b.up.state == uplink.UP and b.up.ssid == "Dorm", 6000)
+            equal(uplink.eap.calls, [WHO, "off"])
+            b.up.join("Uni", "", LOGIN)
+            await until(lambda: b.up.state == uplink.UP and b.up.ssid == "Uni", 6000)
+            equal(b.settings.uplinks[0], {"ssid": "Uni", "key": "", "login": LOGIN})
+    assert "hunter2" not in console.text
+
+
+async def test_wrong_login():
+    for reason in (23, 202, 204, 15):
+        with Console() as console:
+            async with with_login(Bench({"Uni": ("login", reason)}, [])) as b:
+                await until(lambda: b.up.state == uplink.WRONG_LOGIN, 20_000)
+        assert "Uni refused" in console.text and "hunter2" not in console.text
+
+
+async def test_a_radio_that_takes_no_login():
+    networks = {"Uni": ("login", "up"), "Dorm": ("correct horse", "up")}
+    b = with_login(Bench(networks, [("Dorm", "correct horse")]), 0x106)
+    with Console() as console:
+        async with b:
+            await until(lambda: b.up.state == uplink.UP, 20_000)
+            equal(b.up.ssid, "Dorm")
+    assert "does not take the login for Uni" in console.text
 
 
 async def test_wrong_key_by_the_other_reasons():

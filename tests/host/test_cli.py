@@ -162,6 +162,33 @@ def test_join_waits_for_the_outcome(
     assert [heard["key"] for heard in bridge.heard if heard["op"] == "join"] == ["correct horse"]
 
 
+ADA = ["--user", "ada@uni.example"]
+NAMED = {"user": "ada@uni.example", "password": "hunter2", "server": "radius.uni.example", "inner": "mschapv2"}
+
+
+@pytest.mark.parametrize(
+    ("options", "login"),
+    [
+        ([*ADA, "--server", "radius.uni.example"], {**NAMED, "identity": "anonymous@uni.example"}),
+        (
+            [*ADA, "--server", "radius.uni.example", "--pap"],
+            {**NAMED, "identity": "anonymous@uni.example", "inner": "pap"},
+        ),
+        ([*ADA, "--any-server", "--anonymous", "guest"], {**NAMED, "identity": "guest", "server": ""}),
+        (["--user", "ada", "--any-server"], {**NAMED, "identity": "ada", "user": "ada", "server": ""}),
+    ],
+)
+def test_join_with_a_login(options: list[str], login: dict[str, str], home: Path, bridge: Bridge) -> None:
+    pair()
+    bridge.answers = Statuses(UPLINK)
+    result = run("join", "Dorm", *options, stdin="hunter2\n")
+    assert result.exit_code == 0, result.output
+    assert "hunter2" not in result.output
+    assert [(h["key"], h["login"]) for h in bridge.heard if h["op"] == "join"] == [("", login)]
+    bridge.answers = Statuses(with_state("wrong-login"))
+    refused("join", "Dorm", *options, stdin="hunter2\n", says="Dorm refused the user's name or password")
+
+
 def test_ctrl_c_at_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     def abort(*_: object, **__: object) -> str:
         raise typer.Abort
@@ -287,6 +314,8 @@ def test_pair_without_a_code_goes_on_where_it_was_lost(home: Path, bridge: Bridg
         (["join", "Dorm"], "short", "8 to 63"),
         (["join", "Dorm"], "correct h\u00f6rse", "without accents"),
         (["join", "Dorm"], None, "No key of the network came"),
+        (["join", "Dorm", "--user", "ada", "--any-server"], None, "No password of ada came"),
+        (["join", "Dorm", "--user", "ada", "--any-server"], "x" * 65, "The password is text of 1 to 64 bytes"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
@@ -322,6 +351,14 @@ NONSENSE: dict[str, list[list[str]]] = {
         ["", "--open"],
         [],
         ["--bridge", "xyz", "Dorm", "--open"],
+        *(["Dorm", "--open", "--user", "ada", "--server", "s"], ["Dorm", "--server", "s"], ["Dorm", "--any-server"]),
+        *(["Dorm", "--user", "ada"], ["Dorm", "--user", "ada", "--server", "s", "--any-server"], ["Dorm", "--pap"]),
+        ["Dorm", "--user", "ada", "--any-server", "--pap"],
+        *(["Dorm", "--user", "x" * 65, "--any-server"], ["Dorm", "--user", "", "--any-server"]),
+        ["Dorm", "--user", "ada", "--server", "x" * 65],
+        ["Dorm", "--user", "ada", "--server", ""],
+        ["Dorm", "--user", "ada", "--any-server", "--anonymous", "x" * 65],
+        ["Dorm", "--anonymous", "x"],
     ],
     "mode": [["bridge"], ["--bridge", "xyz"]],
     "hosts": [

@@ -258,3 +258,60 @@ async def test_names_are_looked_up_with_the_leases_servers(bench: Bench) -> None
     )
     assert await bench.says(r"^found (.*)$") == "(2, 1, 0, 'radio.test', ('203.0.113.10', 80))"
     assert int(await bench.says(r"^not (.*)$")) < 0
+
+
+async def test_a_network_with_users(bench: Bench) -> None:
+    """WPA2-Enterprise: who logs in joins nothing weaker, and tells its password only the server that was named."""
+    users = wifi.Enterprise({"ada": "hunter2"}, "radius.uni.example")
+    bench.air.networks.append(wifi.AccessPoint("Uni", "", bssid="02:00:00:00:42:a7", enterprise=users))
+    await bench.run(
+        JOIN
+        + """
+    import eap
+    print("seen", *[n[4] for n in sta.scan() if n[0] == b"Uni"])
+    sta.config(reconnects=0)
+    def login(what, ssid, password, server, status, inner="mschapv2"):
+        eap.on(ssid, "anonymous", "ada", password, server, inner)
+        sta.connect()
+        print(what, wait(status))
+        sta.disconnect()
+        wait(1000)
+    login("server", "Uni", "hunter2", "evil.example", 23)
+    login("weak", "Dorm", "hunter2", "radius.uni.example", 211)
+    print("told no server yet")
+    """
+    )
+    assert await bench.says(r"^seen (.*)$") == "5"
+    assert await bench.says(r"^server (.*)$") == "23"
+    assert await bench.says(r"^weak (.*)$") == "211"
+    await bench.says(r"^(told no server yet)$")
+    assert users.heard == set()
+    await bench.run(
+        JOIN
+        + """
+    import eap
+    sta.config(reconnects=0)
+    eap.on("Uni", "anonymous", "ada", "wrong", "radius.uni.example", "pap")
+    sta.connect()
+    print("password", wait(23))
+    sta.disconnect()
+    wait(1000)
+    sta.connect("Uni", "12345678")
+    print("key", wait(210))
+    sta.disconnect()
+    wait(1000)
+    for bad in (("", "u", "p", "s", "pap"), ("i", "u", "p", "", "pap"), ("i", "u" * 65, "p", "s", "pap")):
+        try:
+            eap.on("Uni", *bad)
+            print("in, with", bad)
+        except ValueError:
+            pass
+    eap.on("Uni", "anonymous", "ada", "hunter2", "radius.uni.example", "mschapv2")
+    sta.connect()
+    print("in", wait(1010))
+    """
+    )
+    assert await bench.says(r"^password (.*)$") == "23"
+    assert await bench.says(r"^key (.*)$") == "210"
+    assert await bench.says(r"^in (.*)$") == "1010"
+    assert {(login.user, login.identity) for login in users.heard} == {("ada", "anonymous")}

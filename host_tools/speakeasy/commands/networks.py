@@ -17,7 +17,10 @@ LONGEST_SSID = 32  # bytes
 SHORTEST_KEY, LONGEST_KEY = 8, 63  # characters
 KEY_VARIABLE = "SPEAKEASY_WIFI_KEY"
 
+LONGEST_LOGIN = 64  # bytes, of each text of a login
+
 JOIN_LIMIT_S = 22.0  # for the bridge to join a network: it gives an attempt 15 s
+LOGIN_LIMIT_S = 37.0  # the same where it logs in: 30 s
 JOIN_POLL_S = 1.0
 JOIN_BEGUN_S = 4.0  # after so long, what the bridge tells of a failure is not of an attempt before
 
@@ -25,7 +28,7 @@ JOIN_BEGUN_S = 4.0  # after so long, what the bridge tells of a failure is not o
 SECURITY = {
     "open": "open, without a key",
     "psk": "a key (WPA)",
-    "enterprise": "a user name (WPA Enterprise): the bridge cannot join it",
+    "enterprise": "a user's name and password (WPA Enterprise): join it with --user",
     "other": "of a kind that the bridge does not know",
 }
 IN_QUOTES = "A name with spaces stands in quotes."
@@ -59,17 +62,54 @@ def wifi_key(what: str, *variables: str) -> str:
     return key
 
 
-async def _join(store: Store, bridge: Bridge, ssid: str, key: str) -> dict[str, Any]:
+def _login_text(what: str, text: str, kind: type[SpeakeasyError] = UsageError) -> str:
+    if not 1 <= len(text.encode(errors="surrogateescape")) <= LONGEST_LOGIN or not is_text(text) or "\0" in text:
+        raise kind(f"The {what} is text of 1 to {LONGEST_LOGIN} bytes. Nothing was changed.")
+    return text
+
+
+def login_of(
+    user: str | None, server: str | None, anonymous: str | None, *, any_server: bool, pap: bool
+) -> dict[str, str] | None:
+    """What `join` sends for a network with users (SPEC 2.4), the password asked for; None without `user`. Raises
+    UsageError."""
+    if user is None:
+        if server is not None or anonymous is not None or any_server or pap:
+            raise UsageError(
+                "--server, --any-server, --anonymous and --pap are for a network with users: say --user, too. "
+                "Nothing was changed."
+            )
+        return None
+    if (server is None) != any_server:
+        raise UsageError(
+            "Name the server that the network logs you in with by --server (whoever runs the network tells it, like "
+            "radius.example.edu), or say --any-server: then whoever imitates the network can get at your password. "
+            "Nothing was changed."
+        )
+    if pap and any_server:
+        raise UsageError("With --pap the server is told the password: name it, by --server. Nothing was changed.")
+    heard = anonymous or (f"anonymous@{user.rpartition('@')[2]}" if "@" in user else user)
+    login = {
+        "user": _login_text("user's name", user),
+        "identity": _login_text("name for everybody", heard),
+        "server": "" if server is None else _login_text("server's name", server),
+        "inner": "pap" if pap else "mschapv2",
+    }
+    password = asking.secret(f"password of {user}", KEY_VARIABLE)
+    return {**login, "password": _login_text("password", password, SpeakeasyError)}
+
+
+async def _join(store: Store, bridge: Bridge, ssid: str, how: dict[str, Any], limit_s: float) -> dict[str, Any]:
     """Has the bridge join, and waits until it is on that network. Returns its uplink; raises SpeakeasyError."""
     loop = asyncio.get_running_loop()
     session: Session | None = await open_session(store, bridge)
     try:
         assert session is not None
-        await session.request("join", ssid=ssid, key=key)
+        await session.request("join", ssid=ssid, **how)
         asked = loop.time()
         attempt = uplinks.Attempt(ssid)
         err.print(f"The bridge tries {shown(ssid)} now...")
-        while loop.time() - asked < JOIN_LIMIT_S:
+        while loop.time() - asked < limit_s:
             await asyncio.sleep(JOIN_POLL_S)
             try:
                 if session is None:
@@ -96,7 +136,7 @@ async def _join(store: Store, bridge: Bridge, ssid: str, key: str) -> dict[str, 
         if session is not None:
             await session.close()
     raise SpeakeasyError(
-        f"The bridge saved {printable(ssid)}, but is not on it after {JOIN_LIMIT_S:.0f} s. It goes on trying: see "
+        f"The bridge saved {printable(ssid)}, but is not on it after {limit_s:.0f} s. It goes on trying: see "
         "`speakeasy status`."
     )
 
@@ -164,7 +204,9 @@ def networks(
         show_json({"bridge": chosen.id.hex(), "networks": known})
         return
     for number, network in enumerate(known, 1):
-        out.print(f" {number}  {shown(network.get('ssid'))}{' (open)' if network.get('open') is True else ''}")
+        user = network.get("user")
+        more = f" (as {shown(user)})" if user else " (open)" if network.get("open") is True else ""
+        out.print(f" {number}  {shown(network.get('ssid'))}{more}")
     if not known:
         out.print(f"The bridge remembers no network. Have it join one: {command('join SSID')}")
 
@@ -195,19 +237,40 @@ def join(
     no_more: asking.NoSecrets = None,
     no_key: Annotated[str | None, typer.Option("--key", "--password", hidden=True)] = None,
     is_open: Annotated[bool, typer.Option("--open", help="The network has no key.")] = False,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="NAME", help="The network has users: log in as this one.")
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option("--server", metavar="NAME", help="With --user: the name in the network's certificate."),
+    ] = None,
+    any_server: Annotated[
+        bool, typer.Option("--any-server", help="With --user: whoever it is. Imitators get at your password.")
+    ] = False,
+    anonymous: Annotated[
+        str | None, typer.Option("--anonymous", metavar="NAME", help="With --user: the name that everybody hears.")
+    ] = None,
+    pap: Annotated[
+        bool, typer.Option("--pap", help="With --user: TTLS with PAP inside, where MS-CHAPv2 is not known.")
+    ] = False,
     bridge: BridgeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Have the bridge join a Wi-Fi network.
 
-    Owners only. Its key is asked for, read from standard input, or from SPEAKEASY_WIFI_KEY.
+    Owners only. Its key (with --user your password, WPA2-Enterprise by PEAP or TTLS) is asked for, read from standard
+    input, or from SPEAKEASY_WIFI_KEY.
     """
     with failures():
         asking.no_secret_in_arguments(no_more, no_key, but=IN_QUOTES)
         wifi_name(ssid)
-        key = "" if is_open else wifi_key("key of the network", KEY_VARIABLE)
+        if user is not None and is_open:
+            raise UsageError("A network has users, or is open: --user or --open. Nothing was changed.")
+        login = login_of(user, server, anonymous, any_server=any_server, pap=pap)
+        key = "" if is_open or login else wifi_key("key of the network", KEY_VARIABLE)
     store, chosen = choose(bridge)
-    uplink = run(_join(store, chosen, ssid, key))
+    how = {"key": key, "login": login} if login else {"key": key}
+    uplink = run(_join(store, chosen, ssid, how, LOGIN_LIMIT_S if login else JOIN_LIMIT_S))
     if as_json:
         show_json({"bridge": chosen.id.hex(), "ssid": ssid, "state": uplinks.UP, "addr": uplink.get("addr")})
         return
