@@ -10,7 +10,7 @@ BOARDS = TOP / "boards"
 # A board for ESP-IDF is one that MicroPython's CMake files could include.
 BOARD_FILE = "mpconfigboard.cmake"
 # What goes on the chip besides MicroPython.
-USER_MODULE = TOP / "firmware/pktfilter/micropython.cmake"
+USER_MODULE = TOP / "firmware/micropython.cmake"
 
 
 class TreeError(Exception):
