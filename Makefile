@@ -23,7 +23,7 @@ INPUTS ?= 100000
 help:
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
 
-.PHONY: demo test test-core test-host test-firmware test-rv32 test-ble test-dorm test-attacks lint check-idf bench fuzz fuzz-firmware dorm clean
+.PHONY: demo test test-core test-host test-firmware test-rv32 test-ble test-dorm test-attacks lint firmware check-idf bench fuzz fuzz-firmware dorm clean
 demo: ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
 	@$(AS_ROOT) $(BIN)/speakeasy demo $(if $(BLE),--ble $(BLE)) $(ARGS)
 
@@ -80,6 +80,13 @@ fuzz-firmware: dev sim ## 100,000 bent inputs for the firmware's parsers, 400 co
 
 fuzz: $(STAMPS)/packages-fuzz ## fuzz the packet filter, each target so long: make fuzz SECONDS=3600
 	@$(MAKE) -s -C tests/core/fuzz long SECONDS=$(SECONDS)
+
+# MicroPython's build writes to its tree (submodules, mpy-cross), so the one that the simulated board is made of is not taken.
+FIRMWARE = MICROPYTHON_DIR="$(if $(filter-out file undefined,$(origin MICROPYTHON_DIR)),$(MICROPYTHON_DIR))" IDF_PATH="$(IDF_PATH)" PYTHONPATH=host_tools
+firmware: ## a real board's image, build/BOARD/firmware.bin, and the room left: make firmware BOARD=... (IDF_PATH= or Docker; MICROPYTHON_DIR=)
+	@$(FIRMWARE) /usr/bin/python3 -m idf.firmware --check $(BOARD)
+	@$(if $(IDF_PATH),,$(MAKE) dev)
+	@$(FIRMWARE) $(if $(IDF_PATH),/usr/bin/python3,$(BIN)/python) -m idf.firmware $(BOARD)
 
 # Both trees must be named: MicroPython from Debian has no ESP32 port's libraries.
 IDF_TREES := $(and $(IDF_PATH),$(filter-out file undefined,$(origin MICROPYTHON_DIR)))

@@ -2,9 +2,9 @@
 
 Usage: python -m idf.check OUT, with IDF_PATH and MICROPYTHON_DIR in the environment. Writes nothing but OUT.
 
-Nothing is built: every C file of ours that goes on an ESP32 is compiled with -fsyntax-only, for one chip of either
-architecture, with the sdkconfig.h that Espressif's kconfgen makes, and with names (MP_QSTR_...) that MicroPython's own
-scripts collect. Headers of others count as the system's, so that all warnings are about us. Where there is no compiler
+Nothing is built: every C file of ours that goes on an ESP32 is compiled with -fsyntax-only, for each board, with the
+sdkconfig.h that Espressif's kconfgen makes of its options, and with names (MP_QSTR_...) that MicroPython's own scripts
+collect. Headers of others count as the system's, so that all warnings are about us. Where there is no compiler
 for Xtensa, one for RISC-V reads the same headers with Xtensa's macros: syntax and types are the chip's; inline
 assembler is looked at by no compiler at this stage.
 """
@@ -24,7 +24,8 @@ from idf.trees import TreeError
 
 # Espressif's own, when its export.sh has put them on the path, else Debian's, else any GCC that makes 32-bit code.
 RISCV_COMPILERS = ("riscv32-esp-elf-gcc", "riscv64-unknown-elf-gcc", "gcc")
-XTENSA_COMPILERS = ("xtensa-esp32s3-elf-gcc", "xtensa-esp-elf-gcc", *RISCV_COMPILERS)
+XTENSA_COMPILERS = ("xtensa-{target}-elf-gcc", "xtensa-esp-elf-gcc", *RISCV_COMPILERS)
+XTENSA_TARGETS = ("esp32", "esp32s2", "esp32s3")
 # newlib's headers, for a compiler that brings none: Debian's libnewlib-dev.
 NEWLIB = Path("/usr/include/newlib")
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
@@ -43,37 +44,21 @@ INCLUDES = (
     "lwip/port/freertos/include",
     "lwip/port/esp32xx/include",
     "lwip/port/esp32xx/include/arch",
-    "esp_hw_support/include/soc/{chip}",
-    "esp_hw_support/port/{chip}",
-    "esp_rom/include/{chip}",
-    "esp_rom/{chip}/include",
-    "esp_rom/{chip}/include/{chip}",
-    "esp_rom/{chip}",
+    "esp_hw_support/include/soc/{target}",
+    "esp_hw_support/port/{target}",
+    "esp_rom/include/{target}",
+    "esp_rom/{target}/include",
+    "esp_rom/{target}/include/{target}",
+    "esp_rom/{target}",
     "hal/platform_port/include",
     "newlib/platform_include",
-    "soc/{chip}",
-    "soc/{chip}/register",
+    "soc/{target}",
+    "soc/{target}/register",
     "wpa_supplicant/esp_supplicant/include",
     "xtensa/deprecated_include",
     "*/include",
-    "*/{chip}/include",
+    "*/{target}/include",
     "driver/*/include",
-)
-
-
-@dataclass(frozen=True)
-class Chip:
-    """A chip to compile for, and the files of MicroPython's that say what its boards have in common."""
-
-    name: str
-    arch: str
-    compilers: tuple[str, ...]
-    sdkconfig: tuple[str, ...]
-
-
-CHIPS = (
-    Chip("esp32c3", "riscv", RISCV_COMPILERS, ("sdkconfig.base", "sdkconfig.riscv", "sdkconfig.ble")),
-    Chip("esp32s3", "xtensa", XTENSA_COMPILERS, ("sdkconfig.base", "sdkconfig.ble", "sdkconfig.spiram_sx")),
 )
 
 
@@ -140,8 +125,7 @@ def assignments(text: str) -> dict[str, str]:
 
 def own_options(board: trees.Board) -> dict[str, tuple[str, str]]:
     """What the board's own files, not MicroPython's, ask for: value and file of each option. The later file counts."""
-    own = [file for file in board.sdkconfig if trees.BOARDS in file.parents]
-    return {name: (value, file.name) for file in own for name, value in assignments(file.read_text()).items()}
+    return {name: (value, file.name) for file in board.own for name, value in assignments(file.read_text()).items()}
 
 
 def differences(board: trees.Board, made: Path) -> list[str]:
@@ -168,25 +152,29 @@ def _value(text: str) -> str | int:
 # ---- The compiler ----
 
 
-def compiler_of(chip: Chip) -> str:
-    found = next((path for name in chip.compilers if (path := shutil.which(name))), None)
+def is_xtensa(target: str) -> bool:
+    return target in XTENSA_TARGETS
+
+
+def compiler_of(target: str) -> str:
+    names = XTENSA_COMPILERS if is_xtensa(target) else RISCV_COMPILERS
+    found = next((path for name in names if (path := shutil.which(name.format(target=target)))), None)
     if not found:
-        raise TreeError(f"No C compiler for {chip.name}: install the package gcc-riscv64-unknown-elf.")
+        raise TreeError(f"No C compiler for {target}: install the package gcc-riscv64-unknown-elf.")
     return found
 
 
-def machine_flags(chip: Chip, compiler: str) -> list[str]:
-    """What makes this compiler read headers as the chip's would."""
-    macros = subprocess.run(
-        [compiler, "-dM", "-E", "-x", "c", os.devnull], capture_output=True, text=True, check=True
-    ).stdout
+def machine_flags(target: str, compiler: str) -> list[str]:
+    """What makes this compiler read headers as the target's would."""
+    dump = [compiler, "-dM", "-E", "-x", "c", os.devnull]
+    macros = subprocess.run(dump, capture_output=True, text=True, check=True).stdout
     flags: list[str] = []
     xtensa = "#define __XTENSA__ " in macros
     if "#define __riscv " in macros:
         flags += ["-march=rv32imc", "-mabi=ilp32"]
     elif not xtensa:
         flags += ["-m32"]
-    if chip.arch == "xtensa" and not xtensa:
+    if is_xtensa(target) and not xtensa:
         # Older newlibs know no Xtensa: the size of its jmp_buf.
         flags += ["-U__riscv", "-U__i386__", "-D__XTENSA__=1", "-D__XTENSA_EL__=1", "-D_JBTYPE=int", "-D_JBLEN=17"]
     if "-esp" not in Path(compiler).name:
@@ -196,117 +184,104 @@ def machine_flags(chip: Chip, compiler: str) -> list[str]:
     return flags
 
 
-def include_directories(idf: Path, chip: Chip) -> list[Path]:
+def include_directories(idf: Path, target: str) -> list[Path]:
     components = idf / "components"
-    others = {"linux", "xtensa" if chip.arch == "riscv" else "riscv"}
+    arch, other = ("xtensa", "riscv") if is_xtensa(target) else ("riscv", "xtensa")
     found: dict[Path, None] = {}
     for pattern in INCLUDES:
-        for path in sorted(components.glob(pattern.format(chip=chip.name, arch=chip.arch))):
-            if path.is_dir() and path.relative_to(components).parts[0] not in others:
+        for path in sorted(components.glob(pattern.format(target=target, arch=arch))):
+            if path.is_dir() and path.relative_to(components).parts[0] not in ("linux", other):
                 found[path] = None
     return list(found)
 
 
-def flags_of(where: Trees, chip: Chip, compiler: str) -> list[str]:
-    words = ["-std=gnu17", *machine_flags(chip, compiler)]
-    words += [
-        "-DESP_PLATFORM",
-        "-D_GNU_SOURCE",
-        "-D_POSIX_READER_WRITER_LOCKS",
-        f'-DIDF_VER="v{trees.idf_version(where.idf)}"',
-    ]
+def flags_of(where: Trees, board: trees.Board, compiler: str, ours: list[Path]) -> list[str]:
+    """`ours`: what our micropython.cmake adds to the include directories."""
+    words = ["-std=gnu17", *machine_flags(board.target, compiler)]
+    words += ["-DESP_PLATFORM", "-D_GNU_SOURCE", "-D_POSIX_READER_WRITER_LOCKS"]
+    words += [f'-DIDF_VER="v{trees.idf_version(where.idf)}"']
     words += ["-DSOC_MMU_PAGE_SIZE=CONFIG_MMU_PAGE_SIZE", "-DSOC_XTAL_FREQ_MHZ=CONFIG_XTAL_FREQ"]
-    words += ["-DMICROPY_VFS_FAT=1", "-DMICROPY_VFS_LFS2=1", "-include", str(where.out / chip.name / "sdkconfig.h")]
-    directories = [
-        where.out / chip.name,
-        where.micropython,
-        where.micropython / "ports/esp32",
-        *include_directories(where.idf, chip),
-    ]
-    return words + [word for path in directories for word in ("-isystem", str(path))]
+    words += ["-DMICROPY_VFS_FAT=1", "-DMICROPY_VFS_LFS2=1", *(f"-D{definition}" for definition in board.definitions)]
+    words += ["-include", str(where.out / board.name / "sdkconfig.h")]
+    own = [board.directory, *(path for path in ours if trees.TOP in path.parents)]
+    words += [word for path in own for word in ("-I", str(path))]
+    others = [where.out / board.name, where.micropython, where.micropython / "ports/esp32"]
+    others += [*include_directories(where.idf, board.target), *(path for path in ours if path not in own)]
+    return words + [word for path in others for word in ("-isystem", str(path))]
 
 
 # ---- What MicroPython generates ----
 
 
-def generate_names(where: Trees, chip: Chip, compile_: list[str], sources: list[Path]) -> None:
+def run(*words: str | Path, text: str | None = None) -> str:
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise TreeError(f"{' '.join(str(word) for word in words[:3])} ... failed:\n{done.stderr}")
+    return done.stdout
+
+
+def generate_names(micropython: Path, compile_: list[str], sources: list[Path], genhdr: Path) -> None:
     """genhdr/*.h for our C files alone, by MicroPython's own scripts and in its mkrules.cmake's steps."""
-    genhdr = where.out / chip.name / "genhdr"
     genhdr.mkdir(parents=True, exist_ok=True)
-    py = where.micropython / "py"
-
-    def run(*words: str | Path, text: str | None = None) -> str:
-        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, env=environment)
-        if done.returncode:
-            raise TreeError(f"{' '.join(str(word) for word in words[:3])} ... failed:\n{done.stderr}")
-        return done.stdout
-
+    py = micropython / "py"
     last = genhdr / "qstr.i.last"
     last.write_text(run(*compile_, "-DNO_QSTR", "-E", *sources))
     for mode in ("qstr", "module", "root_pointer"):
         run(sys.executable, py / "makeqstrdefs.py", "split", mode, last, genhdr / mode, "_")
         run(sys.executable, py / "makeqstrdefs.py", "cat", mode, "_", genhdr / mode, genhdr / f"{mode}.collected")
-    (genhdr / "moduledefs.h").write_text(run(sys.executable, py / "makemoduledefs.py", genhdr / "module.collected"))
-    (genhdr / "root_pointers.h").write_text(
-        run(sys.executable, py / "make_root_pointers.py", genhdr / "root_pointer.collected")
-    )
-    definitions = [py / "qstrdefs.h", where.micropython / "ports/esp32/qstrdefsport.h", genhdr / "qstr.collected"]
-    quoted = re.sub(r"^(Q\(.*\))", r'"\1"', "".join(file.read_text() for file in definitions), flags=re.MULTILINE)
+    modules = run(sys.executable, py / "makemoduledefs.py", genhdr / "module.collected")
+    (genhdr / "moduledefs.h").write_text(modules)
+    pointers = run(sys.executable, py / "make_root_pointers.py", genhdr / "root_pointer.collected")
+    (genhdr / "root_pointers.h").write_text(pointers)
+    # The preprocessor must not look into Q(...).
+    files = [py / "qstrdefs.h", micropython / "ports/esp32/qstrdefsport.h", genhdr / "qstr.collected"]
+    quoted = re.sub(r"^(Q\(.*\))", r'"\1"', "".join(file.read_text() for file in files), flags=re.MULTILINE)
     preprocessed = run(*compile_, "-E", "-P", "-x", "c", "-", text=quoted)
-    (genhdr / "qstrdefs.preprocessed.h").write_text(re.sub(r'^"(Q\(.*\))"', r"\1", preprocessed, flags=re.MULTILINE))
-    (genhdr / "qstrdefs.generated.h").write_text(
-        run(sys.executable, py / "makeqstrdata.py", genhdr / "qstrdefs.preprocessed.h")
-    )
+    definitions = genhdr / "qstrdefs.preprocessed.h"
+    definitions.write_text(re.sub(r'^"(Q\(.*\))"', r"\1", preprocessed, flags=re.MULTILINE))
+    (genhdr / "qstrdefs.generated.h").write_text(run(sys.executable, py / "makeqstrdata.py", definitions))
 
 
 # ---- The checks ----
 
 
-def check_sources(where: Trees, chip: Chip) -> int:
-    """Compiles all of our C files for this chip. How many do not."""
-    out = where.out / chip.name
-    compiler = compiler_of(chip)
-    options = where.micropython / "ports/esp32/boards"
-    # Older releases of MicroPython lack some of them.
-    kconfgen(where.idf, chip.name, [options / name for name in chip.sdkconfig if (options / name).is_file()], out)
-    (out / "mpconfigboard.h").write_text(
-        f'#define MICROPY_HW_BOARD_NAME "check"\n#define MICROPY_HW_MCU_NAME "{chip.name}"\n'
-    )
+def check_options(where: Trees, board: trees.Board) -> int:
+    """Asks Kconfig what becomes of the board's options. How many are not what the board's files say."""
+    kconfgen(where.idf, board.target, board.sdkconfig, where.out / board.name)
+    found = differences(board, where.out / board.name / "sdkconfig")
+    for line in found:
+        print(f"{board.name}: {line}")
+    own = len(own_options(board))
+    print(f"{board.name}: {own - len(found)} of {own} options of its own are in force ({board.target})", flush=True)
+    return len(found)
+
+
+def check_sources(where: Trees, board: trees.Board) -> int:
+    """Compiles all of our C files as for this board, after check_options. How many do not."""
+    out = where.out / board.name
+    compiler = compiler_of(board.target)
     named, directories = trees.user_module(where.idf, out / "module")
     sources = [source for source in named if source.is_file()]
     for source in set(named) - set(sources):
         print(f"{trees.USER_MODULE.name} names {source.name}, which is not there")
-    own = [word for path in directories if trees.TOP in path.parents for word in ("-I", str(path))]
-    compile_ = [compiler, *flags_of(where, chip, compiler), *own]
-    compile_ += [word for path in directories if trees.TOP not in path.parents for word in ("-isystem", str(path))]
-    generate_names(where, chip, compile_, sources)
+    compile_ = [compiler, *flags_of(where, board, compiler, directories)]
+    generate_names(where.micropython, compile_, sources, out / "genhdr")
     bad = len(named) - len(sources)
     for source in sources:
-        done = subprocess.run(
-            [*compile_, *WARNINGS, "-fsyntax-only", source], capture_output=True, text=True, check=False
-        )
+        words = [*compile_, *WARNINGS, "-fsyntax-only", str(source)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             bad += 1
             print(done.stderr)
-    print(
-        f"{chip.name}: {len(named) - bad} of {len(named)} C files compile ({Path(compiler).name}, -fsyntax-only)",
-        flush=True,
-    )
+    result = f"{len(named) - bad} of {len(named)} C files compile"
+    print(f"{board.name}: {result} ({Path(compiler).name}, -fsyntax-only)", flush=True)
     return bad
 
 
 def check_board(where: Trees, name: str) -> int:
-    """Asks Kconfig what becomes of the board's options. How many are not what the board's files say."""
-    out = where.out / name
-    board = trees.read_board(name, where.micropython, out / "board")
-    kconfgen(where.idf, board.target, board.sdkconfig, out)
-    found = differences(board, out / "sdkconfig")
-    for line in found:
-        print(f"{name}: {line}")
-    own = len(own_options(board))
-    print(f"{name}: {own - len(found)} of {own} options of its own are in force ({board.target})", flush=True)
-    return len(found)
+    board = trees.read_board(name, where.micropython, where.out / name / "board")
+    return check_options(where, board) + check_sources(where, board)
 
 
 def main(arguments: list[str]) -> int:
@@ -315,8 +290,10 @@ def main(arguments: list[str]) -> int:
         where = Trees(idf, trees.micropython_tree(os.environ["MICROPYTHON_DIR"]), Path(arguments[0]).resolve())
         releases = f"ESP-IDF {trees.idf_version(idf)}, MicroPython {trees.micropython_version(where.micropython)}"
         print(f"check-idf: {releases}", flush=True)
-        bad = sum(check_sources(where, chip) for chip in CHIPS)
-        bad += sum(check_board(where, name) for name in trees.board_names())
+        names = trees.board_names()
+        if not names:
+            raise TreeError(f"there is no {trees.BOARDS}/*/{trees.BOARD_FILE}.")
+        bad = sum(check_board(where, name) for name in names)
     except TreeError as error:
         print(f"check-idf: {error}", file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ TOP = Path(__file__).resolve().parents[2]
 BOARDS = TOP / "boards"
 # A board for ESP-IDF is one that MicroPython's CMake files could include.
 BOARD_FILE = "mpconfigboard.cmake"
+VARIANT_FILE = "mpconfigvariant_"
 # What goes on the chip besides MicroPython.
 USER_MODULE = TOP / "firmware/micropython.cmake"
 
@@ -22,12 +23,20 @@ class Board:
     """One of boards/*: what its mpconfigboard.cmake says to a given MicroPython."""
 
     name: str
+    directory: Path
     target: str  # the chip, as ESP-IDF and esptool name it
     sdkconfig: tuple[Path, ...]  # files of ESP-IDF's options, MicroPython's own and the board's, in their order
+    own: tuple[Path, ...]  # those of them that are ours
+    definitions: tuple[str, ...]  # for the C compiler
 
 
 def board_names() -> list[str]:
-    return sorted(path.parent.name for path in BOARDS.glob(f"*/{BOARD_FILE}"))
+    """As MicroPython names its images: BOARD, or BOARD-VARIANT."""
+    names = []
+    for file in BOARDS.glob(f"*/{BOARD_FILE}"):
+        variants = [path.stem.removeprefix(VARIANT_FILE) for path in file.parent.glob(f"{VARIANT_FILE}*.cmake")]
+        names += [file.parent.name, *(f"{file.parent.name}-{variant}" for variant in variants)]
+    return sorted(names)
 
 
 def pinned(name: str) -> str:
@@ -54,20 +63,33 @@ def _cmake(script: str, scratch: Path, *words: str) -> list[str]:
 
 
 def read_board(name: str, micropython: Path, scratch: Path) -> Board:
-    """Has CMake read the board's file, as MicroPython's ports/esp32/CMakeLists.txt does."""
+    """Has CMake read the board's files, as MicroPython's ports/esp32/CMakeLists.txt does."""
     port = micropython / "ports/esp32"
+    board, _, variant = name.partition("-")
     script = f"""\
-set(MICROPY_BOARD {name})
-set(MICROPY_BOARD_DIR "{BOARDS / name}")
+set(MICROPY_BOARD {board})
+set(MICROPY_BOARD_DIR "{BOARDS / board}")
 include("${{MICROPY_BOARD_DIR}}/{BOARD_FILE}")
-file(WRITE ${{ANSWER}} "${{IDF_TARGET}}\\n")
+{f'include("${{MICROPY_BOARD_DIR}}/{VARIANT_FILE}{variant}.cmake")' if variant else ""}
+file(WRITE ${{ANSWER}} "target ${{IDF_TARGET}}\\n")
 foreach(file ${{SDKCONFIG_DEFAULTS}})
     get_filename_component(file "${{file}}" ABSOLUTE BASE_DIR "{port}")
-    file(APPEND ${{ANSWER}} "${{file}}\\n")
+    file(APPEND ${{ANSWER}} "sdkconfig ${{file}}\\n")
+endforeach()
+foreach(definition ${{MICROPY_DEF_BOARD}})
+    file(APPEND ${{ANSWER}} "definition ${{definition}}\\n")
 endforeach()
 """
-    target, *files = _cmake(script, scratch)
-    return Board(name, target, tuple(Path(file) for file in files))
+    answers = [line.split(" ", 1) for line in _cmake(script, scratch)]
+    files = tuple(Path(path) for kind, path in answers if kind == "sdkconfig")
+    return Board(
+        name,
+        BOARDS / board,
+        answers[0][1],
+        files,
+        tuple(file for file in files if port not in file.parents),
+        tuple(text for kind, text in answers if kind == "definition"),
+    )
 
 
 def user_module(idf: Path, scratch: Path) -> tuple[list[Path], list[Path]]:

@@ -118,9 +118,12 @@ def test_a_wrong_micropython_dir_says_what_to_name(tmp_path: Path, where: check.
     assert f"MICROPYTHON_DIR={tmp_path} is no MicroPython source tree with its ESP32 port" in done.stderr
 
 
-def board(boards: Path, own: str) -> str:
+def lay_board(boards: Path, own: str) -> None:
     lay({"X/mpconfigboard.cmake": BOARD, "X/sdkconfig.board": own}, boards)
-    return "X"
+
+
+def options(where: check.Trees, name: str = "X") -> int:
+    return check.check_options(where, trees.read_board(name, where.micropython, where.out / name / "board"))
 
 
 def test_options_that_kconfig_takes_are_in_force(
@@ -129,7 +132,8 @@ def test_options_that_kconfig_takes_are_in_force(
     # Numbers may be written otherwise; what this chip lacks may be switched off; MicroPython's own are not looked at.
     own = "CONFIG_RADIO_BUFFERS=64\nCONFIG_RADIO_ADDRESS=16\nCONFIG_RADIO_FAST=n\n"
     own += '# CONFIG_RADIO_NEW_NAME is not set\nCONFIG_RADIO_NAME="a b"\n'
-    assert check.check_board(where, board(boards, own)) == 0
+    lay_board(boards, own)
+    assert options(where) == 0
     assert capsys.readouterr().out == "X: 5 of 5 options of its own are in force (esp32c3)\n"
     assert 'CONFIG_RADIO_NAME="a b"' in (where.out / "X/sdkconfig").read_text()
 
@@ -146,14 +150,15 @@ def test_options_that_kconfig_takes_are_in_force(
 def test_options_that_kconfig_does_not_take_are_found(
     where: check.Trees, boards: Path, capsys: pytest.CaptureFixture[str], line: str, said: str
 ) -> None:
-    assert check.check_board(where, board(boards, f"CONFIG_RADIO_NEW_NAME=y\n{line}\n")) == 1
+    lay_board(boards, f"CONFIG_RADIO_NEW_NAME=y\n{line}\n")
+    assert options(where) == 1
     assert capsys.readouterr().out == f"X: {said}\nX: 1 of 2 options of its own are in force (esp32c3)\n"
 
 
 def test_the_later_of_a_boards_files_counts(
     where: check.Trees, boards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = board(boards, "CONFIG_RADIO_BUFFERS=3\n")
+    lay_board(boards, "CONFIG_RADIO_BUFFERS=3\n")
     lay(
         {
             "X/mpconfigboard.cmake": BOARD.replace(
@@ -163,19 +168,34 @@ def test_the_later_of_a_boards_files_counts(
         },
         boards,
     )
-    assert check.check_board(where, name) == 0
+    assert options(where) == 0
     assert capsys.readouterr().out == "X: 1 of 1 options of its own are in force (esp32c3)\n"
 
 
 def test_a_name_that_esp_idf_has_changed_is_taken(where: check.Trees, boards: Path) -> None:
-    assert check.check_board(where, board(boards, "CONFIG_RADIO_OLD_NAME=y\n")) == 0
+    lay_board(boards, "CONFIG_RADIO_OLD_NAME=y\n")
+    assert options(where) == 0
     assert "CONFIG_RADIO_NEW_NAME=y" in (where.out / "X/sdkconfig").read_text()
 
 
 def test_a_board_that_cmake_cannot_read_is_an_error(where: check.Trees, boards: Path) -> None:
     lay({"X/mpconfigboard.cmake": "set(IDF_TARGET"}, boards)
     with pytest.raises(trees.TreeError, match="CMake cannot read our files"):
-        check.check_board(where, "X")
+        options(where)
+
+
+def test_a_variant_is_a_board_of_its_own(where: check.Trees, boards: Path) -> None:
+    lay_board(boards, "CONFIG_RADIO_BUFFERS=3\n")
+    more = (
+        'list(APPEND SDKCONFIG_DEFAULTS ${MICROPY_BOARD_DIR}/more)\nlist(APPEND MICROPY_DEF_BOARD SIZE=3 NAME="a b")\n'
+    )
+    lay({"X/mpconfigvariant_BIG.cmake": more, "X/more": "CONFIG_RADIO_BUFFERS=4\n", "SIM/manifest.py": ""}, boards)
+    assert trees.board_names() == ["X", "X-BIG"]
+    assert options(where, "X-BIG") == 0
+    assert "CONFIG_RADIO_BUFFERS=4\n" in (where.out / "X-BIG/sdkconfig").read_text()
+    big = trees.read_board("X-BIG", where.micropython, where.out / "board")
+    assert big.definitions == ("SIZE=3", 'NAME="a b"')
+    assert [file.name for file in big.sdkconfig] == ["sdkconfig.base", "sdkconfig.board", "more"]
 
 
 def test_the_user_module_names_every_file_of_the_core(tmp_path: Path) -> None:

@@ -1,0 +1,268 @@
+"""`make firmware`: what it says when something is missing, what it asks of MicroPython's own Makefile, the room left.
+
+ESP-IDF's part is played by an idf.py that notes its command line and lays files of given sizes; Makefile and makeimg.py
+are MicroPython's.
+"""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from idf import firmware, trees
+
+MICROPYTHON = Path(os.environ.get("MICROPYTHON_DIR", trees.TOP / "build/micropython"))
+BOARD = "ESP32_C3"
+SLOTS = [firmware.Slot("ota_0", 0x20000, 0x1E0000), firmware.Slot("ota_1", 0x200000, 0x1F0000)]
+APP = 1_500_000
+IDF_PY = """\
+#!/bin/sh
+echo "$@" >>"$NOTES"
+while [ "$1" != -B ]; do shift; done
+case "$2" in */submodules) exit 0 ;; esac
+[ ! -e "$PREPARED/fails" ] || exit 1
+mkdir -p "$2" && cp -r "$PREPARED/." "$2"
+"""
+# All that makeimg.py asks of ESP-IDF's module.
+GEN_ESP32PART = """\
+from types import SimpleNamespace
+
+APP_TYPE = 0
+
+
+class PartitionTable:
+    @staticmethod
+    def from_binary(data):
+        return [
+            SimpleNamespace(name="nvs", type=1, offset=0x9000, size=0x6000),
+            SimpleNamespace(name="ota_0", type=0, offset=0x20000, size=0x1E0000),
+        ]
+"""
+SDKCONFIG = """\
+CONFIG_IDF_TARGET="esp32c3"
+CONFIG_BOOTLOADER_OFFSET_IN_FLASH=0x0
+CONFIG_PARTITION_TABLE_OFFSET=0x8000
+CONFIG_ESPTOOLPY_FLASHSIZE="4MB"
+"""
+
+
+def entry(kind: int, slot: firmware.Slot) -> bytes:
+    return firmware.PARTITION.pack(firmware.PARTITION_MAGIC, kind, 0x10, slot.offset, slot.size, slot.name.encode(), 0)
+
+
+def table(slots: list[firmware.Slot]) -> bytes:
+    """As ESP-IDF writes it: entries, a checksum, the rest erased."""
+    nvs = entry(1, firmware.Slot("nvs", 0x9000, 0x6000))
+    checksum = b"\xeb\xeb" + b"\xff" * 14 + bytes(16)
+    return (nvs + b"".join(entry(0, slot) for slot in slots) + checksum).ljust(0xC00, b"\xff")
+
+
+class Place:
+    """A tree of MicroPython's with its real Makefile, a stand-in for ESP-IDF, and what is said and written."""
+
+    def __init__(self, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.micropython, self.idf, self.prepared = top / "micropython", top / "idf", top / "prepared"
+        self.notes, self.results = top / "notes", top / "speakeasy/build" / BOARD
+        port = self.micropython / "ports/esp32"
+        for name in (
+            "ports/esp32/Makefile",
+            "ports/esp32/makeimg.py",
+            "ports/esp32/esp32_common.cmake",
+            "py/verbose.mk",
+        ):
+            (self.micropython / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(MICROPYTHON / name, self.micropython / name)
+        shutil.copy(MICROPYTHON / "py/mpconfig.h", self.micropython / "py")
+        (port / "boards").mkdir()
+        self.lay(self.micropython / "mpy-cross/Makefile", b"all:\n\t@echo mpy-cross >>$(NOTES)\n")
+        self.lay(self.idf / "components/esp_wifi/include/esp_wifi.h", b"")
+        self.lay(self.idf / "components/lwip/lwip/src/include/lwip/netif.h", b"")
+        self.lay(self.idf / "components/partition_table/gen_esp32part.py", GEN_ESP32PART.encode())
+        release = zip(("MAJOR", "MINOR", "PATCH"), trees.pinned("ESP_IDF_RELEASE")[1:].split("."), strict=True)
+        version = "\n".join(f"set(IDF_VERSION_{part} {number})" for part, number in release)
+        self.lay(self.idf / "tools/cmake/version.cmake", version.encode())
+        self.lay(self.idf / "bin/idf.py", IDF_PY.encode())
+        (self.idf / "bin/idf.py").chmod(stat.S_IRWXU)
+        self.lay(self.idf / "export.sh", b'PATH="$IDF_PATH/bin:$PATH"\n')
+        self.lay(self.prepared / "sdkconfig", SDKCONFIG.encode())
+        self.lay(self.prepared / "bootloader/bootloader.bin", b"B" * 20_000)
+        self.lay(self.prepared / "partition_table/partition-table.bin", table(SLOTS))
+        self.lay(self.prepared / "micropython.bin", b"A" * APP)
+        self.lay(top / f"boards/{BOARD}/mpconfigboard.cmake", b"")
+        self.lay(top / "boards/versions.mk", (trees.BOARDS / "versions.mk").read_bytes())
+        monkeypatch.setattr(trees, "BOARDS", top / "boards")
+        monkeypatch.setattr(trees, "TOP", top / "speakeasy")
+        monkeypatch.setenv("IDF_PATH", str(self.idf))
+        monkeypatch.setenv("MICROPYTHON_DIR", str(self.micropython))
+        monkeypatch.setenv("NOTES", str(self.notes))
+        monkeypatch.setenv("PREPARED", str(self.prepared))
+        # As below a `make` that was given variables.
+        monkeypatch.setenv("MAKEFLAGS", " -- BOARD=ELSE BUILD=else")
+
+    @staticmethod
+    def lay(path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Place(tmp_path, monkeypatch)
+
+
+def test_an_image_is_built_by_micropythons_makefile(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    assert firmware.main([BOARD]) == 0
+    cross, submodules, build = place.notes.read_text().splitlines()
+    assert cross == "mpy-cross"
+    asked = f"-D MICROPY_BOARD={BOARD} -D MICROPY_BOARD_DIR={trees.BOARDS / BOARD} -DUSER_C_MODULES={trees.USER_MODULE}"
+    assert submodules == f"{asked} -B {place.results}/idf/submodules -D UPDATE_SUBMODULES=1 reconfigure"
+    assert build == f"{asked} -B {place.results}/idf build"
+    image = (place.results / "firmware.bin").read_bytes()
+    assert image[:20_000] == b"B" * 20_000
+    assert image[0x8000:0x8C00] == table(SLOTS)
+    assert image[0x20000:] == b"A" * APP
+    assert json.loads((place.results / "flash.json").read_text()) == {
+        "chip": "esp32c3",
+        "flash_size": 4 * 1024 * 1024,
+        "offset": 0,
+        "app_size": APP,
+        "slot_size": 0x1E0000,
+    }
+    said = capfd.readouterr().out.splitlines()
+    assert said[-4:] == [
+        "ESP32_C3: the application has 1,500,000 bytes",
+        "  slot ota_0 at 0x20000: 1,966,080 bytes, 466,080 left (23 %)",
+        "  slot ota_1 at 0x200000: 2,031,616 bytes, 531,616 left (26 %)",
+        f"firmware: {place.results}/firmware.bin; next: make flash BOARD=ESP32_C3",
+    ]
+
+
+def test_a_variant_is_asked_for_by_name(place: Place) -> None:
+    place.lay(trees.BOARDS / BOARD / "mpconfigvariant_QEMU.cmake", b"")
+    assert firmware.main([f"{BOARD}-QEMU"]) == 0
+    build = place.notes.read_text().splitlines()[-1]
+    assert f"MICROPY_BOARD={BOARD} " in build
+    assert "-D MICROPY_BOARD_VARIANT=QEMU" in build
+    assert (trees.TOP / f"build/{BOARD}-QEMU/firmware.bin").is_file()
+
+
+@pytest.mark.parametrize(("size", "status"), [(0x1E0000, 0), (0x1E0001, 2)])
+def test_an_application_must_fit_into_the_smallest_slot(
+    place: Place, capfd: pytest.CaptureFixture[str], size: int, status: int
+) -> None:
+    built = place.results / "idf"
+    shutil.copytree(place.prepared, built)
+    place.lay(built / "micropython.bin", b"A" * size)
+    place.lay(built / "firmware.bin", b"image")
+    if status:
+        with pytest.raises(trees.TreeError, match="the application does not fit"):
+            firmware.finish(BOARD, built, place.results)
+        assert "slot ota_0 at 0x20000: 1,966,080 bytes, 1 TOO FEW" in capfd.readouterr().out
+        assert not (place.results / "flash.json").exists()
+    else:
+        firmware.finish(BOARD, built, place.results)
+        assert "slot ota_0 at 0x20000: 1,966,080 bytes, 0 left (0 %)" in capfd.readouterr().out
+        assert json.loads((place.results / "flash.json").read_text())["app_size"] == size
+
+
+def test_a_failed_build_leaves_no_image_of_an_older_one(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    assert firmware.main([BOARD]) == 0
+    place.lay(place.prepared / "fails", b"")
+    assert firmware.main([BOARD]) == 2
+    assert "firmware: the build failed: see the lines above." in capfd.readouterr().err
+    assert not (place.results / "flash.json").exists()
+    assert not (place.results / "firmware.bin").exists()
+
+
+def test_a_table_without_slots_is_said(place: Place) -> None:
+    built = place.results / "idf"
+    shutil.copytree(place.prepared, built)
+    place.lay(built / "partition_table/partition-table.bin", table([]))
+    with pytest.raises(trees.TreeError, match="no slot for an application"):
+        firmware.finish(BOARD, built, place.results)
+
+
+def test_other_releases_than_the_pinned_ones_are_said(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    place.lay(place.idf / "tools/cmake/version.cmake", b"set(IDF_VERSION_MAJOR 9)\n")
+    assert firmware.main(["--check", BOARD]) == 0
+    assert "this is ESP-IDF 9; what goes together is v" in capfd.readouterr().out
+
+
+# ---- Something is missing ----
+
+
+def run(board: str, path: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "idf.firmware", *([board] if board else [])]
+    kept = {name: text for name, text in os.environ.items() if name not in ("IDF_PATH", "MICROPYTHON_DIR")}
+    return subprocess.run(
+        command, env={**kept, "PATH": path, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def test_an_unknown_board_lists_the_boards() -> None:
+    done = run("ESP33", os.environ["PATH"])
+    assert done.returncode == 2
+    assert done.stderr == f"firmware: there is no board ESP33; there are: {', '.join(trees.board_names())}\n"
+
+
+def test_no_board_lists_the_boards() -> None:
+    done = run("", os.environ["PATH"])
+    assert done.returncode == 2
+    assert (
+        done.stderr == f"firmware: which board? Name it with BOARD=...; there are: {', '.join(trees.board_names())}\n"
+    )
+
+
+@pytest.mark.parametrize("docker", [None, "exit 1"])
+def test_nothing_to_build_with_says_in_three_lines_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], docker: str | None
+) -> None:
+    if docker:
+        (tmp_path / "docker").write_text(f"#!/bin/sh\n{docker}\n")
+        (tmp_path / "docker").chmod(stat.S_IRWXU)
+    monkeypatch.setattr(trees, "board_names", lambda: [BOARD])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("IDF_PATH", raising=False)
+    assert firmware.main([BOARD]) == 2
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("firmware: there is neither an ESP-IDF (IDF_PATH) nor a Docker at work")
+    assert f"git clone -b {trees.pinned('ESP_IDF_RELEASE')} " in lines[1]
+    assert f"espressif/idf:{trees.pinned('ESP_IDF_RELEASE')}" in lines[2]
+
+
+def test_without_a_micropython_says_which(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MICROPYTHON_DIR")
+    assert firmware.main([BOARD]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith("firmware: MICROPYTHON_DIR=... must name a git clone of MicroPython: git clone -b ")
+
+
+# ---- In a container ----
+
+
+def test_mpbuild_is_asked_for_our_board_in_espressifs_image(place: Place) -> None:
+    place.lay(
+        place.micropython / "ports/esp32/boards/ESP32_GENERIC/board.json",
+        b'{"mcu": "esp32", "product": "", "vendor": "", "images": [], "deploy": []}',
+    )
+    command = firmware.container_command(place.micropython, firmware.variables(BOARD, place.results / "idf"))
+    assert command.startswith("docker run --rm ")
+    assert f" {firmware.image()} bash -c " in command
+    # The later BOARD= is the one that counts.
+    words = command[command.index("BOARD=ESP32_GENERIC") :].rstrip('"').split()
+    assert words == ["BOARD=ESP32_GENERIC", *firmware.variables(BOARD, place.results / "idf")]
+
+
+def test_a_container_that_would_not_see_our_files_is_not_started(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with pytest.raises(trees.TreeError, match="have Speakeasy in a folder of it"):
+        firmware.build_in_container(place.micropython, [])
