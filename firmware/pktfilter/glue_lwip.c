@@ -214,12 +214,12 @@ static struct pbuf *copy_of(const struct pbuf *p)
     return copy;
 }
 
-/* May the filter write there? What refers to memory elsewhere is a driver's buffer if it knows how to give it back. */
+/* May the filter write there? What is elsewhere in memory is a driver's buffer if the pbuf knows how to give it back. */
 static bool is_ours(const struct pbuf *p)
 {
-    const bool elsewhere = !pbuf_match_allocsrc(p, PBUF_RAM) && !pbuf_match_allocsrc(p, PBUF_POOL);
-    return p->next == NULL && p->ref == 1 && p->len == p->tot_len && p->len >= HEADER &&
-           (!elsewhere || ((p->flags & PBUF_FLAG_IS_CUSTOM) != 0 && !pbuf_match_type(p, PBUF_ROM)));
+    const bool inside = (p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS) != 0;
+    const bool lent = (p->flags & PBUF_FLAG_IS_CUSTOM) != 0 && (p->type_internal & PBUF_TYPE_FLAG_DATA_VOLATILE) != 0;
+    return (inside || lent) && p->next == NULL && p->ref == 1 && p->len == p->tot_len && p->len >= HEADER;
 }
 
 /* netif->input: a driver has received a frame. It never has its pbuf back. */
@@ -265,12 +265,12 @@ void glue_lwip_attach(enum glue_side side, struct netif *netif)
     }
     if (netif->input != received) {
         i->input = netif->input;
+        netif->input = received;
     }
     if (netif->linkoutput != sends) {
         i->linkoutput = netif->linkoutput;
+        netif->linkoutput = sends;
     }
-    netif->input = received;
-    netif->linkoutput = sends;
     /* Not if it is the other side's already: then nothing is known of the driver, and nothing passes. */
     i->attached = i->input != NULL && i->linkoutput != NULL;
     glue_unlock();

@@ -9,7 +9,8 @@
 #define LWIP_SOCKET 0
 #define LWIP_NETCONN 0
 
-#define LWIP_IPV6 1 /* so that lwIP sends some, which must go nowhere */
+#define LWIP_IPV6 1            /* so that lwIP sends some, which must go nowhere */
+#define IPV6_FRAG_COPYHEADER 1 /* 64-bit machines */
 #define LWIP_IGMP 1
 #define LWIP_DHCP 0
 #define LWIP_DNS 0
@@ -19,11 +20,11 @@
 void *harness_malloc(size_t size);
 void *harness_calloc(size_t count, size_t size);
 void harness_free(void *block);
-#define MEM_LIBC_MALLOC 1
+#define MEM_CUSTOM_ALLOCATOR 1
+#define MEM_CUSTOM_MALLOC harness_malloc
+#define MEM_CUSTOM_CALLOC harness_calloc
+#define MEM_CUSTOM_FREE harness_free
 #define MEMP_MEM_MALLOC 1
-#define mem_clib_malloc harness_malloc
-#define mem_clib_calloc harness_calloc
-#define mem_clib_free harness_free
 #define MEM_ALIGNMENT 4
 #define PBUF_POOL_BUFSIZE 256 /* a frame in the pool is a chain */
 
@@ -32,8 +33,5 @@ void harness_free(void *block);
 #define TCP_MSS 1460
 #define TCP_WND (8 * TCP_MSS)
 #define TCP_SND_BUF (8 * TCP_MSS)
-
-#define LWIP_RAND() harness_rand()
-unsigned harness_rand(void);
 
 #endif
