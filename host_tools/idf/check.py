@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from idf import trees
+from idf import firmware, trees
 from idf.trees import TreeError
 
 # Espressif's own, when its export.sh has put them on the path, else Debian's, else any GCC that makes 32-bit code.
@@ -279,9 +279,29 @@ def check_sources(where: Trees, board: trees.Board) -> int:
     return bad
 
 
+def check_partitions(where: Trees, board: trees.Board) -> int:
+    """Has ESP-IDF make the board's partition table, for its size of flash, after check_options. 1: it does not."""
+    out = where.out / board.name
+    options = assignments((out / "sdkconfig").read_text())
+    listing, flash = (
+        options[f"CONFIG_{name}"].strip('"') for name in ("PARTITION_TABLE_FILENAME", "ESPTOOLPY_FLASHSIZE")
+    )
+    words = ["--quiet", "--flash-size", flash, "--offset", options["CONFIG_PARTITION_TABLE_OFFSET"]]
+    try:
+        make = where.idf / "components/partition_table/gen_esp32part.py"
+        run(sys.executable, make, *words, where.micropython / "ports/esp32" / listing, out / "partitions.bin")
+    except TreeError as error:
+        print(f"{board.name}: {error}")
+        return 1
+    slots = firmware.read_slots((out / "partitions.bin").read_bytes())
+    sizes = ", ".join(f"{slot.name} {slot.size:,}" for slot in slots)
+    print(f"{board.name}: partitions for {flash} of flash; bytes for the application: {sizes}", flush=True)
+    return 0 if slots else 1
+
+
 def check_board(where: Trees, name: str) -> int:
     board = trees.read_board(name, where.micropython, where.out / name / "board")
-    return check_options(where, board) + check_sources(where, board)
+    return check_options(where, board) + check_partitions(where, board) + check_sources(where, board)
 
 
 def main(arguments: list[str]) -> int:
