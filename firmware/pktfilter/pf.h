@@ -211,14 +211,23 @@
 #define PF_RATE_CALLBACK 50
 #define PF_BURST_CALLBACK 100
 #endif
-/* New connections to the claim port, for each of PF_CLAIM_BUCKETS groups of sources, an even number: one half for MACs on the
- * link, one for addresses elsewhere. */
+/* New connections to the claim port: for each lease, from its MAC; of all others, for each of PF_CLAIM_GROUPS groups of MACs on
+ * the link, and as many of addresses elsewhere. A power of two. */
 #ifndef PF_RATE_CLAIM
 #define PF_RATE_CLAIM 2
 #define PF_BURST_CLAIM 8
 #endif
-#ifndef PF_CLAIM_BUCKETS
-#define PF_CLAIM_BUCKETS 8
+#ifndef PF_CLAIM_GROUPS
+#define PF_CLAIM_GROUPS 32
+#endif
+/* Others are in the groups that they share with somebody by chance for so long, in ms, as a power of two: 4.1 s. */
+#ifndef PF_CLAIM_TURN
+#define PF_CLAIM_TURN 12
+#endif
+/* New connections of all groups on the link, and of all elsewhere: what the host is asked to do at most. */
+#ifndef PF_RATE_CLAIMS
+#define PF_RATE_CLAIMS 16
+#define PF_BURST_CLAIMS 32
 #endif
 /* ICMP echo requests to the host. */
 #ifndef PF_RATE_ECHO
@@ -502,7 +511,7 @@ enum {
     PF_PEERS = PF_PEER_LEASE + PF_LEASES
 };
 enum { PF_FRAGS = PF_FRAGS_STRANGERS + PF_FRAGS_KNOWN + PF_FRAGS_PHONES, PF_HELD = PF_HELD_KNOWN + PF_HELD_PHONES };
-/* What has a rate of its own: index of struct pf.bucket. Of the last two there are several, one after the other. */
+/* What has a rate of its own: index of struct pf.bucket. Of the last four there are several, one after the other. */
 enum {
     PF_LIMIT_EGRESS,
     PF_LIMIT_CALLBACK,
@@ -512,9 +521,14 @@ enum {
     PF_LIMIT_NOTIFY,
     PF_LIMIT_RESET,
     PF_LIMIT_FRAGMENT,
-    PF_LIMIT_CLAIM,
+    PF_LIMIT_CLAIMS, /* elsewhere, on the link */
 };
-enum { PF_LIMIT_SEARCH = PF_LIMIT_CLAIM + PF_CLAIM_BUCKETS, PF_LIMITS = PF_LIMIT_SEARCH + PF_LEASES };
+enum {
+    PF_LIMIT_CLAIM_LEASE = PF_LIMIT_CLAIMS + 2,         /* each lease's */
+    PF_LIMIT_SEARCH = PF_LIMIT_CLAIM_LEASE + PF_LEASES, /* each lease's */
+    PF_LIMIT_CLAIM = PF_LIMIT_SEARCH + PF_LEASES,       /* each group's: elsewhere and on the link by turns */
+    PF_LIMITS = PF_LIMIT_CLAIM + 2 * PF_CLAIM_GROUPS
+};
 enum { PF_PEER_BUCKETS = 32, PF_BUCKETS = PF_FLOWS, PF_MAP_BUCKETS = PF_FLOWS / 2, PF_MAPS = PF_FLOWS + 1 };
 
 /* Limits that would not hold do not build. */
@@ -526,10 +540,12 @@ typedef char pf_times_fit[PF_TIME_TCP <= 65535 && PF_TIME_TCP_TRANSITORY <= 6553
                                   PF_TIME_ICMP <= 65535 && PF_TIME_CLAIM <= 65535
                               ? 1
                               : -1];
-typedef char pf_groups_fit[PF_CLAIM_BUCKETS >= 2 && PF_CLAIM_BUCKETS % 2 == 0 ? 1 : -1];
+typedef char pf_groups_fit[PF_CLAIM_GROUPS >= 1 && (PF_CLAIM_GROUPS & (PF_CLAIM_GROUPS - 1)) == 0 ? 1 : -1];
+typedef char pf_turns_fit[PF_CLAIM_TURN >= 1 && PF_CLAIM_TURN <= 16 ? 1 : -1];
 typedef char
     pf_rates_fit[PF_IN_BYTE(PF_RATE_EGRESS, PF_BURST_EGRESS) && PF_IN_BYTE(PF_RATE_CALLBACK, PF_BURST_CALLBACK) &&
-                         PF_IN_BYTE(PF_RATE_CLAIM, PF_BURST_CLAIM) && PF_IN_BYTE(PF_RATE_ECHO, PF_BURST_ECHO) &&
+                         PF_IN_BYTE(PF_RATE_CLAIM, PF_BURST_CLAIM) && PF_IN_BYTE(PF_RATE_CLAIMS, PF_BURST_CLAIMS) &&
+                         PF_IN_BYTE(PF_RATE_ECHO, PF_BURST_ECHO) &&
                          PF_IN_BYTE(PF_RATE_ICMP_ERROR, PF_BURST_ICMP_ERROR) &&
                          PF_IN_BYTE(PF_RATE_SEARCH, PF_BURST_SEARCH) && PF_IN_BYTE(PF_RATE_NOTIFY, PF_BURST_NOTIFY) &&
                          PF_IN_BYTE(PF_RATE_RESET, PF_BURST_RESET) && PF_IN_BYTE(PF_RATE_FRAGMENT, PF_BURST_FRAGMENT)

@@ -46,6 +46,7 @@ static unsigned take(struct pf *pf, uint32_t addr, const uint8_t *mac)
     }
     struct pf_peer *peer = &pf->peer[i];
     pf_peer_set(pf, i, addr);
+    memset(&pf->bucket[PF_LIMIT_CLAIM_LEASE + i - PF_PEER_LEASE], 0, sizeof(pf->bucket[0]));
     memset(&pf->bucket[PF_LIMIT_SEARCH + i - PF_PEER_LEASE], 0, sizeof(pf->bucket[0]));
     if (mac != NULL) {
         memcpy(peer->mac, mac, 6);

@@ -17,8 +17,10 @@ bool pf_rate(struct pf *pf, unsigned limit, unsigned i)
         [PF_LIMIT_NOTIFY] = {PF_RATE_NOTIFY, PF_BURST_NOTIFY},
         [PF_LIMIT_RESET] = {PF_RATE_RESET, PF_BURST_RESET},
         [PF_LIMIT_FRAGMENT] = {PF_RATE_FRAGMENT, PF_BURST_FRAGMENT},
-        [PF_LIMIT_CLAIM] = {PF_RATE_CLAIM, PF_BURST_CLAIM},
+        [PF_LIMIT_CLAIMS] = {PF_RATE_CLAIMS, PF_BURST_CLAIMS},
+        [PF_LIMIT_CLAIM_LEASE] = {PF_RATE_CLAIM, PF_BURST_CLAIM},
         [PF_LIMIT_SEARCH] = {PF_RATE_SEARCH, PF_BURST_SEARCH},
+        [PF_LIMIT_CLAIM] = {PF_RATE_CLAIM, PF_BURST_CLAIM},
     };
     struct pf_bucket *bucket = &pf->bucket[limit + i];
     uint32_t passed = pf->now - bucket->last;

@@ -26,20 +26,31 @@ static enum pf_counter open_service(struct pf *pf, struct pf_pkt *p)
     return pf_flow_open(pf, p, p->proto | PF_KIND_INBOUND | (guarded ? 0U : PF_KIND_SPEAKER), lease);
 }
 
+/* May one more connection to the claim port begin? A phone that is in has a rate of its own, so that nobody keeps it from
+ * coming again. All others share theirs, each time with others: who shares it with one who uses it up waits for the next turn. */
+static bool claim_rate(struct pf *pf, const struct pf_pkt *p)
+{
+    const uint32_t src = p->addr[PF_SRC];
+    const uint8_t *mac = p->frame + 6;
+    const unsigned lease = pf_lease_find(pf, src);
+    if (lease != PF_NO_PEER && pf->peer[lease].state == PF_PEER_PINNED && pf_mac_eq(pf->peer[lease].mac, mac)) {
+        return pf_rate(pf, PF_LIMIT_CLAIM_LEASE, lease - PF_PEER_LEASE);
+    }
+    /* By MAC on the link: addresses cost a stranger nothing, while an access point wants each MAC to be associated. Addresses of
+     * elsewhere cost nothing, either, so they have groups of their own. */
+    const bool on_link = pf_on_link(pf, src);
+    const uint32_t who = on_link ? pf_hash_remote(pf, pf_hash_pair(pf, rd16(mac), rd16(mac + 2)), rd16(mac + 4))
+                                 : pf_hash_pair(pf, src & 0xffff, src >> 16);
+    /* A sum of who and turn would leave some pairs together for many turns: the turn's own hash is in it. */
+    const uint32_t turn = pf_hash_flow(pf, pf->hash_key[0], pf->now >> PF_CLAIM_TURN & 0xffff);
+    const unsigned group = pf_hash_mix(who + turn) & (PF_CLAIM_GROUPS - 1);
+    return pf_rate(pf, PF_LIMIT_CLAIM, 2 * group + on_link) && pf_rate(pf, PF_LIMIT_CLAIMS, on_link);
+}
+
 /* Anybody opens a connection to the claim port of the host. */
 static enum pf_counter open_claim(struct pf *pf, struct pf_pkt *p)
 {
-    /* By MAC on the link: addresses cost a stranger nothing, while an access point wants each MAC to be associated. Addresses of
-     * elsewhere cost nothing, either, so they have groups of their own. */
-    const uint8_t *mac = p->frame + 6;
-    const bool on_link = pf_on_link(pf, p->addr[PF_SRC]);
-    const uint32_t who =
-        on_link ? pf_hash_mix(pf_hash_remote(pf, pf_hash_pair(pf, rd16(mac), rd16(mac + 2)), rd16(mac + 4)))
-                : pf_hash_addr(pf, p->addr[PF_SRC]);
-    if (!pf_rate(pf, PF_LIMIT_CLAIM, who % (PF_CLAIM_BUCKETS / 2) * 2 + on_link)) {
-        return PF_C_drop_rate_claim;
-    }
-    return pf_flow_open(pf, p, PF_TCP | PF_KIND_INBOUND, PF_NO_PEER);
+    return claim_rate(pf, p) ? pf_flow_open(pf, p, PF_TCP | PF_KIND_INBOUND, PF_NO_PEER) : PF_C_drop_rate_claim;
 }
 
 /* DHCP for the host, while it waits for an answer. */

@@ -252,6 +252,30 @@ MUTANTS = [
     ),
     Mutant(
         "pf_uplink.c",
+        "claim_rate",
+        "if (lease != PF_NO_PEER && pf->peer[lease].state == PF_PEER_PINNED && pf_mac_eq(pf->peer[lease].mac, mac)) {",
+        "if (lease != PF_NO_PEER && pf->peer[lease].state == PF_PEER_PINNED) {",
+    ),
+    Mutant(
+        "pf_uplink.c",
+        "claim_rate",
+        "const uint32_t turn = pf_hash_flow(pf, pf->hash_key[0], pf->now >> PF_CLAIM_TURN & 0xffff);",
+        "const uint32_t turn = 0;",
+    ),
+    Mutant(
+        "pf_uplink.c",
+        "claim_rate",
+        "return pf_rate(pf, PF_LIMIT_CLAIM, 2 * group + on_link) && pf_rate(pf, PF_LIMIT_CLAIMS, on_link);",
+        "return pf_rate(pf, PF_LIMIT_CLAIM, 2 * group + on_link) && pf_rate(pf, PF_LIMIT_CLAIMS, 0);",
+    ),
+    Mutant(
+        "pf_lease.c",
+        "take",
+        "memset(&pf->bucket[PF_LIMIT_CLAIM_LEASE + i - PF_PEER_LEASE], 0, sizeof(pf->bucket[0]));",
+        "",
+    ),
+    Mutant(
+        "pf_uplink.c",
         "dhcp_to_host",
         "if (!pf->dhcp_asked || pf->now - pf->dhcp_asked_time > PF_DHCP_ASKED_MS) {",
         "if (!pf->dhcp_asked || pf->now - pf->dhcp_asked_time >= PF_DHCP_ASKED_MS) {",

@@ -2,7 +2,6 @@
 """Every limit, below, at and above; every rate; and who gives way under pressure."""
 
 import random
-import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from core import KEY, Config, Filter, Flow, limit
 from frames import HOSTS, frame, mac_of
+from model.chance import claim_group, hash_sum, hashed
 from script import run, start
 
 FLOWS = limit("PF_FLOWS")
@@ -41,7 +41,7 @@ RATES: list[tuple[str, str, str, str, Callable[[int], str]]] = [
     ("EGRESS", "segment", "pass_speaker_uplink", "drop_rate_egress", lambda i: f"udp S:{1000 + i} > server:53"),
     ("EGRESS", "segment", "pass_speaker_host", "drop_rate_egress", lambda i: f"tcp S:{1000 + i} > bridge:53 S"),
     ("CALLBACK", "segment", "pass_speaker_uplink", "drop_rate_callback", lambda i: f"udp S:{1000 + i} > phone:53"),
-    ("CLAIM", "uplink", "pass_uplink_host", "drop_rate_claim", lambda i: f"tcp flatmate:{1000 + i} > X:7780 S"),
+    ("CLAIM", "uplink", "pass_uplink_host", "drop_rate_claim", lambda i: f"tcp phone:{1000 + i} > X:7780 S"),
     ("ECHO", "uplink", "pass_uplink_host", "drop_rate_echo", lambda i: f"echo flatmate > X id={i}"),
     ("SEARCH", "uplink", "relay_search", "drop_rate_search", lambda i: "udp phone:50000 > ssdp:1900 data=search"),
     ("SEARCH", "uplink", "relay_search", "drop_rate_search", lambda i: "udp phone:5353 > mdns:5353 data=query"),
@@ -134,40 +134,156 @@ def test_a_flooding_speaker_still_calls_its_phones(pf: Filter) -> None:
     run(pf, "! lease phone\nsegment: tcp S:5 > phone:3400 S -> pass_speaker_uplink -> uplink: ~")
 
 
-def test_one_strangers_claims_do_not_use_up_everybodys(pf: Filter) -> None:
-    """Rates are by groups of MACs, whatever addresses a stranger makes up; with the test's key these two are in different ones."""
+# ---- The rate of claims ----
+
+TURN = 1 << limit("PF_CLAIM_TURN")
+GROUPS = limit("PF_CLAIM_GROUPS")
+
+
+def mac_number(i: int) -> str:
+    return f"02:00:00:00:{0x43 + i // 256:02x}:{i % 256:02x}"
+
+
+def claims(pf: Filter, who: str, count: int = 1) -> list[bool]:
+    """Which of so many SYNs to the claim port pass, each from a port of its own. `who`: an address (or its name), and perhaps
+    `from=` and a MAC."""
+    source, _, words = who.partition(" ")
+    port = 1000 + pf.count("pass_uplink_host") + pf.count("drop_rate_claim")
+    verdicts = [
+        pf.input("uplink", frame("uplink", f"tcp {source}:{port + i} > X:7780 S {words}")) for i in range(count)
+    ]
+    pf.out()
+    assert set(verdicts) <= {"pass_uplink_host", "drop_rate_claim"}
+    return [v == "pass_uplink_host" for v in verdicts]
+
+
+def group_of(mac: str, now: int) -> int:
+    return claim_group(KEY, GROUPS, limit("PF_CLAIM_TURN"), bytes.fromhex(mac.replace(":", "")), 0, now)
+
+
+def sharers(mac: str, now: int) -> list[str]:
+    """MACs that are in the same group at that time, of a thousand."""
+    return [m for m in map(mac_number, range(1000)) if group_of(m, now) == group_of(mac, now)]
+
+
+@pytest.mark.parametrize("who", ["flatmate", "server"])
+def test_a_strangers_claims_are_rated(pf: Filter, who: str) -> None:
+    """A group's burst and its rate, within a turn: by the MAC on the link, whatever addresses it makes up; by the address elsewhere."""
     start(pf)
-    for i in range(8 * limit("PF_BURST_CLAIM") + 1):
-        source = f"10.66.3.{i + 1}"
-        last = pf.input("uplink", frame("uplink", f"tcp {source}:{1000 + i} > X:7780 S from={mac_of('attacker')}"))
-    assert last == "drop_rate_claim"
-    passed = []
-    for i in range(40):
-        text = f"tcp 10.66.0.{i + 120}:5 > X:7780 S from=02:00:00:00:43:{i:02x}"
-        passed.append(pf.input("uplink", frame("uplink", text)) == "pass_uplink_host")
-    assert sum(passed) > len(passed) / 2
+    pf.jump(-pf.now % TURN)
+    burst, step = limit("PF_BURST_CLAIM"), 1000 // limit("PF_RATE_CLAIM")
+    own = [f"10.66.3.{i + 1} from={mac_of(who)}" for i in range(burst)] if who == "flatmate" else [who] * burst
+    assert [passed for text in own for passed in claims(pf, text)] == [True] * burst
+    for _ in range(4):
+        assert claims(pf, who) == [False]
+        pf.jump(step - 1)
+        assert claims(pf, who) == [False]
+        pf.jump(1)
+        assert claims(pf, who) == [True]
+
+
+def test_one_strangers_claims_do_not_use_up_everybodys(pf: Filter) -> None:
+    start(pf)
+    for i in range(8 * limit("PF_BURST_CLAIM")):
+        last = claims(pf, f"10.66.3.{i + 1} from={mac_of('attacker')}")
+    assert last == [False]
+    others = [m for m in map(mac_number, range(40)) if m not in sharers(mac_of("attacker"), pf.now)]
+    assert len(others) >= limit("PF_BURST_CLAIMS")
+    for i, other in enumerate(others[: limit("PF_BURST_CLAIMS") - limit("PF_BURST_CLAIM")]):
+        assert claims(pf, f"10.66.0.{i + 120} from={other}") == [True]
+
+
+@pytest.mark.parametrize("who", range(8))
+def test_whoever_shares_a_strangers_group_does_not_share_it_later(pf: Filter, who: int) -> None:
+    """To the millisecond: nothing passes for them while the turn lasts, and with the next one it does. In the turns after it they
+    meet again no more often than others do."""
+    start(pf)
+    pf.jump(-pf.now % TURN + TURN)
+    hog = mac_of("attacker")
+    both = [m for m in sharers(hog, pf.now) if group_of(m, pf.now + TURN) != group_of(hog, pf.now + TURN)]
+    assert len(both) >= 8
+    phone = f"10.66.0.120 from={both[who]}"
+    claims(pf, "attacker", limit("PF_BURST_CLAIM"))
+    assert claims(pf, phone) == [False]
+    pf.jump(TURN - 1)
+    claims(pf, "attacker", limit("PF_BURST_CLAIM"))
+    assert claims(pf, phone) == [False]
+    pf.jump(1)
+    assert claims(pf, "attacker", limit("PF_BURST_CLAIM") + 1) == [True] * limit("PF_BURST_CLAIM") + [False]
+    assert claims(pf, phone, 2) == [True, True]
+    kept_out = 0
+    for _ in range(2 * GROUPS):
+        pf.jump(TURN)
+        claims(pf, "attacker", limit("PF_BURST_CLAIM") + 1)
+        kept_out += claims(pf, phone) == [False]
+    assert kept_out <= 8  # two by chance
 
 
 def test_one_mac_with_many_addresses_elsewhere_does_not_use_up_everybodys(pf: Filter) -> None:
     start(pf)
-    verdicts = [
-        pf.input("uplink", frame("uplink", f"tcp 198.51.100.{n}:1000 > X:7780 S from=attacker")) for n in range(1, 201)
-    ]
-    assert "drop_rate_claim" in verdicts
-    assert pf.input("uplink", frame("uplink", "tcp phone:40000 > X:7780 S")) == "pass_uplink_host"
-    assert pf.input("uplink", frame("uplink", "tcp attacker:40000 > X:7780 S")) == "pass_uplink_host"
+    passed = [claims(pf, f"198.51.{n // 250}.{n % 250 + 1} from=attacker")[0] for n in range(100)]
+    assert passed.count(True) == limit("PF_BURST_CLAIMS")
+    assert claims(pf, "phone") == claims(pf, "attacker") == [True]
 
 
 def test_claims_through_a_router_are_told_apart_by_address(pf: Filter) -> None:
     start(pf)
-    for i in range(limit("PF_BURST_CLAIM") + 1):
-        last = pf.input("uplink", frame("uplink", f"tcp server:{1000 + i} > X:7780 S"))
-    assert last == "drop_rate_claim"
-    passed = [
-        pf.input("uplink", frame("uplink", f"tcp 198.51.100.{i}:5 > X:7780 S")) == "pass_uplink_host"
-        for i in range(1, 41)
-    ]
-    assert sum(passed) > len(passed) / 2
+    assert claims(pf, "server", limit("PF_BURST_CLAIM") + 1)[-1] is False
+    passed = [claims(pf, f"198.51.100.{i}")[0] for i in range(1, 25)]
+    assert sum(passed) >= 20
+
+
+def test_all_claims_together_are_rated(pf: Filter) -> None:
+    """Many MACs: the host has no more to do than this, and those elsewhere have their own."""
+    start(pf)
+    burst, rate = limit("PF_BURST_CLAIMS"), limit("PF_RATE_CLAIMS")
+
+    def from_everywhere() -> int:
+        return sum(claims(pf, f"10.66.0.120 from={mac_number(i)}")[0] for i in range(100))
+
+    assert from_everywhere() == burst
+    assert claims(pf, "server") == [True]
+    pf.jump(10 * TURN)
+    assert from_everywhere() == burst
+    for _ in range(4):
+        pf.jump(1000 - 1)
+        assert from_everywhere() == rate - 1
+        pf.jump(1)
+        assert from_everywhere() == 1
+
+
+def test_a_phone_that_is_in_claims_whatever_strangers_do(pf: Filter) -> None:
+    """Its rate is its own, by its address and its MAC; who has one of them only is a stranger."""
+    start(pf)
+    pf.lease_add(HOSTS["phone"][0], mac_of("phone"))
+    pf.lease_add(HOSTS["laptop"][0], mac_of("laptop"))
+    burst = limit("PF_BURST_CLAIM")
+    for i in range(100):
+        claims(pf, f"phone from={mac_number(i)}")
+        claims(pf, f"10.66.0.120 from={mac_number(i)}")
+    assert claims(pf, f"10.66.0.120 from={mac_of('phone')}") == claims(pf, "flatmate") == [False]
+    assert claims(pf, "phone", burst + 1) == [True] * burst + [False]
+    assert claims(pf, "laptop", burst + 1) == [True] * burst + [False]
+    assert pf.events() == 0
+
+
+def test_a_lease_without_a_mac_has_no_rate_of_its_own(pf: Filter) -> None:
+    """Else whoever writes its address into frames would use it up."""
+    start(pf)
+    pf.lease_add(HOSTS["phone"][0], None)
+    burst = limit("PF_BURST_CLAIM")
+    assert claims(pf, "phone from=attacker", burst + 1)[-1] is False
+    assert claims(pf, "phone") == [True]
+    assert claims(pf, "attacker") == [False]
+
+
+def test_the_rate_of_a_leases_place_is_not_the_next_ones(pf: Filter) -> None:
+    start(pf)
+    for who in ("phone", "laptop"):
+        assert pf.lease_add(HOSTS[who][0], mac_of(who)) == 0
+        burst = limit("PF_BURST_CLAIM")
+        assert claims(pf, who, burst + 1) == [True] * burst + [False]
+        pf.lease_end(HOSTS[who][0])
 
 
 def test_resets_are_rated(pf: Filter) -> None:
@@ -209,8 +325,13 @@ def test_an_answer_to_dhcp_is_expected_for_so_long(pf: Filter) -> None:
         ("PF_LEASE_PROTECTED=27", False),
         ("PF_TIME_UDP=65535", True),
         ("PF_TIME_UDP=65536", False),
-        ("PF_CLAIM_BUCKETS=2", True),
-        ("PF_CLAIM_BUCKETS=7", False),
+        ("PF_CLAIM_GROUPS=0", False),
+        ("PF_CLAIM_GROUPS=1", True),
+        ("PF_CLAIM_GROUPS=24", False),
+        ("PF_CLAIM_TURN=0", False),
+        ("PF_CLAIM_TURN=1", True),
+        ("PF_CLAIM_TURN=16", True),
+        ("PF_CLAIM_TURN=17", False),
         ("PF_RATE_ECHO=0 PF_BURST_ECHO=1", False),
         ("PF_RATE_ECHO=1 PF_BURST_ECHO=0", False),
         ("PF_RATE_ECHO=1 PF_BURST_ECHO=1", True),
@@ -486,45 +607,11 @@ def test_chains_are_bounded_against_one_who_knows_the_key(pf: Filter) -> None:
             assert other.input("segment", frame("segment", f"udp S:{p} > server:53")) == "pass_speaker_uplink"
 
 
-def _chaskey(key: bytes, block: bytes) -> list[int]:
-    """Chaskey's permutation with 12 rounds between two additions of the key, as the block cipher of the paper, section 3."""
-    k = struct.unpack("<4I", key)
-    v = [a ^ b for a, b in zip(struct.unpack("<4I", block), k, strict=True)]
-
-    def add(to: int, other: int) -> None:
-        v[to] = (v[to] + v[other]) % 2**32
-
-    def turn(i: int, bits: int) -> None:
-        v[i] = (v[i] << bits | v[i] >> (32 - bits)) % 2**32
-
-    for _ in range(12):
-        for a, b, c, d, bits in ((0, 1, 2, 3, (5, 8)), (2, 1, 0, 3, (7, 13))):
-            add(a, b)
-            turn(b, bits[0])
-            v[b] ^= v[a]
-            turn(a, 16)
-            add(c, d)
-            turn(d, bits[1])
-            v[d] ^= v[c]
-    return [a ^ b for a, b in zip(v, k, strict=True)]
-
-
-def _randoms(count: int) -> list[int]:
-    """The filter's first random numbers: blocks of a counter, the last word of each first."""
-    blocks = [_chaskey(KEY, struct.pack("<4I", n, 0, 0, 0)) for n in range(-(-count // 4))]
-    return [word for block in blocks for word in reversed(block)][:count]
-
-
-_KEYS = _randoms(5)
-
-
 def _bucket(sport: int) -> int:
     """The bucket of udp S:sport > server:53, by what the speaker sees."""
     addr, rport, lport = bytes([203, 0, 113, 10]), (53).to_bytes(2, "big"), sport.to_bytes(2, "big")
     pieces = (addr[:2], addr[2:], rport, lport)
-    h = _KEYS[0] + sum(k * int.from_bytes(p, "little") for k, p in zip(_KEYS[1:], pieces, strict=True))
-    h &= 0xFFFFFFFF
-    h = h * h >> 32
+    h = hashed(hash_sum(KEY, *(int.from_bytes(p, "little") for p in pieces)))
     return (h ^ 5) & (FLOWS - 1)  # 5: UDP, the speaker's
 
 

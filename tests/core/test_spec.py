@@ -69,6 +69,9 @@ def test_no_counter_is_only_specified() -> None:
         ("not by others | {} s", "PF_TIME_UDP"),
         ("| ICMP query | {} s", "PF_TIME_ICMP"),
         ("| connection to the claim port | {} s", "PF_TIME_CLAIM"),
+        ("for each of {} groups of MACs on the link", "PF_CLAIM_GROUPS"),
+        ("groups of MACs on the link, and of {} of addresses elsewhere", "PF_CLAIM_GROUPS"),
+        ("divided by 2^{} ms", "PF_CLAIM_TURN"),
         ("at most {} bytes", "PF_FRAME_MAX"),
     ],
 )
@@ -81,8 +84,8 @@ RATES = sorted(set(re.findall(r"^#define PF_RATE_(\w+)", PF_H, re.MULTILINE)))
 
 @pytest.mark.parametrize("name", RATES)
 def test_rate_is_specified(name: str) -> None:
-    """RSTs, and looks for flows of fragments' senders, have no counter of their own."""
-    beyond = {"RESET": "(not sent)", "FRAGMENT": "(then a *stranger's*, 4.9)"}
+    """RSTs, looks for flows of fragments' senders, and all claims together have no counter of their own."""
+    beyond = {"RESET": "(not sent)", "CLAIMS": "`drop_rate_claim`", "FRAGMENT": "(then a *stranger's*, 4.9)"}
     rates = f"| {limit('PF_RATE_' + name)} | {limit('PF_BURST_' + name)} |"
     rows = [r for r in SPEC.splitlines() if r.endswith(f" {rates} {beyond.get(name, f'`drop_rate_{name.lower()}`')} |")]
     assert len(rows) == 1

@@ -137,7 +137,9 @@ async def test_roll_back_a_revocation_by_cutting_the_bridges_power(owned: Dorm, 
 
 # --- lock the owner out -----------------------------------------------------------------------------------------------
 async def test_lock_the_owner_out_by_hogging_the_claim_port(owned: Dorm, owner: Key) -> None:
+    """Nobody's luck is in this: a phone that is in has a rate of its own, and who has no lease tries again."""
     x, attacker = await settled(owned), owned.person(t.ATTACKER)
+    await claim(owned, t.PHONE)
     hog = await attacker.spawn(
         *(sys.executable, "-c", HOG, x, str(t.CLAIM_PORT), str(HOGS)), stdout=asyncio.subprocess.PIPE
     )
@@ -147,6 +149,7 @@ async def test_lock_the_owner_out_by_hogging_the_claim_port(owned: Dorm, owner: 
             await claim(owned, t.PHONE)
             assert hog.returncode is None
         assert len(await challenge(owned, owned.person(t.PHONE).namespace)) == 16
+        assert len(await challenge(owned, owned.person(t.FLATMATE).namespace)) == 16
         # And Bluetooth opens for the owner's own command.
         assert (await speakeasy(owned, t.PHONE, "phones"))["phones"]
     finally:

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from .chance import claim_group
 from .config import Config, Limits
 from .core import Core, Library, State
 from .flows import Flow
@@ -43,8 +44,8 @@ class Comparison:
     def chain_full(self, flow: Flow) -> bool:
         return bool(self.verdict == "drop_chain_full") and len(self.model.table.flows) >= self.limits.CHAIN_MAX
 
-    def claim_group(self, mac: bytes | None, addr: int) -> object:
-        return claim_group(self.library, self.key, mac, addr)
+    def claim_group(self, mac: bytes | None, addr: int) -> int:
+        return claim_group(self.key, self.limits.CLAIM_GROUPS, self.limits.CLAIM_TURN, mac, addr, self.now)
 
     def fragment_ident(self) -> int:
         return first_ident(self.library, self.key)
@@ -204,35 +205,12 @@ DEFAULT = Config(
 )
 
 _LIMITS: dict[Library, Limits] = {}
-_GROUPS: dict[tuple[Library, bytes], dict[tuple[bytes | None, int], tuple[bytes | None, int]]] = {}
 
 
 def limits_of(library: Library) -> Limits:
     if library not in _LIMITS:
         _LIMITS[library] = Limits(library.limit)
     return _LIMITS[library]
-
-
-def claim_group(library: Library, key: bytes, mac: bytes | None, addr: int) -> object:
-    """The group of a claimant, named by the first one met in it.
-
-    Found by using up that one's rate in a filter of its own."""
-    groups = _GROUPS.setdefault((library, key), {})
-    who = (mac, 0 if mac else addr)
-    if who in groups:
-        return groups[who]
-    burst = library.limit("PF_BURST_CLAIM")
-    for other in sorted({*groups.values()}, key=str):
-        core = Core(library, key, START)
-        used = [claim(core, other, 1000 + i) for i in range(burst + 1)]
-        assert used == ["pass_uplink_host"] * burst + ["drop_rate_claim"], used
-        verdict = claim(core, who, 999)
-        core.close()
-        if verdict == "drop_rate_claim":
-            groups[who] = other
-            return other
-    groups[who] = who
-    return who
 
 
 _IDENTS: dict[tuple[Library, bytes], int] = {}
@@ -253,12 +231,3 @@ def first_ident(library: Library, key: bytes) -> int:
         core.close()
         _IDENTS[library, key] = int.from_bytes(out[18:20], "big")
     return _IDENTS[library, key]
-
-
-def claim(core: Core, who: tuple[bytes | None, int], sport: int) -> str:
-    """A SYN to the claim port from a MAC on the link, or an address behind the router."""
-    mac, addr = who
-    core.configure(DEFAULT if mac else replace(DEFAULT, mask=0xFFFFFFFF), START)
-    source = addr or ip4("10.66.3.3")
-    l4 = sport.to_bytes(2, "big") + b"\x1e\x64" + bytes(8) + bytes([0x50, 2]) + bytes(6)
-    return core.input("uplink", link(hw(0x10), mac or hw(0x99), 0x800, ip_packet(source, DEFAULT.addr, TCP, l4)), START)

@@ -12,6 +12,7 @@ class Lease:
     mac: bytes | None
     ttl: int  # ms
     seen: int
+    claims: Bucket
     search: Bucket
     peer: Peer  # where its address is, if it has no MAC
 

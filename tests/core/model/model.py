@@ -49,7 +49,8 @@ class Model:
         self.rate = {name: self.bucket(name) for name in rates}
         self.rate["ICMP_ERROR_IN"] = self.bucket("ICMP_ERROR")
         self.rate["ICMP_ERROR_OUT"] = self.bucket("ICMP_ERROR")
-        self.claim_rate: dict[object, Bucket] = {}
+        self.claim_rate: dict[tuple[bool, int], Bucket] = {}  # by whether they are elsewhere, and the group
+        self.claims_rate = {elsewhere: self.bucket("CLAIMS") for elsewhere in (False, True)}
         self.fragments = Fragments(self)
 
     def bucket(self, name: str) -> Bucket:
@@ -197,7 +198,7 @@ class Model:
             return self.leases.places.index(old)
         if old:
             self.end_lease(old)
-        place = self.leases.add(Lease(addr, mac, ttl, now, self.bucket("SEARCH"), Peer(addr)))
+        place = self.leases.add(Lease(addr, mac, ttl, now, self.bucket("CLAIM"), self.bucket("SEARCH"), Peer(addr)))
         return -1 if place is None else place
 
     def lease_renew(self, addr: int, ttl_s: int, now: int) -> bool:

@@ -258,12 +258,20 @@ def service(m: Model, p: Packet) -> str:
     return of_flow(m, m.new_flow(HOST if guarded else SPEAKER, p, lease, inbound=True), p)
 
 
-def claim(m: Model, p: Packet) -> str:
+def may_claim(m: Model, p: Packet) -> bool:
+    """A leased phone by a rate of its own; of all others each by its group's, and by that of all."""
+    lease = m.lease_of(p.src)
+    if lease and lease.mac == p.came_from:
+        return lease.claims.take(m.now)
     mac = p.came_from if m.config.in_subnet(p.src) else None
-    group = m.choices.claim_group(mac, p.src)
+    group = (mac is None, m.choices.claim_group(mac, p.src))
     if group not in m.claim_rate:
         m.claim_rate[group] = m.bucket("CLAIM")
-    if not m.claim_rate[group].take(m.now):
+    return m.claim_rate[group].take(m.now) and m.claims_rate[mac is None].take(m.now)
+
+
+def claim(m: Model, p: Packet) -> str:
+    if not may_claim(m, p):
         raise Drop("drop_rate_claim")
     f = m.new_flow(HOST, p, None, inbound=True, claim=True)
     f.mac = p.came_from
