@@ -170,10 +170,13 @@ def machine_flags(target: str, compiler: str) -> list[str]:
     macros = subprocess.run(dump, capture_output=True, text=True, check=True).stdout
     flags: list[str] = []
     xtensa = "#define __XTENSA__ " in macros
-    if "#define __riscv " in macros:
+    riscv = "#define __riscv " in macros
+    if riscv:
         flags += ["-march=rv32imc", "-mabi=ilp32"]
     elif not xtensa:
         flags += ["-m32"]
+    if not is_xtensa(target) and not riscv:
+        flags += ["-U__i386__", "-D__riscv=1", "-D__riscv_xlen=32"]
     if is_xtensa(target) and not xtensa:
         # Older newlibs know no Xtensa: the size of its jmp_buf.
         flags += ["-U__riscv", "-U__i386__", "-D__XTENSA__=1", "-D__XTENSA_EL__=1", "-D_JBTYPE=int", "-D_JBLEN=17"]
