@@ -23,14 +23,14 @@ INPUTS ?= 100000
 help:
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
 
-.PHONY: demo test test-core test-host test-firmware test-rv32 test-ble test-dorm test-attacks lint firmware check-idf bench fuzz fuzz-firmware dorm clean
+.PHONY: demo test test-core test-host test-boards test-firmware test-rv32 test-ble test-dorm test-attacks lint firmware check-idf bench fuzz fuzz-firmware dorm clean
 demo: ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
 	@$(AS_ROOT) $(BIN)/speakeasy demo $(if $(BLE),--ble $(BLE)) $(ARGS)
 
 dorm: ready ## bring the virtual dorm up, to play with by hand: speakeasy dorm shell WHO, ... dorm down
 	@$(AS_ROOT) $(BIN)/speakeasy dorm up $(if $(BLE),--ble $(BLE)) $(ARGS)
 
-RUNGS := lint test-core test-host test-firmware test-rv32 test-ble test-dorm
+RUNGS := lint test-core test-host test-boards test-firmware test-rv32 test-ble test-dorm
 test: ## everything below, from lint to the whole dorm
 	@for rung in $(RUNGS); do \
 	  echo "== make $$rung"; began=$$(date +%s); \
@@ -49,6 +49,9 @@ test-core: dev $(STAMPS)/packages-fuzz ## the packet filter in C, with sanitizer
 
 test-host: dev sim $(STAMPS)/packages-boards ## the phone's side; flashing a board, and its label; boards' files
 	@$(PYTEST) tests/host tests/flash tests/idf $(ARGS)
+
+test-boards: dev sim $(STAMPS)/packages-boards ## the ESP32 boards' files, by MicroPython's own tools, as far as they go without ESP-IDF
+	@$(PYTEST) tests/boards $(ARGS)
 
 test-firmware: dev sim ## every MicroPython module, and the simulated board's drivers, on the board's own interpreter
 	@$(PYTEST) tests/firmware $(ARGS)

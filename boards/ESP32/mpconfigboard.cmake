@@ -1,0 +1,15 @@
+# An ESP32 with 4 MB of flash and no PSRAM (module WROOM-32).
+set(IDF_TARGET esp32)
+
+set(SDKCONFIG_DEFAULTS
+    boards/sdkconfig.base
+    boards/sdkconfig.ble
+    boards/sdkconfig.240mhz
+    ${MICROPY_BOARD_DIR}/../esp32_common/sdkconfig.speakeasy
+    ${MICROPY_BOARD_DIR}/sdkconfig.board
+)
+
+# The filter's tables: 34 KB instead of 48.
+list(APPEND MICROPY_DEF_BOARD PF_FLOWS=256)
+
+include(${MICROPY_BOARD_DIR}/../esp32_common/speakeasy.cmake)

@@ -1,0 +1,12 @@
+#define MICROPY_HW_BOARD_NAME "Speakeasy on ESP32-C6"
+#define MICROPY_HW_MCU_NAME "ESP32C6"
+
+// The prompt is on both of the board's sockets: the USB-to-serial chip's, and the chip's own.
+#define MICROPY_HW_ENABLE_UART_REPL (1)
+
+// The firmware's peak and some air. When this is full MicroPython doubles it, and takes from Wi-Fi what Wi-Fi needs.
+#define MICROPY_GC_INITIAL_HEAP_SIZE (80 * 1024)
+
+#define MICROPY_PY_NETWORK_LAN (0)
+
+#include "../esp32_common/mpconfig_speakeasy.h"

@@ -1,0 +1,3 @@
+# PSRAM on four wires.
+list(APPEND SDKCONFIG_DEFAULTS ${MICROPY_BOARD_DIR}/sdkconfig.quad)
+list(APPEND MICROPY_DEF_BOARD MICROPY_HW_BOARD_NAME="Speakeasy on ESP32-S3, quad PSRAM")
