@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 
+import board
 import network
 
 from . import VERSION, factory, identity
@@ -24,9 +25,11 @@ from .phones import Phones
 from .policy import Policy
 from .reached import Reached
 from .segment import Segment
-from .settings import Settings
+from .segment_cable import CableSegment
+from .settings import SEGMENT, UPLINK, Settings
 from .status import Status
 from .uplink import Uplink
+from .uplink_cable import CableUplink
 
 _NO_FILTER_PAUSE_S = 5
 
@@ -37,26 +40,30 @@ async def main() -> None:
     files = Files()
     factory.finish(files)
     me = identity.load(files)
-    settings = Settings(files, me.bridge_id)
+    settings = Settings(files, me.bridge_id, has_ethernet=board.ETHERNET is not None)
     settings.import_provision()
     health = Health()
     phones = Phones(settings)
     lockout = Lockout(files)
     # The interfaces must exist before the filter is bound to them, and the filter be bound before they carry frames.
-    station = network.WLAN(network.WLAN.IF_STA)
-    access_point = network.WLAN(network.WLAN.IF_AP)
-    policy = Policy(station.config("mac"), access_point.config("mac"), health.beat("policy"))
+    plug = _plug(board.ETHERNET)
+    by_cable = settings.ethernet if plug else None
+    outer = plug if by_cable == UPLINK else network.WLAN(network.WLAN.IF_STA)
+    inner = plug if by_cable == SEGMENT else network.WLAN(network.WLAN.IF_AP)
+    policy = Policy(outer.config("mac"), inner.config("mac"), health.beat("policy"))
     policy.addressing(settings.mode, settings.hosts)
     policy.services(settings.services)
-    policy.start()
+    policy.start(by_cable)
     reached = Reached(files, phones)
 
     def uplink_changed(addr: bytes, mask: bytes, router: bytes, dns: bytes) -> None:
         policy.uplink_changed(addr, mask, router, dns)
         reached.moved(addr)
 
-    uplink = Uplink(station, settings, uplink_changed, health.beat("uplink"))
-    segment = Segment(access_point, settings, policy, health.beat("segment"))
+    uplink_of = CableUplink if by_cable == UPLINK else Uplink
+    uplink = uplink_of(outer, settings, uplink_changed, health.beat("uplink"))
+    segment_of = CableSegment if by_cable == SEGMENT else Segment
+    segment = segment_of(inner, settings, policy, health.beat("segment"))
     invites = OneTime(MAX_INVITES, INVITE_S)
     openness = Openness(phones, lockout, invites, uplink, reached)
     button = Button(
@@ -87,6 +94,17 @@ async def main() -> None:
     ):
         asyncio.create_task(health.supervise(name, part.run))
     await health.run()
+
+
+def _plug(ethernet: dict | None):
+    # The board's Ethernet, if it has one. One that does not work must not keep its owner out: then all is by Wi-Fi.
+    if ethernet is None:
+        return None
+    try:
+        return network.LAN(**ethernet)
+    except (OSError, ValueError) as e:
+        log("app", "the board's Ethernet does not work (error %d): the bridge does without it" % number(e))
+        return None
 
 
 def run() -> None:

@@ -2,7 +2,19 @@
 
 from .eventlog import log
 from .request import Caller, Refusal, page_of, paged
-from .settings import MAX_HOSTS, MAX_SERVICES, MODES, is_hosts, is_network, is_segment, is_services, network
+from .settings import (
+    ETHERNETS,
+    MAX_HOSTS,
+    MAX_SERVICES,
+    MODES,
+    SEGMENT,
+    is_hosts,
+    is_network,
+    is_segment,
+    is_services,
+    network,
+)
+from .status import by_cable
 from .uplink import Busy
 
 _SHOWN_CHARS = 32
@@ -20,6 +32,7 @@ class NetworkOperations:
 
     def do_join(self, _caller: Caller, request: dict) -> dict:
         """Join a network, and remember it once it has let the bridge in."""
+        self._needs_wifi()
         ssid, key, login = [request.get(name) for name in ("ssid", "key", "login")]
         if not is_network(network(ssid, key, login)):
             raise Refusal(
@@ -34,6 +47,7 @@ class NetworkOperations:
 
     def do_scan(self, _caller: Caller, request: dict) -> dict:
         """The networks in sight; a further page is of the same scan."""
+        self._needs_wifi()
         if not page_of(request):
             try:
                 self._found = self._uplink.scan()
@@ -75,6 +89,11 @@ class NetworkOperations:
 
     def do_segment(self, _caller: Caller, request: dict) -> dict:
         """Name and key of the speaker's network, or others from now on."""
+        if self._segment.cable:
+            raise Refusal(
+                "by-cable",
+                "The speaker's place is on the bridge's cable: there is no Wi-Fi for it, and nothing to be told to it.",
+            )
         before = self._settings.segment
         wanted = {"ssid": request.get("ssid", before["ssid"]), "key": request.get("key", before["key"])}
         if not is_segment(wanted):
@@ -86,6 +105,30 @@ class NetworkOperations:
             self._settings.change(segment=wanted)
             log("operations", "an owner changed the name or key of the speaker's Wi-Fi: the speaker must be told")
         return {"ssid": wanted["ssid"], "key": wanted["key"], "state": self._segment.state}
+
+    def do_ethernet(self, _caller: Caller, request: dict) -> dict:
+        """What the board's Ethernet is from the next start on, and what it is now."""
+        settings = self._settings
+        wanted = request.get("ethernet", settings.ethernet)
+        if wanted != settings.ethernet:
+            if settings.ethernet is None:
+                raise Refusal("bad-request", "This bridge has no Ethernet; nothing was changed.")
+            if wanted not in ETHERNETS:
+                raise Refusal("bad-request", "Ethernet is segment or uplink; nothing was changed.")
+            settings.change(ethernet=wanted)
+            log(
+                "operations",
+                "an owner wants the %s on the cable, from the next start on"
+                % ("speaker" if wanted == SEGMENT else "dorm's network"),
+            )
+        return {"ethernet": settings.ethernet, "now": by_cable(self._uplink, self._segment)}
+
+    def _needs_wifi(self) -> None:
+        if self._uplink.cable:
+            raise Refusal(
+                "by-cable",
+                "The bridge's uplink is its cable: it joins no Wi-Fi. For Wi-Fi, have Ethernet be the segment.",
+            )
 
     def do_addressing(self, _caller: Caller, request: dict) -> dict:
         """The addressing mode, the local hosts that the speaker may reach, or both; in force when this returns."""

@@ -70,6 +70,9 @@ class Policy:
         self._told: dict = {}  # bit -> when it was logged last
         self._phone_at: dict = {}  # address -> phone id (hex)
         self._dhcp = dhcp.Server()
+        self._by_dhcp = False  # whether who asks for an address first is the speaker
+        self._recall = pktfilter.deauth
+        self.heard_at = 0  # when the speaker asked for its address last, `clock.milliseconds`
         self._last_news = dhcp.NOTHING
         self.speaker_addr = inet.ZERO  # what the speaker was last acknowledged; zero: nothing yet
         self._program()
@@ -94,9 +97,16 @@ class Policy:
         """The speaker's MAC, None if none was seen."""
         return self._speaker
 
-    def start(self) -> None:
-        """Bind the filter to the network interfaces; OSError when it cannot: then no radio may be switched on."""
-        pktfilter.start()
+    def start(self, ethernet: str | None = None) -> None:
+        """Bind the filter to the network interfaces, of which `ethernet` ("uplink", "segment") is a cable; OSError when
+        it cannot: then no radio may be switched on."""
+        pktfilter.start(ethernet)
+
+    def by_cable(self, recall) -> None:
+        """The speaker is on a cable, where no list of stations tells of it: whoever asks for an address while there is
+        no speaker is the speaker. `recall()` has it ask again."""
+        self._by_dhcp = True
+        self._recall = recall
 
     def uplink_changed(self, addr: bytes, mask: bytes, router: bytes, dns: bytes) -> None:
         """The uplink's address and what belongs to it, 4 bytes each, `dns` n times 4; all zero and empty: no uplink.
@@ -145,7 +155,7 @@ class Policy:
                     "the speaker's address is %s from now on: it is disconnected, and comes again for it"
                     % inet.text(self._wanted()),
                 )
-                pktfilter.deauth()
+                self._recall()
 
     def speaker_seen(self, mac: bytes) -> None:
         """The one station of the segment; another MAC than before ends the earlier one's flows."""
@@ -160,6 +170,14 @@ class Policy:
             "policy",
             "the speaker is the machine %s; its address is to be %s" % (inet.mac_text(mac), inet.text(self._wanted())),
         )
+
+    def speaker_gone(self) -> None:
+        """There is no speaker any more: its flows end, and another one may come."""
+        pktfilter.speaker(None)
+        self._speaker = None
+        self._acked = b""
+        self.speaker_addr = inet.ZERO
+        self._last_news = dhcp.NOTHING
 
     def grant(
         self, phone_id: str, addr: bytes, port: int, own_mac: bytes | None = None, local_port: int = CLAIM_PORT
@@ -266,6 +284,11 @@ class Policy:
             if n == 0:
                 return
             size = server.answer(n, self._speaker)
+            if server.event != dhcp.NOTHING:
+                # Only one that means to stay is taken for the speaker: it is told something.
+                if size and self._by_dhcp and self._speaker is None:
+                    self.speaker_seen(server.client())
+                self.heard_at = clock.milliseconds()
             if size:
                 pktfilter.dhcp_send(server.reply, size, server.to_mac, server.to_addr)
             if server.event == dhcp.ACKED:

@@ -24,6 +24,7 @@ TABLE = {
     "segment": (OWNER,),
     "addressing": (OWNER,),
     "services": (OWNER,),
+    "ethernet": (OWNER,),
     "log": (OWNER,),
     "reboot": (OWNER,),
     "reset": (OWNER,),

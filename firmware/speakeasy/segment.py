@@ -17,6 +17,8 @@ _POLL_MS = const(500)
 class Segment:
     """`radio`: the access point's WLAN; `policy.speaker_seen` learns of its one station; `beat()` at each turn."""
 
+    cable = False
+
     def __init__(self, radio, settings, policy, beat) -> None:
         self._radio = radio
         self._settings = settings

@@ -1,8 +1,8 @@
 """Everything the bridge is told and must remember: typed, versioned, saved whole (`files`).
 
 The file holds `{"version": 1, "uplinks": [...], "segment": {...}, "mode": ..., "hosts": [...], "services": [...],
-"phones": [...]}`. A damaged one, or one of a newer firmware, is kept as settings.bad and defaults are used; `damaged`
-then says so for the status.
+"ethernet": ..., "phones": [...]}`. A damaged one, or one of a newer firmware, is kept as settings.bad and defaults are
+used; `damaged` then says so for the status.
 """
 
 import json
@@ -35,27 +35,32 @@ ROLES = (OWNER, GUEST)
 PASSTHROUGH = "passthrough"
 PRIVATE = "private"
 MODES = (PASSTHROUGH, PRIVATE)
+# What the Ethernet of a board that has it is.
+SEGMENT = "segment"
+UPLINK = "uplink"
+ETHERNETS = (SEGMENT, UPLINK)
 MAX_HOSTS = 8
 MAX_SERVICES = 8  # PF_SERVICES of the packet filter
 SERVICES = ["tcp/1400"]  # what a leased phone may open to the speaker, until an owner says otherwise
 # The bridge's own ports: claims, DHCP.
 _OWN_SERVICES = ("tcp/7780", "udp/67", "udp/68")
 
-_PROVISIONED = ("uplink", "segment", "mode", "hosts")
+_PROVISIONED = ("uplink", "segment", "mode", "hosts", "ethernet")
 _SEGMENT_KEY_BYTES = 10  # 16 symbols, 80 bits
 
 
 class Settings:
-    """The settings in RAM; `change` is the one way to change them.
+    """The settings in RAM; `change` is the one way to change them. `has_ethernet`: whether the board has a socket.
 
     uplinks: list of networks (`is_network`), the one to try first in front. segment: {"ssid", "key"}. mode: of MODES.
     hosts: list of addresses (text) of local machines that the speaker may open connections to. services: list of
-    "tcp/PORT" or "udp/PORT" that leased phones may open to the speaker. phones: list of {"id": 8 bytes hex, "name",
-    "role", "key": 32 bytes hex}.
+    "tcp/PORT" or "udp/PORT" that leased phones may open to the speaker. ethernet: one of ETHERNETS, from the next start
+    on; None without a socket. phones: list of {"id": 8 bytes hex, "name", "role", "key": 32 bytes hex}.
     """
 
-    def __init__(self, files: Files, bridge_id: bytes, random=os.urandom) -> None:
+    def __init__(self, files: Files, bridge_id: bytes, random=os.urandom, has_ethernet: bool = False) -> None:
         self._files = files
+        self.ethernet = SEGMENT if has_ethernet else None
         self.damaged = False
         self.uplinks: list = []
         self.mode = PASSTHROUGH
@@ -82,8 +87,8 @@ class Settings:
         return "<Settings: %d networks, %d phones>" % (len(self.uplinks), len(self.phones))
 
     def change(self, **parts) -> None:
-        """Replace whole parts (uplinks=, segment=, mode=, hosts=, services=, phones=) and save. When the flash refuses
-        (OSError), RAM is as it was: nothing counts that would not survive."""
+        """Replace whole parts (uplinks=, segment=, mode=, hosts=, services=, ethernet=, phones=) and save. When the
+        flash refuses (OSError), RAM is as it was: nothing counts that would not survive."""
         before = {name: getattr(self, name) for name in parts}
         for name, value in parts.items():
             setattr(self, name, value)
@@ -104,6 +109,7 @@ class Settings:
                 "mode": self.mode,
                 "hosts": self.hosts,
                 "services": self.services,
+                "ethernet": self.ethernet,
                 "phones": self.phones,
             },
         )
@@ -148,6 +154,13 @@ class Settings:
                 "the speaker's open ports are unknown to this firmware: tcp/1400 alone is; name them again",
             )
 
+        # Older files have none; on a board without a socket it means nothing.
+        ethernet = saved.get("ethernet")
+        if self.ethernet and ethernet in ETHERNETS:
+            self.ethernet = ethernet
+        elif self.ethernet and ethernet is not None:
+            log("settings", "the use of the cable is unknown to this firmware: the speaker is on it")
+
     def remember_network(self, ssid: str, key: str, login: dict | None = None) -> None:
         """Put a network in front and save; the last one goes when there are more than MAX_UPLINKS."""
         self.change(uplinks=self._with_network(network(ssid, key, login)))
@@ -175,7 +188,7 @@ class Settings:
                 return
             given = json.loads(raw.decode())
             if not isinstance(given, dict) or not given or not all(k in _PROVISIONED for k in given):
-                raise ValueError("it may hold uplink, segment, mode and hosts, nothing else")
+                raise ValueError("it may hold uplink, segment, mode, hosts and ethernet, nothing else")
             if "uplink" in given and not is_network(given["uplink"]):
                 raise ValueError("uplink must be an ssid of 1 to 32 bytes and a key, empty or of 8 to 63 characters")
             if "segment" in given and not is_segment(given["segment"]):
@@ -184,6 +197,8 @@ class Settings:
                 raise ValueError("mode must be passthrough or private")
             if not is_hosts(given.get("hosts", [])):
                 raise ValueError("hosts must be a list of at most %d IPv4 addresses" % MAX_HOSTS)
+            if "ethernet" in given and not (self.ethernet and given["ethernet"] in ETHERNETS):
+                raise ValueError("ethernet must be segment or uplink, on a board that has it")
         except (Damaged, ValueError) as e:
             self._files.set_aside(PROVISION, PROVISION_ASIDE)
             log(
@@ -197,6 +212,7 @@ class Settings:
             segment=given.get("segment", self.segment),
             mode=given.get("mode", self.mode),
             hosts=given.get("hosts", self.hosts),
+            ethernet=given.get("ethernet", self.ethernet),
         )
         # Only now: a cut before this line imports the same values once more.
         self._files.remove(PROVISION)

@@ -8,6 +8,7 @@ from micropython import const
 from . import PROTOCOL, VERSION, clock, inet, openness
 from . import uplink as uplinks
 from .policy import CLAIM_PORT
+from .settings import SEGMENT, UPLINK
 
 # Patterns: the light's levels, an eighth of a second each, repeated.
 ERASING = b"\1\0"  # as fast as it can: hold on, and all is erased
@@ -85,6 +86,7 @@ class Status:
             "version": VERSION,
             "protocol": PROTOCOL,
             "mode": self._settings.mode,
+            "ethernet": by_cable(up, self._segment),
             "uplink": {
                 "state": up.state,
                 "ssid": up.ssid,
@@ -122,6 +124,11 @@ class Status:
             }
             for phone, addr, mac, left in self._policy.leases()
         ]
+
+
+def by_cable(uplink, segment) -> str | None:
+    """Which side is on the board's Ethernet since the bridge has started; None: neither."""
+    return SEGMENT if segment.cable else UPLINK if uplink.cable else None
 
 
 def _text(addr: bytes) -> str:

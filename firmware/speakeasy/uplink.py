@@ -4,10 +4,10 @@ import asyncio
 import time
 
 import eap
-import network
 from micropython import const
 
 from . import clock, inet, scan, settings
+from .addressed import Addressed
 from .eventlog import log, number
 
 # States, as `status` answers them.
@@ -19,6 +19,7 @@ WRONG_KEY = "wrong-key"
 WRONG_LOGIN = "wrong-login"
 NO_NETWORK = "no-network"
 NO_DHCP = "no-dhcp"
+NO_CABLE = "no-cable"  # of an uplink by cable only
 UNUSABLE = "unusable-address"
 FAILED = "failed"
 
@@ -57,18 +58,19 @@ class Busy(Exception):
     """The radio is joining a network: it cannot look around at the same time."""
 
 
-class Uplink:
+class Uplink(Addressed):
     """`radio`: the station's WLAN. `changed(addr, mask, router, dns)` is called whenever these change; all bytes.
 
     `state`, `ssid`, `addr`, `mask`, `router`, `dns`, `failed` are for the status. `failed` is None, or {"ssid",
     "state"} of the network that was asked for last and could not be joined.
     """
 
+    cable = False
+
     def __init__(self, radio, settings, changed, beat) -> None:
+        super().__init__(radio, changed, beat)
         self._radio = radio
         self._settings = settings
-        self._changed = changed
-        self._beat = beat
         self._asked = asyncio.Event()
         self._candidate: dict | None = None
         self._trying: dict | None = None  # the candidate that has its turn
@@ -78,7 +80,6 @@ class Uplink:
         self.failed: dict | None = None
         self.state = OFF
         self.ssid = ""
-        self._clear()
 
     def join(self, ssid: str, key: str, login: dict | None = None) -> None:
         """Leave the present network for this one (as `settings.is_network` wants it), and remember it once it has let
@@ -273,13 +274,13 @@ class Uplink:
         lost_at = tried_at = 0
         lost = False
         while not self._asked.is_set():
-            before = (self.addr, self.mask, self.router, self.dns)
+            before = self._all()
             if self._radio.isconnected() and self._take_address():
                 if lost:
                     lost = False
                     self.state = UP
                     log("uplink", "%s is back" % self.ssid)
-                if (self.addr, self.mask, self.router, self.dns) != before:
+                if self._all() != before:
                     if not self._usable():
                         self.state = UNUSABLE
                         log("uplink", _SAY[UNUSABLE] % self.ssid)
@@ -336,29 +337,6 @@ class Uplink:
             return True
         except OSError:
             return False
-
-    def _take_address(self) -> bool:
-        addr, mask = [inet.parse(part) for part in self._radio.ipconfig("addr4")]
-        if addr == inet.ZERO:
-            return False
-        dns = inet.parse(network.ipconfig("dns"))
-        self.addr = addr
-        self.mask = mask
-        self.router = inet.parse(self._radio.ipconfig("gw4"))
-        self.dns = dns if dns != inet.ZERO else b""
-        return True
-
-    def _usable(self) -> bool:
-        return inet.is_host(self.addr) and inet.is_mask(self.mask)
-
-    def _tell(self) -> None:
-        self._changed(self.addr, self.mask, self.router, self.dns)
-
-    def _clear(self) -> None:
-        self.addr = inet.ZERO
-        self.mask = inet.ZERO
-        self.router = inet.ZERO
-        self.dns = b""
 
     def _drop(self) -> None:
         self._radio.disconnect()  # it may be at a network that nobody wants any more

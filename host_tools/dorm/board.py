@@ -48,7 +48,8 @@ class Board:
     """One bridge. `namespaces` must hold the switch's, the bridge's and the speaker's (see topology).
 
     `ble` is "bumble" (the Bluetooth is a driver of ours) or "nimble" (MicroPython's real stack); `binary`, where
-    given, is another build altogether. `environment` is added to the process's, `arguments` are what it runs.
+    given, is another build altogether. `has_ethernet`: the board has a socket. `environment` is added to the process's,
+    `arguments` are what it runs.
 
     Public attributes: `air` (the Wi-Fi and the pins, a WifiAir), `flash` (a directory), `log` (the console, a file that
     grows), `boots` (how often it has started), `exit_status` (of the last process; None while one runs).
@@ -61,6 +62,7 @@ class Board:
         *,
         ble: str = "bumble",
         binary: Path | None = None,
+        has_ethernet: bool = False,
         environment: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = ("-m", "_boot"),
     ) -> None:
@@ -82,6 +84,7 @@ class Board:
             bridge=namespaces[topology.BRIDGE],
             speaker=namespaces[topology.SPEAKER],
             log_directory=self.log.parent,
+            has_ethernet=has_ethernet,
         )
         self._taps: list[int] = []
         self._process: asyncio.subprocess.Process | None = None
@@ -243,10 +246,12 @@ class Board:
         uplink: topology.Wifi = topology.DORM_WIFI,
         segment: topology.Wifi = topology.SEGMENT_WIFI,
         mode: str | None = None,
+        ethernet: str | None = None,
     ) -> None:
         """Leaves a headless set-up on the flash: the firmware takes it in, and removes it, at its next boot.
 
-        `mode`: the addressing, "passthrough" or "private"; None leaves it as it is.
+        `mode`: the addressing, "passthrough" or "private"; `ethernet`: what the socket is, "segment" or "uplink". None
+        leaves it as it is.
         """
         self.flash.mkdir(parents=True, exist_ok=True, mode=0o700)
         text = json.dumps(
@@ -254,6 +259,7 @@ class Board:
                 "uplink": {"ssid": uplink.ssid, "key": uplink.key},
                 "segment": {"ssid": segment.ssid, "key": segment.key},
                 **({} if mode is None else {"mode": mode}),
+                **({} if ethernet is None else {"ethernet": ethernet}),
             }
         )
         path = self.flash / "provision.json"

@@ -79,8 +79,9 @@ class Dorm:
 
     `run_dir` holds everything that it writes (see topology.run_dir for the default). `ble` is the bridge's Bluetooth:
     "bumble" or "nimble". Without `bridge` the bridge's place stays empty; without `provision` the bridge knows no Wi-Fi
-    network at its first boot. `mode` is the addressing that the bridge is provisioned with, `lan` the dorm's network.
-    `board_options` go to dorm.board.Board.
+    network at its first boot. `mode` is the addressing that the bridge is provisioned with; with `ethernet` its board
+    has a socket, and is told what it is: "segment" or "uplink". `lan` is the dorm's network. `board_options` go to
+    dorm.board.Board.
 
     Attributes: `lan`; once up: `namespaces` and `people` (both
     by name), `router`, `internet`, `speaker`, `board`, `air` (the board's Wi-Fi), `bluetooth`.
@@ -94,6 +95,7 @@ class Dorm:
         bridge: bool = True,
         provision: bool = True,
         mode: str = PASSTHROUGH,
+        ethernet: str | None = None,
         lan: t.Lan = t.DORM_LAN,
         **board_options: Any,
     ) -> None:
@@ -108,6 +110,7 @@ class Dorm:
         self.air: Any = None
         self.bluetooth: Any = None
         self._mode = mode
+        self._ethernet = ethernet
         self.lan = lan
         self.began = time.monotonic()
         self._ble = ble
@@ -244,7 +247,7 @@ class Dorm:
             self.speaker = SpeakerMachine(ns[t.SPEAKER], run)
             await self._begin("speaker", self.speaker)
             if self._provision:
-                self.board.provision(mode=self._mode)
+                self.board.provision(mode=self._mode, ethernet=self._ethernet)
             await self.board.power_on()
         self._write_description()
         await self.until(self._everyone_is_there, STARTUP_S, "everybody in the dorm to have an address")
@@ -261,7 +264,12 @@ class Dorm:
         self.bluetooth = BluetoothAir()
         self._undo.append(("bluetooth", self.bluetooth.stop))
         await self.bluetooth.start(self.run_dir / "air")
-        self.board = Board(self.namespaces, self.run_dir, ble=self._ble, **self._board_options)
+        self.board = Board(
+            *(self.namespaces, self.run_dir),
+            ble=self._ble,
+            has_ethernet=self._ethernet is not None,
+            **self._board_options,
+        )
         self.air = self.board.air
         await self._begin("bridge", self.board)
 
@@ -397,7 +405,7 @@ class Dorm:
 
     async def change_bridge_address(self, address: str | None = None) -> str:
         """The uplink's DHCP server gives the bridge another address (returned), and the bridge asks again."""
-        new = await self.router.change_address(t.MAC[t.HOST_UPLINK], address)
+        new = await self.router.change_address(self.air.uplink_mac, address)
         self.renew_dhcp(t.BRIDGE)
         return new
 
@@ -408,9 +416,9 @@ class Dorm:
 
     def segment_address(self) -> str:
         """The bridge's own address on the segment. Raises DormError when there is none yet."""
-        address = str(self.air.ap.addr)
+        address = str(self.air.segment_addr)
         if address == "0.0.0.0":
-            raise DormError("The bridge's access point is not up.")
+            raise DormError("The bridge's side of the segment is not up.")
         return address
 
     def speaker_address(self) -> str | None:
@@ -421,7 +429,7 @@ class Dorm:
 
     def bridge_address(self) -> str | None:
         """X: the address of the bridge's uplink, as the DHCP server knows it."""
-        return self.router.leases().get(t.MAC[t.HOST_UPLINK])
+        return self.router.leases().get(self.air.uplink_mac)
 
 
 def _inner_pid(status: str) -> int:

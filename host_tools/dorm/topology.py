@@ -68,6 +68,7 @@ UPLINK_RADIO = "radio"  # in the switch's namespace
 SEGMENT_RADIO = "wlan0"  # in the speaker's namespace: the speaker's own network interface
 HOST_UPLINK = "uplink"  # in the bridge's namespace
 HOST_SEGMENT = "segment"
+ETHERNET = "ethernet"  # no interface of its own: the bridge's socket takes the place of one of these two
 
 # --- hardware addresses (locally administered) --------------------------------------------------------------------
 MAC = {
@@ -75,6 +76,7 @@ MAC = {
     INTERNET: "02:00:00:00:42:02",
     HOST_UPLINK: "02:00:00:00:42:10",
     HOST_SEGMENT: "02:00:00:00:42:11",
+    ETHERNET: "02:00:00:00:42:12",
     SPEAKER: "02:00:00:00:42:20",
     PHONE: "02:00:00:00:42:30",
     LAPTOP: "02:00:00:00:42:31",

@@ -9,6 +9,7 @@ has no "n" gets no answer. The air tells {"event": name, ...} at any time:
     station   is: {associated, connected, reason, gave_up, rssi}     reason: ESP-IDF's wifi_err_reason_t, 0 for none
     lease     is: {addr, mask, router, dns}                          dotted quads; "0.0.0.0" without an address
     stations  is: ["02:..", ...]                                     who is associated with the board's access point
+    ethernet  is: {status}                                           of the board's socket: network.ETH_*
     pin       pin, level                                             what the pin reads now
 
 Nothing that the board's process sends can bring the air down: what is not understood is refused with one sentence.
@@ -27,7 +28,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dorm import topology
+from dorm import ethernet, topology
 from dorm.dhcp import DhcpClient
 from dorm.errors import DormError
 from dorm.namespaces import Namespace
@@ -241,9 +242,18 @@ class WifiAir:
 
     `switch`, `bridge` and `speaker` are the namespaces of the dorm's switch (with the netdev `radio`), of the bridge
     (`uplink`, `segment`) and of the speaker (`wlan0`); the devices must be there before the board asks for anything.
+    `has_ethernet`: the board has a socket, `plug`.
     """
 
-    def __init__(self, *, switch: Namespace, bridge: Namespace, speaker: Namespace, log_directory: Path) -> None:
+    def __init__(
+        self,
+        *,
+        switch: Namespace,
+        bridge: Namespace,
+        speaker: Namespace,
+        log_directory: Path,
+        has_ethernet: bool = False,
+    ) -> None:
         self._switch = switch
         self._bridge = bridge
         self._speaker_namespace = speaker
@@ -258,6 +268,15 @@ class WifiAir:
         self._changed = asyncio.Event()
         self._guests: list[str] = []
         self._lock = asyncio.Lock()  # one change of the radios at a time
+        self._has_ethernet = has_ethernet
+        self.plug = ethernet.Plug(
+            bridge,
+            {ethernet.UPLINK: switch, ethernet.SEGMENT: speaker},
+            tell=lambda status: self._tell("ethernet", **{"is": {"status": status}}),
+            look=self._start_dhcp,
+            leave=self._leave_cable,
+            there=lambda: self.speaker_present,
+        )
         self._new_chip()
 
     def _new_chip(self) -> None:
@@ -300,6 +319,7 @@ class WifiAir:
             writer.close()
         for task in (self._joining, self._serving_speaker, self._leasing):
             await _end(task)
+        await self.plug.power_lost()
         async with self._lock:
             await self._stop_dhcp()
             driven = {number: pin.driven for number, pin in self.pins.items() if pin.driven is not None}
@@ -353,6 +373,7 @@ class WifiAir:
     async def roam_speaker(self, present: bool) -> None:
         """The speaker goes off the air (switched off, carried away) or comes back."""
         self.speaker_present = present
+        self.plug.moved()
         await self._restart_segment()
 
     async def teach_speaker(self, wifi: topology.Wifi) -> None:
@@ -443,6 +464,7 @@ class WifiAir:
             "static": self._op_static,
             "ap": self._op_ap,
             "mac": self._op_mac,
+            "ethernet": self._op_ethernet,
             "pin": self._op_pin,
             "pin_init": self._op_pin_init,
             "watchdog": self._op_watchdog,
@@ -475,6 +497,7 @@ class WifiAir:
             "reset_cause": self.reset_cause,
             "station_mac": topology.MAC[topology.HOST_UPLINK],
             "ap_mac": topology.MAC[topology.HOST_SEGMENT],
+            **({"ethernet_mac": topology.MAC[topology.ETHERNET]} if self._has_ethernet else {}),
         }
 
     # --- station ------------------------------------------------------------------------------------------------
@@ -629,13 +652,20 @@ class WifiAir:
                 self._tell_address(
                     Address(lease.address, lease.netmask, lease.router or "0.0.0.0", list(lease.dns[:3]))
                 )
-                if not self.station.connected:
-                    self.station.connected, self.station.reason = True, REASON_NONE
-                    self._tell_station()
+                self._has_lease()
             if not dhcp.running:
                 logger.error("the uplink's DHCP client has ended: see %s", self._log_directory / "uplink-dhcp.log")
                 return
             await asyncio.sleep(LEASE_POLL_S)
+
+    def _has_lease(self) -> None:
+        if self.plug.on(ethernet.UPLINK):
+            if self.plug.status != ethernet.GOT_IP:
+                self.plug.got_ip()
+        elif not self.station.connected:
+            self.station.connected, self.station.reason = True, REASON_NONE
+            self._tell_station()
+            self.plug.station_got_ip()
 
     async def _op_dhcp(self, message: dict[str, Any]) -> dict[str, Any]:
         self._dhcp_wanted = _get(message, "on", bool)
@@ -697,6 +727,8 @@ class WifiAir:
 
     async def _restart_segment(self) -> None:
         """Whoever was associated is not any more; the speaker joins when it knows the network."""
+        if self.plug.on(ethernet.SEGMENT):
+            return
         await _end(self._serving_speaker)
         self._serving_speaker = None
         self._guests.clear()
@@ -720,6 +752,46 @@ class WifiAir:
             raise Refused("Wifi Invalid MAC Address")
         await self._bridge.run("ip", "link", "set", "dev", interface, "address", mac)
         return {}
+
+    # --- the socket ---------------------------------------------------------------------------------------------
+
+    @property
+    def uplink_mac(self) -> str:
+        """The address of the bridge's uplink, whatever that is."""
+        return self.plug.wanted.mac if self.plug.on(ethernet.UPLINK) else topology.MAC[topology.HOST_UPLINK]
+
+    @property
+    def segment_addr(self) -> str:
+        """The bridge's own address on the segment, whatever that is; "0.0.0.0": it is not up."""
+        return self.plug.wanted.addr if self.plug.on(ethernet.SEGMENT) else self.ap.addr
+
+    async def _op_ethernet(self, message: dict[str, Any]) -> dict[str, Any]:
+        if not self._has_ethernet:
+            raise Refused("this board has no Ethernet")
+        side, mac = _get(message, "side", str), _get(message, "mac", str)
+        if side not in ethernet.HOST_IF:
+            raise Refused("side is uplink or segment")
+        if not _MAC.fullmatch(mac) or int(mac[:2], 16) & 1:
+            raise Refused("failed setting MAC address")
+        hostname = _text(message, "hostname", 32, self._hostname)
+        self._hostname = hostname if _HOSTNAME.fullmatch(hostname) else self._hostname
+        await self.plug.configure(
+            ethernet.Wanted(
+                active=_get(message, "active", bool),
+                side=side,
+                mac=mac,
+                dhcp=_get(message, "dhcp", bool),
+                addr=_quad(message, "addr"),
+                prefix=_prefix(_quad(message, "mask")),
+            )
+        )
+        return {}
+
+    async def _leave_cable(self) -> None:
+        async with self._lock:
+            await self._stop_dhcp()
+            await self._bridge.run("ip", "-4", "address", "flush", "dev", topology.HOST_UPLINK)
+        self._tell_address(Address())
 
     # --- pins and the watchdog ----------------------------------------------------------------------------------
 

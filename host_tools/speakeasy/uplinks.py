@@ -28,6 +28,17 @@ _OTHERS = {
     "lost": "{net} is lost, and the bridge tries to get back: is its access point on, and near enough?",
 }
 
+# The same of an uplink that is a cable.
+_BY_CABLE = {
+    "off": "The bridge starts.",
+    "joining": "The bridge waits for an address on its cable: ask again in some seconds.",
+    UP: "The bridge is on its cable, at {addr}.",
+    "lost": "The network on the bridge's cable is lost: is it plugged in at both ends?",
+    "no-cable": "The bridge's cable has no link: plug it in at both ends, or {other}.",
+    "no-dhcp": "The network on the bridge's cable gives it no address: ask who runs it, or try another socket.",
+    "unusable-address": "The network on the bridge's cable gives an address that no machine can have: ask who runs it.",
+}
+
 _UNKNOWN = "{state}: {net}."
 
 
@@ -58,9 +69,13 @@ def last_failure(uplink: Mapping[str, Any]) -> tuple[str, str] | None:
     return str(last["ssid"]), str(last.get("state") or FAILED)
 
 
-def sentences(uplink: Mapping[str, Any], role: str) -> list[str]:
+def sentences(uplink: Mapping[str, Any], role: str, *, by_cable: bool = False) -> list[str]:
     """The uplink of a status, in words: how it is, and what went wrong with another network before."""
     state, ssid = uplink.get("state"), uplink.get("ssid")
+    if by_cable and state in _BY_CABLE:
+        addr = printable(uplink.get("addr") or "no address")
+        other = f"for Wi-Fi {run_it('ethernet segment', role)}"
+        return [_BY_CABLE[str(state)].format(addr=addr, other=other)]
     said = [sentence(state, ssid, uplink.get("addr"), role=role)]
     last = last_failure(uplink)
     if last is not None and last != (ssid, state) and not (state == UP and last[0] == ssid):

@@ -21,6 +21,7 @@ class Station:
 
 class Segment:
     state = "up"
+    cable = False
 
 class Status:
     def answer(self):

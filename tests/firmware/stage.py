@@ -190,8 +190,8 @@ class FakeFilter:
         sys.modules["pktfilter"] = self
         return self
 
-    def start(self):
-        self.calls.append(("start",))
+    def start(self, ethernet=None):
+        self.calls.append(("start", ethernet))
 
     def configure(self, *arguments):
         self.calls.append(("configure",) + arguments)

@@ -3,7 +3,7 @@ import os
 import sys
 
 from check import equal, raises
-from stage import Console
+from stage import Console, FakeFilter
 
 
 class Wire:
@@ -11,9 +11,12 @@ class Wire:
 
     IF_STA, IF_AP = 0, 1
 
+    made: list = []
+
     def __init__(self, interface):
         self.interface = interface
         Wire.activated = []
+        Wire.made.append(interface)
 
     def config(self, what):
         equal(what, "mac")
@@ -51,6 +54,60 @@ def test_a_radio_that_refuses_is_said_too():
     Wire.config = refuse
     said = boot()
     assert "cannot start: error 0" in said, said
+
+
+class Plug:
+    """The same of an Ethernet socket."""
+
+    def __init__(self, **arguments):
+        Plug.arguments = arguments
+
+    def config(self, what):
+        equal(what, "mac")
+        return b"\2\0\0\0\x42\x12"
+
+
+def boot_with_ethernet(lan, ethernet):
+    """What the filter is told of it, and what is said. Then the boot fails, as the filter does not start."""
+    import board
+    import network
+
+    filter = FakeFilter().install()
+    told = []
+
+    def start(ethernet):
+        told.append(ethernet)
+        raise OSError(19)
+
+    filter.start = start
+    board.ETHERNET = {"phy_addr": 1}
+    network.LAN = lan
+    with open("provision.json", "w") as f:
+        f.write('{"ethernet": "%s"}' % ethernet)
+    Wire.made = []
+    said = boot()
+    return told, filter.configured[:2], Wire.made, said
+
+
+def test_either_side_may_be_on_the_cable():
+    told, macs, wifi, _ = boot_with_ethernet(Plug, "segment")
+    equal((told, wifi, Plug.arguments), (["segment"], [Wire.IF_STA], {"phy_addr": 1}))
+    equal(macs, (b"\2\0\0\0\x42\x10", b"\2\0\0\0\x42\x12"))
+
+
+def test_the_uplink_on_the_cable():
+    told, macs, wifi, _ = boot_with_ethernet(Plug, "uplink")
+    equal((told, wifi), (["uplink"], [Wire.IF_AP]))
+    equal(macs, (b"\2\0\0\0\x42\x12", b"\2\0\0\0\x42\x11"))
+
+
+def test_a_socket_that_does_not_answer_is_done_without():
+    def broken(**arguments):
+        raise OSError("esp_eth_driver_install failed")
+
+    told, _, wifi, said = boot_with_ethernet(broken, "uplink")
+    equal((told, wifi), ([None], [Wire.IF_STA, Wire.IF_AP]))
+    assert "Ethernet does not work" in said, said
 
 
 def test_the_first_boot_prints_the_label_and_keeps_it_out_of_the_log():

@@ -263,3 +263,47 @@ def test_as_many_services_as_the_filter_takes():
     pktfilter.services(tuple([(6, n + 1) for n in range(MAX_SERVICES)]))
     with raises(ValueError):
         pktfilter.services(tuple([(6, n + 1) for n in range(MAX_SERVICES + 1)]))
+
+
+def test_ethernet_on_a_board_without_it():
+    b = Bridge()
+    owner = b.enrolled()
+    equal(b.good(owner, "ethernet"), {"id": 7, "ok": True, "ethernet": None, "now": None})
+    b.good(owner, "ethernet", ethernet=None)
+    for side in ("segment", "uplink", "", 5):
+        assert "nothing was changed" in b.refused("bad-request", owner, "ethernet", ethernet=side)["say"]
+
+
+def test_ethernet_is_saved_and_in_force_later():
+    b = Bridge()
+    b.settings.ethernet, b.segment.cable = "segment", True
+    owner = b.enrolled()
+    equal(b.good(owner, "ethernet"), {"id": 7, "ok": True, "ethernet": "segment", "now": "segment"})
+    for side in (None, "", "both", 5, ["uplink"], {}):
+        b.refused("bad-request", owner, "ethernet", ethernet=side)
+    b.settings._files = FailingFlash(0)
+    b.refused("failed", owner, "ethernet", ethernet="uplink")
+    equal(b.settings.ethernet, "segment")
+    b.settings._files = Files()
+    equal(b.good(owner, "ethernet", ethernet="uplink"), {"id": 7, "ok": True, "ethernet": "uplink", "now": "segment"})
+    equal(Settings(Files(), BRIDGE_ID, has_ethernet=True).ethernet, "uplink")
+    # What is chosen already costs no write.
+    b.settings._files = FailingFlash(0)
+    b.good(owner, "ethernet", ethernet="uplink")
+
+
+def test_what_is_about_wifi_where_there_is_a_cable():
+    b, owner = known("Dorm", "open")
+    b.uplink.cable = True
+    for op, request in (("scan", {}), ("join", {"ssid": "Home", "key": ""})):
+        b.refused("by-cable", owner, op, **request)
+    equal((b.radio.calls, len(saved().uplinks)), ([], 2))
+    # What is remembered can be looked at, and forgotten.
+    equal(len(b.good(owner, "networks", order=["open", "Dorm"])["networks"]), 2)
+    b.good(owner, "forget", ssid="open")
+    b.uplink.cable = False
+    before = b.settings.segment
+    b.segment.cable = True
+    b.refused("by-cable", owner, "segment")
+    b.refused("by-cable", owner, "segment", ssid="Box", key="correct horse")
+    equal(b.settings.segment, before)

@@ -21,6 +21,7 @@ FAR = b"\x0a\x63\0"
 
 class Segment:
     state = "up"
+    cable = False
 
 
 class Status:
@@ -244,6 +245,7 @@ REQUESTS = {
     "segment": {"ssid": "x", "key": "xxxxxxxx"},
     "addressing": {"mode": "private", "hosts": ["10.66.0.9"]},
     "services": {"services": ["udp/1"]},
+    "ethernet": {},
     "log": {},
     "reboot": {},
     "reset": {"bridge": BRIDGE_ID.hex()},

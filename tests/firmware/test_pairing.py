@@ -95,6 +95,7 @@ class Info:
 
 class Nothing:
     state = "up"
+    cable = False
 
     def answer(self):
         return {"bridge": BRIDGE_ID.hex()}
@@ -102,7 +103,7 @@ class Nothing:
     def leases(self):
         return []
 
-    def join(self, ssid, key):
+    def join(self, ssid, key, login):
         pass
 
 

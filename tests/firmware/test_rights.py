@@ -21,6 +21,7 @@ SPEC = {
     "segment": "o",
     "addressing": "o",
     "services": "o",
+    "ethernet": "o",
     "log": "o",
     "reboot": "o",
     "reset": "o",

@@ -277,6 +277,49 @@ def test_an_unknown_mode_or_wrong_hosts_lose_nothing_else():
         assert "settings: the " in console.text
 
 
+def wired():
+    return Settings(Files(), BRIDGE_ID, has_ethernet=True)
+
+
+def test_ethernet_is_the_segment_until_told_otherwise_and_nothing_without_a_socket():
+    equal((Settings(Files(), BRIDGE_ID).ethernet, wired().ethernet), (None, "segment"))
+    wired().change(ethernet="uplink")
+    equal((wired().ethernet, Settings(Files(), BRIDGE_ID).ethernet), ("uplink", None))
+    # What is saved by a board without one is no choice.
+    Settings(Files(), BRIDGE_ID).change(mode="private")
+    with Console() as console:
+        equal(wired().ethernet, "segment")
+    equal(console.text, "")
+
+
+def test_an_unknown_ethernet_loses_nothing_else():
+    for value, said in (("both", True), (5, True), ([], True), (None, False)):
+        content = good()
+        content["ethernet"] = value
+        Files().save(settings.FILE, content)
+        with Console() as console:
+            s = wired()
+        equal((s.damaged, s.ethernet, s.phones), (False, "segment", [PHONE]))
+        equal("settings: the use of the cable" in console.text, said)
+
+
+def test_a_provision_with_ethernet():
+    s = wired()
+    provision(b'{"ethernet": "uplink"}')
+    s.import_provision()
+    equal((s.ethernet, wired().ethernet), ("uplink", "uplink"))
+    for content in (b'{"ethernet": "both"}', b'{"ethernet": null}', b'{"ethernet": []}'):
+        provision(content)
+        s.import_provision()
+        equal((s.ethernet, "provision.bad" in os.listdir()), ("uplink", True))
+        os.remove("provision.bad")
+    # A board without a socket takes nothing of it, and says so.
+    none = Settings(Files(), BRIDGE_ID)
+    provision(b'{"ethernet": "uplink", "mode": "private"}')
+    none.import_provision()
+    equal((none.mode, "provision.bad" in os.listdir()), ("passthrough", True))
+
+
 def test_is_hosts():
     eight = ["10.66.0.%d" % n for n in range(1, 9)]
     for value, is_good in (

@@ -43,10 +43,11 @@ from speakeasy.status import Status  # noqa: E402
 class Uplink:
     state, ssid, addr, mask, router = "up", "Dorm", X, MASK, ROUTER
     failed = None
+    cable = False
 
 
 class Segment:
-    state, present = "up", True
+    state, present, cable = "up", True, False
 
 
 class Button:
@@ -169,7 +170,17 @@ def test_the_mode_is_shown():
     equal(b.status.answer()["mode"], "private")
 
 
+def test_the_side_on_the_cable_is_shown():
+    b = Bench()
+    equal(b.status.answer()["ethernet"], None)
+    b.segment.cable = True
+    equal(b.status.answer()["ethernet"], "segment")
+    b.segment.cable, b.uplink.cable = False, True
+    equal(b.status.answer()["ethernet"], "uplink")
+
+
 def longest(b, ssid):
+    b.segment.cable = True
     b.uplink.ssid, b.uplink.state = ssid, "unusable-address"
     b.uplink.failed = {"ssid": ssid, "state": "unusable-address"}
     b.uplink.addr = b.uplink.mask = b.uplink.router = b"\xdf\xff\xff\xfe"

@@ -365,6 +365,7 @@ NONSENSE: dict[str, list[list[str]]] = {
         *(["nas.local"], ["10.66.0.1", "--none"], ["10.66.0.256"], ["--bridge", "xyz"]),
         [f"10.66.0.{n}" for n in range(1, 10)],
     ],
+    "ethernet": [["both"], ["--bridge", "xyz"], ["uplink", "segment"]],
     "services": [
         *([text] for text in ("1400", "tcp/0", "tcp/65536", "tcp/01400", "sctp/9", "tcp/1400x")),
         *([f"tcp/{n}" for n in range(1, 10)], ["--bridge", "xyz"]),
@@ -608,6 +609,35 @@ def test_status_shows_mode_and_hosts(home: Path, bridge: Bridge) -> None:
     assert "[bold]other" in run("status").stdout
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("up", "The bridge is on its cable, at 10.66.0.100."),
+        ("joining", "waits for an address on its cable"),
+        ("lost", "is lost: is it plugged in"),
+        ("no-cable", "has no link: plug it in at both ends, or for Wi-Fi run `speakeasy ethernet segment`."),
+        ("no-dhcp", "gives it no address"),
+        ("unusable-address", "that no machine can have"),
+        ("off", "The bridge starts."),
+        ("by-pigeon", "by-pigeon"),
+    ],
+)
+def test_status_of_an_uplink_by_cable(home: Path, bridge: Bridge, state: str, said: str) -> None:
+    pair()
+    uplink = {"state": state, "ssid": "", "addr": "10.66.0.100"}
+    bridge.answers["status"] = {**STATUS, "ethernet": "uplink", "uplink": uplink}
+    assert said in " ".join(run("status").stdout.split())
+
+
+def test_status_of_a_speaker_by_cable(home: Path, bridge: Bridge) -> None:
+    pair()
+    bridge.answers["status"] = {**STATUS, "ethernet": "segment", "segment": {"state": "up", "speaker": None}}
+    shown = run("status").stdout
+    assert "plug it into the bridge's Ethernet" in shown
+    assert "own Wi-Fi" not in shown
+    assert "The bridge is on Dorm" in shown
+
+
 # --- each command, what it asks and what it says ----------------------------------------------------------------------
 def asked(bridge: Bridge, op: str) -> list[dict[str, Any]]:
     return [{k: v for k, v in r.items() if k not in ("id", "op")} for r in bridge.heard if r["op"] == op]
@@ -664,6 +694,30 @@ COMMANDS: list[tuple[list[str], str, dict[str, Any], dict[str, Any], str, dict[s
         {"ssid": "Box", "key": "typed on input"},
         "Tell the speaker",
         {"key": "typed on input"},
+    ),
+    (
+        ["ethernet"],
+        "ethernet",
+        {"ethernet": None, "now": None},
+        {},
+        "has no Ethernet",
+        {"ethernet": None, "now": None},
+    ),
+    (
+        ["ethernet"],
+        "ethernet",
+        {"ethernet": "segment", "now": "segment"},
+        {},
+        "The speaker is on the bridge's Ethernet;",
+        {"ethernet": "segment", "now": "segment"},
+    ),
+    (
+        ["ethernet", "uplink"],
+        "ethernet",
+        {"ethernet": "uplink", "now": "segment"},
+        {"ethernet": "uplink"},
+        "From the next start on: The dorm's network is on the bridge's Ethernet;",
+        {"ethernet": "uplink", "now": "segment"},
     ),
     (["reboot"], "reboot", {}, {}, "starts again", {"rebooting": True}),
     (

@@ -24,10 +24,12 @@ LIMIT_S = 60.0  # only a bound: the machine may be slow and busy
 
 
 class Bench:
-    """`board` and its `air`; `namespaces` by name; `dhcp`, the dorm's server."""
+    """`board` and its `air` (`has_ethernet`: the board has a socket); `namespaces` by name; `dhcp`, the dorm's
+    server."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, *, has_ethernet: bool = False) -> None:
         self.run_dir = run_dir
+        self._has_ethernet = has_ethernet
         self.namespaces: dict[str, Namespace] = {}
 
     async def up(self) -> None:
@@ -38,7 +40,8 @@ class Bench:
         await switch.run("ip", "link", "set", "dev", topology.SWITCH_BRIDGE, "up")
         address = f"{LAN.router}/{LAN.prefix}"
         await switch.run("ip", "address", "add", address, "dev", topology.SWITCH_BRIDGE)
-        self.board = Board(self.namespaces, self.run_dir, arguments=("-m", "_boot", "probe"))
+        arguments = ("-m", "_boot", "probe")
+        self.board = Board(self.namespaces, self.run_dir, has_ethernet=self._has_ethernet, arguments=arguments)
         self.air = self.board.air
         await self.board.start()
         self.dhcp = Program(

@@ -30,6 +30,7 @@ hello = {}
 station = {"connected": False, "reason": 0, "associated": False, "gave_up": False, "rssi": 0}
 lease = {"addr": "0.0.0.0", "mask": "0.0.0.0", "router": "0.0.0.0", "dns": []}
 stations = []
+ethernet = {"status": 0}
 levels = {}
 
 
@@ -80,6 +81,8 @@ def _take(message):
         lease.update(message["is"])
     elif event == "stations":
         stations[:] = [bytes(int(byte, 16) for byte in mac.split(":")) for mac in message["is"]]
+    elif event == "ethernet":
+        ethernet.update(message["is"])
     elif event == "pin":
         pin = message["pin"]
         levels[pin] = message["level"]

@@ -1,5 +1,5 @@
-# network, as MicroPython 1.25's ESP32 port has it (ports/esp32/network_wlan.c, network_common.c), over the air of the
-# virtual dorm. Status codes, exceptions and their texts are those of the chip.
+# network, as MicroPython 1.25's ESP32 port has it (ports/esp32/network_wlan.c, network_lan.c, network_common.c), over
+# the air of the virtual dorm. Status codes, exceptions and their texts are those of the chip.
 import _air
 
 STA_IF = 0
@@ -17,6 +17,21 @@ STAT_HANDSHAKE_TIMEOUT = 204
 STAT_NO_AP_FOUND_W_COMPATIBLE_SECURITY = 210
 STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD = 211
 STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD = 212
+
+ETH_INITIALIZED = 0
+ETH_STARTED = 1
+ETH_STOPPED = 2
+ETH_CONNECTED = 3
+ETH_DISCONNECTED = 4
+ETH_GOT_IP = 5
+
+PHY_LAN8710 = 0
+PHY_LAN8720 = 1
+PHY_IP101 = 2
+PHY_RTL8201 = 3
+PHY_DP83848 = 4
+PHY_KSZ8041 = 5
+PHY_KSZ8081 = 6
 
 AUTH_OPEN = 0
 AUTH_WEP = 1
@@ -380,3 +395,158 @@ class WLAN:
 
 
 _interfaces = [None, None]
+
+
+def _byte(text):
+    return int(text, 16)
+
+
+class LAN:
+    # The board has one socket. The filter's four ports are TAP devices, whatever they stand for: the side that Wi-Fi
+    # has not taken is the cable's.
+    _one = None
+
+    def __new__(
+        cls,
+        id=None,
+        *,
+        mdc=None,
+        mdio=None,
+        reset=None,
+        power=None,
+        phy_addr,
+        phy_type,
+        spi=None,
+        cs=None,
+        int=None,
+        ref_clk_mode=-1,
+        ref_clk=None,
+    ):
+        if LAN._one is not None:
+            return LAN._one
+        if id not in (None, 0):
+            raise ValueError("invalid LAN interface identifier")
+        if not 0 <= phy_addr <= 0x1F:
+            raise ValueError("invalid phy address")
+        if phy_type not in range(PHY_KSZ8081 + 1):
+            raise ValueError("invalid phy type")
+        if mdc is None or mdio is None:
+            raise ValueError("mdc and mdio must be specified")
+        _air.look()
+        if "ethernet_mac" not in _air.hello:
+            raise OSError("esp_eth_driver_install failed")
+        self = object.__new__(cls)
+        self._mac = bytes([_byte(b) for b in _air.hello["ethernet_mac"].split(":")])
+        self._active = False
+        self._dhcp = True
+        self._static = ["0.0.0.0", "0.0.0.0", "0.0.0.0"]
+        _air.ethernet["status"] = ETH_INITIALIZED
+        LAN._one = self
+        return self
+
+    def _side(self):
+        return "uplink" if _interfaces[WLAN.IF_STA] is None else "segment"
+
+    def _tell(self, active):
+        addr, mask, router = self._static
+        _air.ask(
+            "ethernet",
+            active=active,
+            side=self._side(),
+            mac=":".join(f"{b:02x}" for b in self._mac),
+            dhcp=self._dhcp,
+            addr=addr,
+            mask=mask,
+            router=router,
+            hostname=_hostname,
+        )
+
+    def active(self, *is_active):
+        if is_active:
+            wanted = bool(is_active[0])
+            if wanted != self._active:
+                self._tell(wanted)
+                self._active = wanted
+        return self._active
+
+    def status(self):
+        _air.look()
+        return _air.ethernet["status"]
+
+    def isconnected(self):
+        return self._active and self.status() == ETH_GOT_IP
+
+    def config(self, *query, **settings):
+        if query and settings:
+            raise TypeError("either pos or kw args are allowed")
+        if settings:
+            if "mac" in settings:  # all else is passed over
+                self._set_mac(settings["mac"])
+            return None
+        if len(query) != 1:
+            raise TypeError("can query only one param")
+        if query[0] == "mac":
+            return self._mac
+        if query[0] == "ifname":
+            return "en1" if self._active else None
+        raise ValueError("unknown config param")
+
+    def _set_mac(self, mac):
+        if len(mac) != 6:
+            raise ValueError("invalid buffer length")
+        if mac[0] & 1:
+            raise OSError("failed setting MAC address")
+        self._mac = bytes(mac)
+        if self._active:
+            self._tell(True)
+
+    def _ip(self):
+        _air.look()
+        if self._dhcp:
+            return [_air.lease["addr"], _air.lease["mask"], _air.lease["router"]]
+        return self._static
+
+    def ifconfig(self, *settings):
+        if not settings:
+            return tuple(self._ip() + [ipconfig("dns")])
+        if settings[0] == "dhcp":
+            self.ipconfig(dhcp4=True)
+            return None
+        if isinstance(settings[0], str):
+            raise ValueError("invalid arguments")
+        addr, mask, router, dns = settings[0]
+        mask = mask if isinstance(mask, str) else _mask(mask)
+        self.ipconfig(addr4=(addr, mask), gw4=router)
+        ipconfig(dns=dns)
+        return None
+
+    def ipconfig(self, *query, **settings):
+        if not settings:
+            if len(query) != 1:
+                raise TypeError("must query one param")
+            addr, mask, router = self._ip()
+            if query[0] == "addr4":
+                return (addr, mask)
+            if query[0] == "gw4":
+                return router
+            if query[0] == "dhcp4":
+                return self._dhcp
+            raise ValueError("unexpected key")
+        if query:
+            raise TypeError("can't specify pos and kw args")
+        addr, mask, router = self._ip()
+        for key, value in settings.items():
+            if key == "dhcp4":
+                self._dhcp = bool(value)
+                continue
+            if key == "addr4":
+                addr, mask = _address_and_mask(value, mask)
+            elif key == "gw4":
+                router = value
+            else:
+                raise ValueError("unexpected key")
+            self._dhcp = False  # an address of its own ends the looking for another
+        self._static = [_address(addr), _address(mask), _address(router)]
+        if self._active:
+            self._tell(True)
+        return None

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from speakeasy import asking, claim, uplinks
-from speakeasy.commands.speaker import mode_sentence
+from speakeasy.commands.speaker import Ethernet, mode_sentence
 from speakeasy.errors import OWNER, run_it
 from speakeasy.reach import BridgeOption, ask, at_its_address, choose, open_session, remember, run
 from speakeasy.session import MOST_PAGES, Refused, Session
@@ -84,10 +84,13 @@ def _show_status(state: dict[str, Any], role: str) -> None:
     _row("bridge", f"{shown(state.get('bridge'))}, firmware {shown(state.get('version'))}")
     if state.get("damaged") is True:
         _row("settings", f"[bold red]{DAMAGED}[/]")
-    for words in uplinks.sentences(uplink, role):
+    ethernet = state.get("ethernet")
+    for words in uplinks.sentences(uplink, role, by_cable=ethernet == Ethernet.uplink):
         _row("uplink", shown(words))
     if segment.get("speaker"):
         _row("speaker", f"{shown(segment.get('speaker'))}, as {shown(segment.get('addr'))}")
+    elif ethernet == Ethernet.segment:
+        _row("speaker", "No speaker yet: plug it into the bridge's Ethernet.")
     else:
         own = shown(segment.get("state"))
         how = f"for its name and key, {run_it('segment', role)}"

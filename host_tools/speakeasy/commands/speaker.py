@@ -11,7 +11,7 @@ from speakeasy import asking
 from speakeasy.commands.networks import IN_QUOTES, wifi_key, wifi_name
 from speakeasy.errors import UsageError
 from speakeasy.reach import BridgeOption, ask, choose, run
-from speakeasy.terminal import JsonOption, failures, out, show_json, shown
+from speakeasy.terminal import JsonOption, command, failures, out, show_json, shown
 
 MOST_HOSTS = 8
 MOST_SERVICES = 8
@@ -25,6 +25,13 @@ class Mode(StrEnum):
 
     passthrough = "passthrough"
     private = "private"
+
+
+class Ethernet(StrEnum):
+    """What the bridge's Ethernet is."""
+
+    segment = "segment"
+    uplink = "uplink"
 
 
 def mode_sentence(mode: object, addr: object) -> str:
@@ -162,3 +169,37 @@ def segment(
     )
     if wanted:
         out.print("It changes within a second. Tell the speaker its new name and key.")
+
+
+ETHERNET = {
+    None: "This bridge has no Ethernet.",
+    Ethernet.segment: "The speaker is on the bridge's Ethernet; the bridge joins the dorm's network by Wi-Fi.",
+    Ethernet.uplink: "The dorm's network is on the bridge's Ethernet; the speaker joins the bridge's own Wi-Fi.",
+}
+
+
+def _known(answer: dict[str, Any], name: str) -> Ethernet | None:
+    value = answer.get(name)
+    return Ethernet(value) if value in list(Ethernet) else None
+
+
+@app.command()
+def ethernet(
+    ethernet: Annotated[Ethernet | None, typer.Argument(help="Without it: show which one it is.")] = None,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose what is on the bridge's Ethernet.
+
+    Owners only. The speaker (segment), or the socket in the wall (uplink). It changes when the bridge starts again.
+    """
+    store, chosen = choose(bridge)
+    answer = run(ask(store, chosen, "ethernet", **({} if ethernet is None else {"ethernet": ethernet.value})))
+    wanted, now = _known(answer, "ethernet"), _known(answer, "now")
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "ethernet": wanted, "now": now})
+        return
+    if wanted == now:
+        out.print(ETHERNET[wanted])
+    else:
+        out.print(f"From the next start on: {ETHERNET[wanted]} Change the cable, then {command('reboot')}.")
