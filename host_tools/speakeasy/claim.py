@@ -25,7 +25,8 @@ from speakeasy.session import printable
 
 PORT = 7780
 REQUEST_LIMIT_S = 12.0  # for one request: the bridge gives it 5 s, and delays the answer to a wrong claim
-CONNECT_LIMIT_S = 5.0
+CONNECT_LIMIT_S = 6.0  # for reaching the bridge at all, with all tries
+CONNECT_AGAIN_S = 1.0  # another try begins beside those that have no answer yet: the bridge takes few in a moment
 LARGEST_ANSWER = 8192  # bytes, headers included
 
 _CHALLENGE = re.compile(r"[0-9a-f]{32}")
@@ -147,10 +148,34 @@ class _Bytes:
         return io.BytesIO(self._data)
 
 
-async def _exchange(addr: str, port: int, request: bytes) -> bytes:
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _connect(addr: str, port: int) -> _Connection:
+    """The first connection that comes about of one begun each CONNECT_AGAIN_S. One alone would ask three times in that
+    limit, and what is lost on the way, or is one too many at the bridge, is lost for seconds. Raises OSError as soon as
+    one is refused; TimeoutError."""
+    tries: set[asyncio.Task[_Connection]] = set()
     try:
         async with asyncio.timeout(CONNECT_LIMIT_S):
-            reader, writer = await asyncio.open_connection(addr, port, limit=LARGEST_ANSWER)
+            while True:
+                tries.add(asyncio.create_task(asyncio.open_connection(addr, port, limit=LARGEST_ANSWER)))
+                done, _ = await asyncio.wait(tries, timeout=CONNECT_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    connection = await task
+                    tries.remove(task)
+                    return connection
+    finally:
+        for task in tries:
+            task.cancel()
+        for late in await asyncio.gather(*tries, return_exceptions=True):
+            if not isinstance(late, BaseException):
+                late[1].transport.abort()
+
+
+async def _exchange(addr: str, port: int, request: bytes) -> bytes:
+    try:
+        reader, writer = await _connect(addr, port)
     except (OSError, TimeoutError):
         raise Unreachable(f"No bridge answers at {addr} (port {port}).") from None
     try:

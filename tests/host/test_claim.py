@@ -2,10 +2,11 @@
 
 import asyncio
 import collections
+import contextlib
 import json
 import random
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -431,6 +432,80 @@ def test_nobody_there() -> None:
         sock.bind(("127.0.0.1", 0))
         with pytest.raises(c.Unreachable, match="No bridge answers"):
             asyncio.run(claim(sock.getsockname()[1]))
+
+
+class Redirected:
+    """Where connections really go, one after the other: the ports given, and after them the one that is asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:
+        self._ports, self._real, self.tries = ports, asyncio.open_connection, 0
+        monkeypatch.setattr(asyncio, "open_connection", self.connection)
+
+    async def connection(self, addr: str, port: int, **more: Any) -> Any:
+        ports = (*self._ports[self.tries : self.tries + 1], port)
+        self.tries += 1
+        return await self._real(addr, ports[0], **more)
+
+    def left(self) -> int:
+        return sum("Redirected.connection" in repr(task) for task in asyncio.all_tasks())
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """It answers no SYN: nobody takes what is in its queue, and that is full. So is the bridge above its rate."""
+    with contextlib.ExitStack() as stack:
+        sock = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # one should be enough
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(sock.getsockname())
+        yield sock.getsockname()[1]
+
+
+def test_what_stays_unanswered_is_tried_anew(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the tries that have no answer yet; nothing is left of them."""
+    monkeypatch.setattr(c, "CONNECT_AGAIN_S", 0.02)
+    monkeypatch.setattr(c, "CONNECT_LIMIT_S", 60)
+    server, to = Server(), Redirected(monkeypatch, silent_port, silent_port, silent_port)
+
+    async def work(port: int) -> None:
+        await claim(port)
+        assert to.tries >= 5  # three in vain, and two requests
+        assert to.left() == 0
+
+    asyncio.run(server.serve(work))
+    assert len(server.claims) == 1
+
+
+def test_what_stays_unanswered_is_nobody_in_the_end(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(c, "CONNECT_AGAIN_S", 0.02)
+    monkeypatch.setattr(c, "CONNECT_LIMIT_S", 0.2)
+    to = Redirected(monkeypatch)
+
+    async def work() -> None:
+        async with asyncio.timeout(60):
+            with pytest.raises(c.Unreachable, match="No bridge answers"):
+                await claim(silent_port)
+        assert to.left() == 0
+
+    asyncio.run(work())
+
+
+def test_whoever_refuses_ends_all_tries(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(c, "CONNECT_AGAIN_S", 0.02)
+    monkeypatch.setattr(c, "CONNECT_LIMIT_S", 600)
+
+    async def work(port: int) -> None:
+        to = Redirected(monkeypatch, silent_port)
+        async with asyncio.timeout(60):
+            with pytest.raises(c.Unreachable, match="No bridge answers"):
+                await claim(port)
+        assert to.tries >= 2
+        assert to.left() == 0
+
+    with socket.socket() as sock:  # bound, and not listening
+        sock.bind(("127.0.0.1", 0))
+        asyncio.run(work(sock.getsockname()[1]))
 
 
 @pytest.mark.parametrize("addr", ["", "speaker.local", "10.66.0", "::1", "10.66.0.1; rm"])
