@@ -5,6 +5,8 @@ from speakeasy import health
 from speakeasy.health import Health
 from stage import Clock, Console
 
+TIME_LIMIT_S = 60
+
 
 class Dog:
     def __init__(self):
@@ -136,3 +138,61 @@ async def test_a_cancelled_task_stays_ended():
     task.cancel()
     await until(lambda: task.done())
     equal(len(runs), 1)
+
+
+async def test_an_image_that_runs_well_is_confirmed_once():
+    clock, dog, confirmed = Clock(0), Dog(), []
+    h = Health(clock, dog, lambda: confirmed.append(clock.now))
+    task = asyncio.create_task(h.run())
+    clock.now += health.WELL_S - 1
+    await until(lambda: dog.fed)
+    before = dog.fed
+    await until(lambda: dog.fed > before)
+    equal(confirmed, [])
+    clock.now += 1
+    await until(lambda: confirmed)
+    clock.now += 10 * health.WELL_S
+    before = dog.fed
+    await until(lambda: dog.fed > before + 1)
+    equal(confirmed, [health.WELL_S])
+    task.cancel()
+
+
+async def test_an_image_is_not_confirmed_while_a_task_ails_or_is_started_again():
+    clock, dog, confirmed = Clock(0), Dog(), []
+    h = Health(clock, dog, lambda: confirmed.append(clock.now))
+    beat = h.beat("one")
+    starts = []
+
+    async def main():
+        starts.append(1)
+        if len(starts) == 1:
+            raise ValueError
+        await asyncio.sleep(60)
+
+    clock.now = health.WELL_S - 1
+    with Console() as console:
+        supervised = asyncio.create_task(h.supervise("other", main))
+        await until(lambda: len(starts) == 2, 12_000)
+        clock.now = health.WELL_S + health.SILENCE_S  # one has not beaten since the start
+        task = asyncio.create_task(h.run())
+        await until(lambda: "one does not work" in console.text)
+    equal(confirmed, [])
+    beat()
+    ailed = clock.now
+    await until(lambda: dog.fed)
+    clock.now += health.WELL_S - 1
+    beat()
+    before = dog.fed
+    await until(lambda: dog.fed > before + 1)
+    equal(confirmed, [])
+    clock.now += 1
+    await until(lambda: confirmed)
+    equal(confirmed, [ailed + health.WELL_S])
+    task.cancel()
+    supervised.cancel()
+
+
+def test_the_boards_own_word_is_taken():
+    """This board's image came by cable, so there is nothing to confirm: that must not end the watch."""
+    health.confirm_image()
