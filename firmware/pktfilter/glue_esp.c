@@ -1,0 +1,199 @@
+/*
+ * What glue_lwip.c needs of an ESP32 (ESP-IDF 5.3 to 5.5): which of its interfaces are uplink and segment, lock, clock, timer.
+ *
+ * The interfaces are MicroPython's: network.WLAN() and network.LAN() must have made them before start. lwIP itself tells when one is
+ * added or removed (netif_ext_callback, in lwIP's thread, inside netif_add() and netif_remove()): ESP-IDF adds an interface each
+ * time that its driver starts, and sets its functions afresh; it removes it when the driver stops. So no frame is received
+ * between the two that the filter does not see, in whatever order handlers of events run. Connecting, disconnecting, another address change
+ * neither function, and are nothing to the glue.
+ *
+ * Threads: frames of the Wi-Fi driver come in its task (priority 23), of Ethernet in its own; lwIP sends in its thread; the timer is
+ * esp_timer's task; control comes in MicroPython's (priority 1), to which the mutex lends the priority of who waits. Sending from the
+ * Wi-Fi task is what ESP-IDF's own supplicant does, too. Ethernet drivers want one sender at a time, unless CONFIG_ETH_TRANSMIT_MUTEX is
+ * set: here they have a lock of ours.
+ */
+#include "glue_lwip.h"
+
+#include <errno.h>
+
+#include "esp_netif.h"
+#include "esp_netif_net_stack.h"
+#include "esp_random.h"
+#include "esp_timer.h"
+#include "esp_wifi.h"
+#include "freertos/FreeRTOS.h"
+#include "freertos/semphr.h"
+#include "lwip/netif.h"
+#include "sdkconfig.h"
+
+#if CONFIG_ETH_ENABLED
+#include "esp_eth_driver.h"
+#endif
+
+enum { TICK_US = 100000 };
+
+static struct {
+    StaticSemaphore_t room, cable_room;
+    SemaphoreHandle_t lock; /* NULL: not made yet */
+    struct netif *netif[GLUE_SIDES];
+    netif_ext_callback_t watch;
+    esp_timer_handle_t timer;
+    bool cut_off; /* the cable's other end has to see the link go. Guarded by the lock. */
+    struct {
+        esp_netif_t *netif; /* NULL: there is none */
+        enum glue_side side;
+        SemaphoreHandle_t lock;
+        netif_linkoutput_fn linkoutput; /* the driver's */
+    } cable;
+} esp;
+
+void glue_platform_lock(void)
+{
+    if (esp.lock == NULL) { /* the first call is MicroPython's, before there is another thread */
+        esp.lock = xSemaphoreCreateMutexStatic(&esp.room);
+    }
+    (void)xSemaphoreTake(esp.lock, portMAX_DELAY);
+}
+
+void glue_platform_unlock(void)
+{
+    (void)xSemaphoreGive(esp.lock);
+}
+
+uint32_t glue_now_ms(void)
+{
+    return (uint32_t)(esp_timer_get_time() / 1000);
+}
+
+int glue_random(uint8_t *buf, size_t len)
+{
+    esp_fill_random(buf, len);
+    return 0;
+}
+
+/* ---- The link of the segment's station ---- */
+
+/* Clause 22 of IEEE 802.3: a PHY that negotiates anew is silent for 1.2 s first, and the other end sees its link go. In the timer's
+ * task, where ESP-IDF's Ethernet driver looks after its PHY, too: there is nobody else at the registers. */
+static void negotiate_anew(esp_netif_t *cable)
+{
+#if CONFIG_ETH_ENABLED
+    enum { BMCR = 0, BMCR_AUTONEG = 1 << 12, BMCR_RESTART = 1 << 9 };
+    uint32_t value = 0;
+    esp_eth_phy_reg_rw_data_t control = {.reg_addr = BMCR, .reg_value_p = &value};
+    esp_eth_handle_t driver = esp_netif_get_io_driver(cable);
+    if (driver != NULL && esp_eth_ioctl(driver, ETH_CMD_READ_PHY_REG, &control) == ESP_OK) {
+        value |= BMCR_AUTONEG | BMCR_RESTART;
+        (void)esp_eth_ioctl(driver, ETH_CMD_WRITE_PHY_REG, &control);
+    }
+#else
+    (void)cable;
+#endif
+}
+
+void glue_platform_deauth(const uint8_t mac[6])
+{
+    uint16_t aid = 0; /* of everybody */
+    if (esp.cable.netif != NULL && esp.cable.side == GLUE_SEGMENT) {
+        glue_platform_lock();
+        esp.cut_off = true;
+        glue_platform_unlock();
+    } else if (esp_wifi_ap_get_sta_aid(mac, &aid) == ESP_OK && aid != 0) {
+        (void)esp_wifi_deauth_sta(aid);
+    }
+}
+
+/* ---- Interfaces and timer ---- */
+
+static err_t send_by_cable(struct netif *netif, struct pbuf *p)
+{
+    (void)xSemaphoreTake(esp.cable.lock, portMAX_DELAY);
+    const err_t error = esp.cable.linkoutput(netif, p);
+    (void)xSemaphoreGive(esp.cable.lock);
+    return error;
+}
+
+/* The interface has just been added, or nobody has touched it since. In lwIP's thread. */
+static void attach(enum glue_side side)
+{
+    struct netif *const netif = esp.netif[side];
+    if (esp.cable.netif != NULL && esp.cable.side == side) {
+        esp.cable.linkoutput = netif->linkoutput;
+        netif->linkoutput = send_by_cable;
+    }
+    glue_lwip_attach(side, netif);
+}
+
+/* In lwIP's thread. */
+static void interface_changed(struct netif *netif, netif_nsc_reason_t reason, const netif_ext_callback_args_t *args)
+{
+    (void)args;
+    for (int side = 0; side < GLUE_SIDES; side++) {
+        if (netif == esp.netif[side] && (reason & LWIP_NSC_NETIF_ADDED) != 0) {
+            attach((enum glue_side)side);
+        } else if (netif == esp.netif[side] && (reason & LWIP_NSC_NETIF_REMOVED) != 0) {
+            glue_lwip_detach((enum glue_side)side);
+        }
+    }
+}
+
+static esp_err_t watch_interfaces(void *unused)
+{
+    (void)unused;
+    netif_add_ext_callback(&esp.watch, interface_changed);
+    const struct netif *i;
+    NETIF_FOREACH(i)
+    {
+        for (int side = 0; side < GLUE_SIDES; side++) {
+            if (i == esp.netif[side]) {
+                attach((enum glue_side)side);
+            }
+        }
+    }
+    return ESP_OK;
+}
+
+static void tick(void *unused)
+{
+    (void)unused;
+    glue_lwip_tick();
+    glue_platform_lock();
+    const bool cut_off = esp.cut_off;
+    esp.cut_off = false;
+    glue_platform_unlock();
+    if (cut_off) {
+        negotiate_anew(esp.cable.netif);
+    }
+}
+
+int glue_platform_start(enum glue_ethernet ethernet)
+{
+    static const char station[] = "WIFI_STA_DEF";
+    static const char access_point[] = "WIFI_AP_DEF";
+    static const char lan[] = "ETH_DEF";
+    const esp_timer_create_args_t timer = {.callback = tick, .name = "pktfilter", .skip_unhandled_events = true};
+    esp_netif_t *const uplink = esp_netif_get_handle_from_ifkey(ethernet == GLUE_ETHERNET_UPLINK ? lan : station);
+    esp_netif_t *const segment =
+        esp_netif_get_handle_from_ifkey(ethernet == GLUE_ETHERNET_SEGMENT ? lan : access_point);
+    if (uplink == NULL || segment == NULL) {
+        return ENODEV;
+    }
+    if (esp.timer == NULL && esp_timer_create(&timer, &esp.timer) != ESP_OK) {
+        return ENOMEM;
+    }
+    if (ethernet != GLUE_NO_ETHERNET) {
+        esp.cable.side = ethernet == GLUE_ETHERNET_UPLINK ? GLUE_UPLINK : GLUE_SEGMENT;
+        esp.cable.netif = ethernet == GLUE_ETHERNET_UPLINK ? uplink : segment;
+        esp.cable.lock = xSemaphoreCreateMutexStatic(&esp.cable_room);
+    }
+    esp.netif[GLUE_UPLINK] = esp_netif_get_netif_impl(uplink);
+    esp.netif[GLUE_SEGMENT] = esp_netif_get_netif_impl(segment);
+    if (esp_timer_start_periodic(esp.timer, TICK_US) != ESP_OK) {
+        return EIO;
+    }
+    if (esp_netif_tcpip_exec(watch_interfaces, NULL) != ESP_OK) {
+        (void)esp_timer_stop(esp.timer);
+        return EIO;
+    }
+    return 0;
+}
