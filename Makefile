@@ -47,11 +47,11 @@ TWICE = $(SETUP)/twice.sh $@ $(BIN)/python -m pytest -q
 test-core: dev $(STAMPS)/packages-fuzz ## the packet filter in C, with sanitizers
 	@$(PYTEST) tests/core $(ARGS)
 
-test-host: dev sim $(STAMPS)/packages-boards ## the phone's side; flashing a board, and its label; boards' files
-	@$(PYTEST) tests/host tests/flash tests/idf $(ARGS)
+test-host: dev sim ## the phone's side; flashing a board, and its label
+	@$(PYTEST) tests/host tests/flash $(ARGS)
 
-test-boards: dev sim $(STAMPS)/packages-boards ## the ESP32 boards' files, by MicroPython's own tools, as far as they go without ESP-IDF
-	@$(PYTEST) tests/boards $(ARGS)
+test-boards: dev sim $(STAMPS)/packages-boards ## the ESP32 boards' files, by MicroPython's own tools, as far as they go without ESP-IDF; make firmware, check-idf
+	@$(PYTEST) tests/boards tests/idf $(ARGS)
 
 test-firmware: dev sim ## every MicroPython module, and the simulated board's drivers, on the board's own interpreter
 	@$(PYTEST) tests/firmware $(ARGS)

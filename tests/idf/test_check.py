@@ -87,8 +87,8 @@ def run_check(out: Path, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def test_without_trees_the_target_is_skipped_and_says_why() -> None:
-    # MAKEFLAGS has the variables that a make above this test was given.
-    hidden = ("IDF_PATH", "MICROPYTHON_DIR", "MAKEFLAGS", "MFLAGS")
+    # Those of a make above this test, too: they have the variables that it was given.
+    hidden = ("IDF_PATH", "MICROPYTHON_DIR", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
     environment = {name: text for name, text in os.environ.items() if name not in hidden}
     done = subprocess.run(
         ["make", "check-idf"], cwd=trees.TOP, env=environment, capture_output=True, text=True, check=False
