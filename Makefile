@@ -23,7 +23,7 @@ INPUTS ?= 100000
 help:
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
 
-.PHONY: demo test test-core test-host test-boards test-firmware test-rv32 test-ble test-dorm test-attacks lint firmware check-idf bench fuzz fuzz-firmware dorm clean
+.PHONY: demo test test-core test-host test-boards test-firmware test-rv32 test-ble test-dorm test-lwip test-attacks lint firmware check-idf bench fuzz fuzz-firmware dorm clean
 demo: ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
 	@$(AS_ROOT) $(BIN)/speakeasy demo $(if $(BLE),--ble $(BLE)) $(ARGS)
 
@@ -66,6 +66,11 @@ test-ble: dev sim ## pairing over a real Bluetooth LE link without a radio
 test-dorm: dev ready ## everything end to end on real packets (needs root or sudo)
 	@$(AS_ROOT) $(TWICE) tests/dorm $(ARGS)
 
+LWIP_DORM := $(addprefix tests/dorm/test_,life.py addressing.py speaker.py changes.py)
+test-lwip: dev sim-lwip ## the data plane end to end with lwIP as the bridge's IP stack, as on the chip, under sanitizers (needs root or sudo)
+	@$(PYTEST) tests/lwip $(ARGS)
+	@$(AS_ROOT) $(TWICE) --stack=lwip $(LWIP_DORM) $(ARGS)
+
 test-attacks: dev ready ## the attacks of SECURITY.md alone; test-ble and test-dorm have them, too (needs root or sudo)
 	@$(PYTEST) tests/host/test_security.py $(ARGS)
 	@$(PYTEST) tests/ble/test_attacks_by_radio.py tests/ble/test_pairing_link.py tests/ble/test_openness.py $(ARGS)
@@ -104,7 +109,7 @@ clean: ## remove what was built or installed here
 
 # --- what the targets stand on ---------------------------------------------------------------------------------------
 # Each of these does its work once and leaves a stamp; a change of its input does it again.
-.PHONY: ready dev packages micropython mbedtls
+.PHONY: ready dev packages micropython mbedtls lwip
 ready: .venv/stamp-run sim
 dev: .venv/stamp-dev
 packages: $(STAMPS)/packages-demo
@@ -128,6 +133,7 @@ $(STAMPS)/typings: requirements-stubs.lock $(SETUP)/typings.sh | dev
 
 include boards/versions.mk
 include boards/SIM/build.mk
+include boards/SIM_LWIP/build.mk
 include boards/QEMU_RV32/build.mk
 
 ifeq ($(MICROPYTHON_DIR),$(CURDIR)/build/micropython)
@@ -148,5 +154,15 @@ else
 mbedtls:
 endif
 
+ifeq ($(LWIP_DIR),$(CURDIR)/build/lwip)
+lwip: $(STAMPS)/lwip
+$(STAMPS)/lwip: $(SETUP)/source.sh | packages
+	@$(SETUP)/source.sh lwip build/lwip
+	@mkdir -p $(@D) && touch $@
+else
+lwip:
+endif
+
 sim-check: packages micropython
+sim-lwip-check: lwip
 rv32-check: $(STAMPS)/packages-rv32 mbedtls

@@ -2,5 +2,6 @@
 import os
 
 include("manifest_common.py")
+freeze("kernel")
 if os.path.isdir("ble"):
     freeze("ble")

@@ -1,4 +1,4 @@
-# Frozen into the SIM board whatever its Bluetooth is: asyncio, the drivers of the simulated peripherals, the firmware.
+# Frozen into the SIM boards whatever their Bluetooth and IP stack: asyncio, drivers of the peripherals, the firmware.
 import os
 
 include("$(MPY_DIR)/extmod/asyncio")

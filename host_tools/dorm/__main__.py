@@ -25,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run a dorm in the foreground")
     serve.add_argument("--ready", type=int, default=None, help=argparse.SUPPRESS)
     serve.add_argument("--ble", default="bumble", choices=("bumble", "nimble"))
+    serve.add_argument("--stack", default=None, choices=("kernel", "lwip"))
     serve.add_argument("--mode", default=PASSTHROUGH, choices=(PASSTHROUGH, PRIVATE))
     return parser
 
@@ -47,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
             ready = None if arguments.ready is None else os.fdopen(arguments.ready, "wb")
             if ready is not None:
                 os.set_inheritable(arguments.ready, False)
-            options = {"ble": arguments.ble, "mode": arguments.mode}
+            options = {"ble": arguments.ble, "stack": arguments.stack, "mode": arguments.mode}
             return daemon.serve(run_dir or topology.run_dir(), ready, die_with_starter=ready is None, **options)
     return 0
 

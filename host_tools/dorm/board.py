@@ -5,6 +5,8 @@ only: two radios, whose network interfaces are in other people's namespaces, and
 
     uplink radio   `radio`   namespace of the switch           host uplink    `uplink`   namespace of the bridge
     segment radio  `wlan0`   namespace of the speaker          host segment   `segment`  namespace of the bridge
+
+The SIM_LWIP board has its own IP stack in the process, lwIP: it gets the two radios alone.
 """
 
 import asyncio
@@ -28,6 +30,8 @@ BINARIES = {
     "bumble": topology.SIM_BINARY,
     "nimble": topology.SIM_BINARY.parent.with_name("sim-nimble") / topology.SIM_BINARY.name,
 }
+KERNEL, LWIP = "kernel", "lwip"  # the bridge's IP stack
+STACKS = (KERNEL, LWIP)
 # Exit statuses of the process, boards/SIM/modsim.c, and what reset_cause() says after each.
 STATUS_RESET = 3
 STATUS_WATCHDOG = 4
@@ -44,11 +48,27 @@ STEADY_S = 5.0  # a boot that lasted this long ends the row
 _FRAME_LIMIT = 2048
 
 
+def binary(ble: str, stack: str) -> Path:
+    """The board's program. Raises DormError when there is no such board, or it has not been built."""
+    if ble not in BINARIES:
+        raise DormError(f"There is no Bluetooth called {ble!r}. There are {', '.join(BINARIES)}.")
+    if stack not in STACKS:
+        raise DormError(f"There is no IP stack called {stack!r}. There are {', '.join(STACKS)}.")
+    if stack == LWIP and ble != "bumble":
+        raise DormError("The bridge on lwIP has the virtual radio's Bluetooth alone: leave out --ble or --stack.")
+    path = topology.SIM_LWIP_BINARY if stack == LWIP else BINARIES[ble]
+    if not path.is_file():
+        more = "-lwip" if stack == LWIP else " BLE=nimble MICROPYTHON_DIR=..." if ble == "nimble" else ""
+        raise DormError(f"The bridge is not built: {path} is missing. Run `make sim{more}`.")
+    return path
+
+
 class Board:
     """One bridge. `namespaces` must hold the switch's, the bridge's and the speaker's (see topology).
 
-    `ble` is "bumble" (the Bluetooth is a driver of ours) or "nimble" (MicroPython's real stack); `binary`, where
-    given, is another build altogether. `has_ethernet`: the board has a socket. `environment` is added to the process's,
+    `ble` is "bumble" (the Bluetooth is a driver of ours) or "nimble" (MicroPython's real stack), `stack` the IP stack,
+    "kernel" or "lwip"; `binary`, where given, is another build altogether. `has_ethernet`: the board has a socket (not
+    with lwIP). `environment` is added to the process's,
     `arguments` are what it runs.
 
     Public attributes: `air` (the Wi-Fi and the pins, a WifiAir), `flash` (a directory), `log` (the console, a file that
@@ -61,13 +81,16 @@ class Board:
         run_dir: Path,
         *,
         ble: str = "bumble",
+        stack: str = KERNEL,
         binary: Path | None = None,
         has_ethernet: bool = False,
         environment: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = ("-m", "_boot"),
     ) -> None:
         self._namespaces = namespaces
-        self._binary = binary or BINARIES[ble]
+        self._ble = ble
+        self._stack = stack
+        self._binary = binary
         self._arguments = arguments
         self.flash = run_dir / "flash"
         self.log = run_dir / "log" / "bridge.log"
@@ -77,11 +100,14 @@ class Board:
             "SPEAKEASY_AIR": str(self.air_directory),
             # Where MicroPython's own NimBLE finds its controller; nothing else looks there.
             "MICROPYBTUART": str(self.air_directory / "hci.pty"),
+            # MicroPython's collector looks for pointers on the stack itself; what it keeps till the end is no leak.
+            "ASAN_OPTIONS": "detect_stack_use_after_return=0:detect_leaks=0",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
             **(environment or {}),
         }
         self.air = wifi.WifiAir(
             switch=namespaces[topology.SWITCH],
-            bridge=namespaces[topology.BRIDGE],
+            bridge=None if stack == LWIP else namespaces[topology.BRIDGE],
             speaker=namespaces[topology.SPEAKER],
             log_directory=self.log.parent,
             has_ethernet=has_ethernet,
@@ -97,9 +123,10 @@ class Board:
 
     async def start(self) -> None:
         """Makes the TAP devices and the air, without power yet: see `power_on`. Raises DormError."""
+        if self._binary is None:
+            self._binary = binary(self._ble, self._stack)
         if not self._binary.is_file():
-            more = " BLE=nimble MICROPYTHON_DIR=..." if self._binary == BINARIES["nimble"] else ""
-            raise DormError(f"The simulated board is not built: {self._binary} is missing. Run `make sim{more}`.")
+            raise DormError(f"The bridge is not built: {self._binary} is missing.")
         for directory in (self.flash, self.log.parent, self.air_directory):
             directory.mkdir(parents=True, exist_ok=True)
         self.flash.chmod(0o700)
@@ -124,9 +151,12 @@ class Board:
         self._taps = [
             switch.open_tap(topology.UPLINK_RADIO),
             speaker.open_tap(topology.SEGMENT_RADIO, topology.MAC[topology.SPEAKER]),
-            bridge.open_tap(topology.HOST_UPLINK, topology.MAC[topology.HOST_UPLINK]),
-            bridge.open_tap(topology.HOST_SEGMENT, topology.MAC[topology.HOST_SEGMENT]),
         ]
+        if self._stack == KERNEL:
+            self._taps += [
+                bridge.open_tap(topology.HOST_UPLINK, topology.MAC[topology.HOST_UPLINK]),
+                bridge.open_tap(topology.HOST_SEGMENT, topology.MAC[topology.HOST_SEGMENT]),
+            ]
 
     async def _enslave_radio(self) -> None:
         switch, speaker = self._namespaces[topology.SWITCH], self._namespaces[topology.SPEAKER]

@@ -154,7 +154,7 @@ async def report(dorm: Dorm) -> dict[str, Any]:
 
 
 # --- joining it -----------------------------------------------------------------------------------------------------
-def up(run_dir: Path | None = None, *, ble: str = "bumble", mode: str = PASSTHROUGH) -> None:
+def up(run_dir: Path | None = None, *, ble: str = "bumble", stack: str = "kernel", mode: str = PASSTHROUGH) -> None:
     """Starts a dorm in the background; returns when it is up. Raises DormError when it could not be."""
     require_root()
     run_dir = run_dir or t.run_dir()
@@ -164,7 +164,7 @@ def up(run_dir: Path | None = None, *, ble: str = "bumble", mode: str = PASSTHRO
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "dorm", "--run-dir", str(run_dir), "serve"),
-                    *("--ready", str(write), "--ble", ble, "--mode", mode),
+                    *("--ready", str(write), "--ble", ble, "--stack", stack, "--mode", mode),
                 ],
                 env=environment(),
                 stdin=subprocess.DEVNULL,

@@ -78,12 +78,12 @@ class Dorm:
     """A virtual dorm; an async context manager.
 
     `run_dir` holds everything that it writes (see topology.run_dir for the default). `ble` is the bridge's Bluetooth:
-    "bumble" or "nimble". Without `bridge` the bridge's place stays empty; without `provision` the bridge knows no Wi-Fi
-    network at its first boot. `mode` is the addressing that the bridge is provisioned with; with `ethernet` its board
-    has a socket, and is told what it is: "segment" or "uplink". `lan` is the dorm's network. `board_options` go to
-    dorm.board.Board.
+    "bumble" or "nimble", `stack` its IP stack: "kernel" or "lwip" (None: as SPEAKEASY_STACK says, else "kernel").
+    Without `bridge` the bridge's place stays empty; without `provision` the bridge knows no Wi-Fi network at its first
+    boot. `mode` is the addressing that the bridge is provisioned with; with `ethernet` its board has a socket, and is
+    told what it is: "segment" or "uplink". `lan` is the dorm's network. `board_options` go to dorm.board.Board.
 
-    Attributes: `lan`; once up: `namespaces` and `people` (both
+    Attributes: `lan`, `stack`; once up: `namespaces` and `people` (both
     by name), `router`, `internet`, `speaker`, `board`, `air` (the board's Wi-Fi), `bluetooth`.
     """
 
@@ -92,6 +92,7 @@ class Dorm:
         run_dir: Path | str | None = None,
         *,
         ble: str = "bumble",
+        stack: str | None = None,
         bridge: bool = True,
         provision: bool = True,
         mode: str = PASSTHROUGH,
@@ -114,6 +115,7 @@ class Dorm:
         self.lan = lan
         self.began = time.monotonic()
         self._ble = ble
+        self.stack = stack or os.environ.get("SPEAKEASY_STACK") or "kernel"
         self._with_bridge = bridge
         self._provision = provision
         self._board_options = board_options
@@ -184,13 +186,11 @@ class Dorm:
             self._lock = None
 
     def _require_board(self) -> None:
-        from dorm.board import BINARIES  # see _begin_bridge
+        from dorm.board import LWIP, binary  # see _begin_bridge
 
-        if self._ble not in BINARIES:
-            raise DormError(f"There is no Bluetooth called {self._ble!r}. There are {', '.join(BINARIES)}.")
-        if not BINARIES[self._ble].exists():
-            more = " BLE=nimble MICROPYTHON_DIR=..." if self._ble == "nimble" else ""
-            raise DormError(f"The bridge is not built: {BINARIES[self._ble]} is missing. Run `make sim{more}`.")
+        binary(self._ble, self.stack)
+        if self.stack == LWIP and self._ethernet is not None:
+            raise DormError("The bridge on lwIP has no Ethernet: leave out one of the two.")
 
     def _take_run_dir(self) -> None:
         path = self.run_dir
@@ -267,6 +267,7 @@ class Dorm:
         self.board = Board(
             *(self.namespaces, self.run_dir),
             ble=self._ble,
+            stack=self.stack,
             has_ethernet=self._ethernet is not None,
             **self._board_options,
         )
@@ -406,7 +407,10 @@ class Dorm:
     async def change_bridge_address(self, address: str | None = None) -> str:
         """The uplink's DHCP server gives the bridge another address (returned), and the bridge asks again."""
         new = await self.router.change_address(self.air.uplink_mac, address)
-        self.renew_dhcp(t.BRIDGE)
+        if self.stack == "kernel":
+            self.renew_dhcp(t.BRIDGE)
+        else:
+            self.air.renew()
         return new
 
     @property

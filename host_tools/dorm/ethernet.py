@@ -40,15 +40,16 @@ class Wanted:
 
 
 class Plug:
-    """The socket. `far`: the namespace at the cable's other end, by side. `tell(status)` tells the board of a link;
-    `look()` and `leave()` start and end the uplink's DHCP client; `there()` says whether the speaker has power.
+    """The socket. `ip(...)` is ip(8) in the bridge. `far`: the namespace at the cable's other end, by side.
+    `tell(status)` tells the board of a link; `look()` and `leave()` start and end the uplink's DHCP client; `there()`
+    says whether the speaker has power.
 
     `plugged`: whether the cable is in.
     """
 
     def __init__(
         self,
-        bridge: Namespace,
+        ip: Callable[..., Awaitable[None]],
         far: Mapping[str, Namespace],
         *,
         tell: Callable[[int], None],
@@ -56,7 +57,7 @@ class Plug:
         leave: Callable[[], Awaitable[None]],
         there: Callable[[], bool],
     ) -> None:
-        self._bridge = bridge
+        self._ip = ip
         self._far = far
         self._tell = tell
         self._look = look
@@ -97,16 +98,16 @@ class Plug:
         if not wanted.active:
             if before.active:
                 await self._end()
-                await self._bridge.run("ip", "link", "set", "dev", ifname, "down")
+                await self._ip("link", "set", "dev", ifname, "down")
                 self._become(STOPPED)
             return
-        await self._bridge.run("ip", "link", "set", "dev", ifname, "address", wanted.mac, "up")
+        await self._ip("link", "set", "dev", ifname, "address", wanted.mac, "up")
         if not wanted.dhcp:
             await self._leave_if(UPLINK)
-            await self._bridge.run("ip", "-4", "address", "flush", "dev", ifname)
+            await self._ip("-4", "address", "flush", "dev", ifname)
             if wanted.addr != "0.0.0.0":
                 address = f"{wanted.addr}/{wanted.prefix}"
-                await self._bridge.run("ip", "address", "add", address, "brd", "+", "dev", ifname)
+                await self._ip("address", "add", address, "brd", "+", "dev", ifname)
         if self._following is None:
             self._become(STARTED)
             self._following = asyncio.create_task(self._follow())
@@ -116,7 +117,7 @@ class Plug:
         await self._end()
         if self.wanted.active:
             ifname = HOST_IF[self.wanted.side]
-            await self._bridge.run("ip", "link", "set", "dev", ifname, "address", topology.MAC[ifname])
+            await self._ip("link", "set", "dev", ifname, "address", topology.MAC[ifname])
         self.wanted = Wanted()
         self.status = INITIALIZED
 

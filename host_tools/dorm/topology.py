@@ -37,6 +37,7 @@ from pathlib import Path
 # --- where things are -------------------------------------------------------------------------------------------
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIM_BINARY = REPOSITORY / "build" / "sim" / "speakeasy-sim"
+SIM_LWIP_BINARY = REPOSITORY / "build" / "sim-lwip" / "speakeasy-sim"
 DEFAULT_RUN_DIR = Path("/run/speakeasy-dorm")
 
 

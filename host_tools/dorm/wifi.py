@@ -3,6 +3,8 @@
     the SIM board's drivers  --wifi.sock, JSON lines-->  WifiAir  --carrier-->  the radios (TAP devices)
     (network, machine)                                      |-----udhcpc----->  `uplink` in the bridge's namespace
 
+Where the board has an IP stack of its own (SIM_LWIP), the last line is that stack's business, which tells its address.
+
 The board asks {"op": name, "n": number, ...} and gets {"n": number, "ok": {...}} or {"n": number, "error": text}; what
 has no "n" gets no answer. The air tells {"event": name, ...} at any time:
 
@@ -11,6 +13,7 @@ has no "n" gets no answer. The air tells {"event": name, ...} at any time:
     stations  is: ["02:..", ...]                                     who is associated with the board's access point
     ethernet  is: {status}                                           of the board's socket: network.ETH_*
     pin       pin, level                                             what the pin reads now
+    renew                                                            a DHCP client of the board's own asks again now
 
 Nothing that the board's process sends can bring the air down: what is not understood is refused with one sentence.
 """
@@ -241,15 +244,15 @@ class WifiAir:
     """Wi-Fi around one board.
 
     `switch`, `bridge` and `speaker` are the namespaces of the dorm's switch (with the netdev `radio`), of the bridge
-    (`uplink`, `segment`) and of the speaker (`wlan0`); the devices must be there before the board asks for anything.
-    `has_ethernet`: the board has a socket, `plug`.
+    (`uplink`, `segment`; None: the board has an IP stack of its own) and of the speaker (`wlan0`); the devices must be
+    there before the board asks for anything. `has_ethernet`: the board has a socket, `plug`.
     """
 
     def __init__(
         self,
         *,
         switch: Namespace,
-        bridge: Namespace,
+        bridge: Namespace | None,
         speaker: Namespace,
         log_directory: Path,
         has_ethernet: bool = False,
@@ -270,7 +273,7 @@ class WifiAir:
         self._lock = asyncio.Lock()  # one change of the radios at a time
         self._has_ethernet = has_ethernet
         self.plug = ethernet.Plug(
-            bridge,
+            self._ip,
             {ethernet.UPLINK: switch, ethernet.SEGMENT: speaker},
             tell=lambda status: self._tell("ethernet", **{"is": {"status": status}}),
             look=self._start_dhcp,
@@ -333,8 +336,13 @@ class WifiAir:
         await self._switch.carrier(topology.UPLINK_RADIO, False)
         await self._speaker_namespace.carrier(topology.SEGMENT_RADIO, False)
         for name in (topology.HOST_UPLINK, topology.HOST_SEGMENT):
-            await self._bridge.run("ip", "-4", "address", "flush", "dev", name)
-            await self._bridge.run("ip", "link", "set", "dev", name, "down")
+            await self._ip("-4", "address", "flush", "dev", name)
+            await self._ip("link", "set", "dev", name, "down")
+
+    async def _ip(self, *arguments: str, check: bool = True) -> None:
+        """ip(8) for the board's IP stack, where that is the bridge's kernel."""
+        if self._bridge is not None:
+            await self._bridge.run("ip", *arguments, check=check)
 
     async def wait(self, predicate: Callable[[], object], limit_s: float, what: str) -> None:
         """Waits until `predicate()` is true of this air. Raises DormError after `limit_s`."""
@@ -461,6 +469,7 @@ class WifiAir:
             "login": self._op_login,
             "scan": self._op_scan,
             "dhcp": self._op_dhcp,
+            "address": self._op_address,
             "static": self._op_static,
             "ap": self._op_ap,
             "mac": self._op_mac,
@@ -506,7 +515,7 @@ class WifiAir:
         active = _get(message, "active", bool)
         if not active:
             await self._leave(REASON_ASSOC_LEAVE)
-        await self._bridge.run("ip", "link", "set", "dev", topology.HOST_UPLINK, "up" if active else "down")
+        await self._ip("link", "set", "dev", topology.HOST_UPLINK, "up" if active else "down")
         self._station_active = active
         return {}
 
@@ -603,7 +612,7 @@ class WifiAir:
         async with self._lock:
             await self._switch.carrier(topology.UPLINK_RADIO, False)
             await self._stop_dhcp()
-            await self._bridge.run("ip", "-4", "address", "flush", "dev", topology.HOST_UPLINK)
+            await self._ip("-4", "address", "flush", "dev", topology.HOST_UPLINK)
         self.station.associated = False
         self._tell_address(Address())
 
@@ -627,6 +636,8 @@ class WifiAir:
     # --- the station's address ----------------------------------------------------------------------------------
 
     async def _start_dhcp(self) -> None:
+        if self._bridge is None:
+            return  # the board's own has begun
         await self._stop_dhcp()
         lease_file = self._log_directory / "uplink.lease"
         lease_file.unlink(missing_ok=True)
@@ -667,6 +678,19 @@ class WifiAir:
             self._tell_station()
             self.plug.station_got_ip()
 
+    def renew(self) -> None:
+        """The DHCP client of the board's own asks again now, as at half of its lease's time."""
+        self._tell("renew")
+
+    async def _op_address(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The board's own IP stack has, or has lost, an address."""
+        addr, mask, router = (_quad(message, name) for name in ("addr", "mask", "router"))
+        dns = [_quad({"dns": server}, "dns") for server in _get(message, "dns", list)]
+        self._tell_address(Address(addr, mask, router, dns[:3]))
+        if self.station.associated and addr != "0.0.0.0":
+            self._has_lease()
+        return {}
+
     async def _op_dhcp(self, message: dict[str, Any]) -> dict[str, Any]:
         self._dhcp_wanted = _get(message, "on", bool)
         if not self._dhcp_wanted:
@@ -683,9 +707,7 @@ class WifiAir:
             await self._stop_dhcp()
             await self._set_address(topology.HOST_UPLINK, addr, prefix)
             if router != "0.0.0.0":
-                await self._bridge.run(
-                    *("ip", "route", "replace", "default", "via", router, "dev", topology.HOST_UPLINK), check=False
-                )
+                await self._ip("route", "replace", "default", "via", router, "dev", topology.HOST_UPLINK, check=False)
         self._tell_address(Address(addr, mask, router, self.address.dns))
         if self.station.associated and not self.station.connected:
             self.station.connected, self.station.reason = True, REASON_NONE
@@ -693,9 +715,9 @@ class WifiAir:
         return {}
 
     async def _set_address(self, name: str, addr: str, prefix: int) -> None:
-        await self._bridge.run("ip", "-4", "address", "flush", "dev", name)
+        await self._ip("-4", "address", "flush", "dev", name)
         if addr != "0.0.0.0":
-            await self._bridge.run("ip", "address", "add", f"{addr}/{prefix}", "brd", "+", "dev", name)
+            await self._ip("address", "add", f"{addr}/{prefix}", "brd", "+", "dev", name)
 
     # --- the board's access point -------------------------------------------------------------------------------
 
@@ -715,9 +737,7 @@ class WifiAir:
             self.ap = SoftAp()
         prefix = _prefix(self.ap.mask)
         if self.ap.active != before.active:
-            await self._bridge.run(
-                "ip", "link", "set", "dev", topology.HOST_SEGMENT, "up" if self.ap.active else "down"
-            )
+            await self._ip("link", "set", "dev", topology.HOST_SEGMENT, "up" if self.ap.active else "down")
         if (self.ap.addr, self.ap.mask) != (before.addr, before.mask):
             await self._set_address(topology.HOST_SEGMENT, self.ap.addr, prefix)
         network = (self.ap.active, self.ap.ssid, self.ap.key, self.ap.security, self.ap.max_clients)
@@ -750,7 +770,7 @@ class WifiAir:
         interface = {"station": topology.HOST_UPLINK, "ap": topology.HOST_SEGMENT}.get(_get(message, "interface", str))
         if interface is None or not _MAC.fullmatch(mac) or int(mac[:2], 16) & 1:
             raise Refused("Wifi Invalid MAC Address")
-        await self._bridge.run("ip", "link", "set", "dev", interface, "address", mac)
+        await self._ip("link", "set", "dev", interface, "address", mac)
         return {}
 
     # --- the socket ---------------------------------------------------------------------------------------------
@@ -790,7 +810,7 @@ class WifiAir:
     async def _leave_cable(self) -> None:
         async with self._lock:
             await self._stop_dhcp()
-            await self._bridge.run("ip", "-4", "address", "flush", "dev", topology.HOST_UPLINK)
+            await self._ip("-4", "address", "flush", "dev", topology.HOST_UPLINK)
         self._tell_address(Address())
 
     # --- pins and the watchdog ----------------------------------------------------------------------------------

@@ -1,5 +1,10 @@
-"""Dorms for the tests: real ones, one a module, each in a run directory of its own."""
+"""Dorms for the tests: real ones, one a module, each in a run directory of its own.
 
+`pytest --stack=lwip`: the bridge's IP stack is lwIP, by the ESP32's glue, under AddressSanitizer (boards/SIM_LWIP).
+"""
+
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -8,10 +13,29 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from dorm import topology as t
+from dorm.board import KERNEL, STACKS
 from dorm.dorm import PASSTHROUGH, PRIVATE, Dorm
 from dorm.people import Controller
 from dorm.speaker.machine import SpeakerMachine
 from dorm_life import LIMIT_S, claim, find, own, settled
+
+# AddressSanitizer's, UndefinedBehaviorSanitizer's and lwIP's own words.
+_REPORT = re.compile(r"^.*(?:AddressSanitizer|: runtime error: |Assertion \").*$", re.MULTILINE)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--stack", default=KERNEL, choices=STACKS, help="the bridge's IP stack (default: kernel)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ["SPEAKEASY_STACK"] = config.getoption("--stack")  # for the dorms of subprocesses, too
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--stack") != KERNEL:
+        for item in items:
+            if item.path.stem == "test_ethernet":
+                item.add_marker(pytest.mark.skip("the board with lwIP has no Ethernet yet"))
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +48,9 @@ def run_dirs(request: pytest.FixtureRequest) -> Iterator[Path]:
         shutil.rmtree(kept, ignore_errors=True)
         for log in Path(name).glob("*/log"):
             shutil.copytree(log, kept / log.parent.name)
+        for console in kept.glob("*/bridge.log"):
+            if found := _REPORT.search(console.read_text(errors="replace")):
+                pytest.exit(f"the bridge's program is faulty: {found[0]}: see {console}", returncode=4)  # no second try
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

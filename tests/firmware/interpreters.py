@@ -24,7 +24,14 @@ class Sim:
     at_once = 12  # most of their time they wait
     least_limit_s = 20.0
     left_out: dict[str, str] = {}  # noqa: RUF012
-    _import_path = (HERE, TOP / "firmware", TOP / "boards/SIM/modules", TOP / "boards/SIM/ble", ".frozen")
+    _import_path = (
+        HERE,
+        TOP / "firmware",
+        TOP / "boards/SIM/modules",
+        TOP / "boards/SIM/kernel",
+        TOP / "boards/SIM/ble",
+        ".frozen",
+    )
     # Compiling the firmware on the board takes more memory than the frozen firmware needs to run.
     _heap = "1M"
 

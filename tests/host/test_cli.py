@@ -380,7 +380,7 @@ NONSENSE: dict[str, list[list[str]]] = {
     "reboot": [["--bridge", "xyz"], ["foo"]],
     "reset": [["--yes", "--bridge", "xyz"], ["foo"]],
     "demo": [["--ble", "loud"], ["foo"]],
-    "dorm up": [["--ble", "loud"], ["--mode", "bridge"], ["foo"]],
+    "dorm up": [["--ble", "loud"], ["--stack", "loud"], ["--mode", "bridge"], ["foo"]],
     "dorm status": [["foo"]],
     "dorm shell": [["nobody"], []],
     "dorm press": [["x"], ["99"], ["--", "-1"]],

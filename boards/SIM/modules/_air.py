@@ -32,6 +32,8 @@ lease = {"addr": "0.0.0.0", "mask": "0.0.0.0", "router": "0.0.0.0", "dns": []}
 stations = []
 ethernet = {"status": 0}
 levels = {}
+# By the event's name, listener(message) hears of it when it has been taken in.
+listeners = {}
 
 
 def _connect():
@@ -92,6 +94,8 @@ def _take(message):
                 micropython.schedule(handler, message["level"])
             except RuntimeError:
                 pass  # the queue is full: the interrupt is lost, as on the chip
+    if event in listeners:
+        listeners[event](message)
 
 
 def _interrupt(_):

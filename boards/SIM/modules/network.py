@@ -1,6 +1,8 @@
 # network, as MicroPython 1.25's ESP32 port has it (ports/esp32/network_wlan.c, network_lan.c, network_common.c), over
-# the air of the virtual dorm. Status codes, exceptions and their texts are those of the chip.
+# the air of the virtual dorm. Status codes, exceptions and their texts are those of the chip. Addresses are
+# the IP stack's, in `_ip`.
 import _air
+import _ip
 
 STA_IF = 0
 AP_IF = 1
@@ -82,14 +84,14 @@ def ipconfig(*query, **settings):
         if query[0] != "dns":
             raise ValueError("unexpected key")
         _air.look()
-        servers = _air.lease["dns"]
+        servers = _ip.servers()
         return servers[0] if servers else "0.0.0.0"
     if query:
         raise TypeError("can't specify pos and kw args")
     for key, value in settings.items():
         if key != "dns":
             raise ValueError("unexpected key")
-        _air.lease["dns"] = [_address(value)]
+        _ip.set_server(_address(value))
     return None
 
 
@@ -159,6 +161,7 @@ class WLAN:
                 "max_clients": 4,
             }
             self._addr = ["192.168.4.1", "255.255.255.0", "192.168.4.1"]
+            _ip.set_segment(*self._addr)
         else:
             self._config = {"ssid": "", "reconnects": -1, "channel": 0}
             self._requested = False
@@ -172,7 +175,12 @@ class WLAN:
         if is_active:
             wanted = bool(is_active[0])
             if wanted != self._active:
+                # The interface is there as long as the radio is on.
+                if wanted:
+                    _ip.switch(self._ap, True, self._mac)
                 _air.ask("ap" if self._ap else "station", active=wanted, **self._ap_settings())
+                if not wanted:
+                    _ip.switch(self._ap, False, self._mac)
                 self._active = wanted
                 if not wanted and not self._ap:
                     self._requested = False
@@ -197,6 +205,7 @@ class WLAN:
             if len(bssid) != 6:
                 raise ValueError
             arguments["bssid"] = ":".join(f"{b:02x}" for b in bssid)
+        _ip.joining(_hostname)
         _air.ask("connect", hostname=_hostname, reconnects=self._config["reconnects"], **arguments)
         self._requested = True
 
@@ -311,6 +320,7 @@ class WLAN:
             if len(value) != 6:
                 raise ValueError("invalid buffer length")
             _air.ask("mac", interface="ap" if self._ap else "station", mac=":".join(f"{b:02x}" for b in value))
+            _ip.set_mac(self._ap, value)
             self._mac = bytes(value)
         elif key in ("ssid", "hidden", "security", "key", "max_clients"):
             self._require(True)
@@ -333,7 +343,7 @@ class WLAN:
         _air.look()
         if self._ap:
             return self._addr if self._active else ["0.0.0.0", "0.0.0.0", "0.0.0.0"]
-        return [_air.lease["addr"], _air.lease["mask"], _air.lease["router"]]
+        return _ip.station()
 
     def ifconfig(self, *settings):
         addr, mask, router = self._ip()
@@ -361,7 +371,7 @@ class WLAN:
         for key, value in settings.items():
             if key == "dhcp4" and not self._ap:
                 self._dhcp = bool(value)
-                _air.ask("dhcp", on=self._dhcp)
+                _ip.dhcp(self._dhcp)
                 continue
             touched = True
             if key == "addr4":
@@ -387,11 +397,12 @@ class WLAN:
     def _set_ip(self, addr, mask, router):
         if self._ap:
             self._addr = [addr, mask, router]
+            _ip.set_segment(addr, mask, router)
             if self._active:
                 _air.ask("ap", active=True, **self._ap_settings())
         else:
             self._dhcp = False
-            _air.ask("static", addr=addr, mask=mask, router=router)
+            _ip.set_station(addr, mask, router)
 
 
 _interfaces = [None, None]

@@ -49,6 +49,13 @@ class Ble(StrEnum):
     nimble = "nimble"
 
 
+class Stack(StrEnum):
+    """Whose IP stack the simulated bridge has."""
+
+    kernel = "kernel"
+    lwip = "lwip"
+
+
 BleOption = Annotated[Ble, typer.Option(help="The bridge's Bluetooth.")]
 
 RunDirOption = Annotated[
@@ -113,12 +120,13 @@ def _without_as(argv: list[str]) -> list[str]:
 def up(
     run_dir: RunDirOption = None,
     ble: BleOption = Ble.bumble,
+    stack: Annotated[Stack, typer.Option(help="The bridge's IP stack: the PC's, or the chip's.")] = Stack.kernel,
     mode: Annotated[Mode, typer.Option(help="The addressing that the bridge begins with.")] = Mode.passthrough,
     as_json: JsonOption = False,
 ) -> None:
     """Start the dorm; it stays in the background."""
     with dorm_failures():
-        daemon.up(run_dir, ble=ble.value, mode=mode.value)
+        daemon.up(run_dir, ble=ble.value, stack=stack.value, mode=mode.value)
         state = daemon.settled(run_dir)
     if as_json:
         show_json(state)
