@@ -96,6 +96,25 @@ firmware: ## a real board's image, build/BOARD/firmware.bin, and the room left: 
 	@$(if $(IDF_PATH),,$(MAKE) dev)
 	@$(FIRMWARE) $(if $(IDF_PATH),/usr/bin/python3,$(BIN)/python) -m idf.firmware $(BOARD)
 
+# What talks to a board on a cable: PORT= is wanted where there is more than one. The command says what is missing.
+ON_BOARD = $(BIN)/speakeasy board
+.PHONY: flash label monitor shell deploy
+AT = $(if $(PORT),--port "$(PORT)")
+flash: .venv/stamp-flash ## put it on the board, and print its label: make flash BOARD=... (PORT= BAUD= OUT= ERASE=1)
+	@$(ON_BOARD) flash $(if $(BOARD),--board "$(BOARD)") $(AT) $(if $(BAUD),--baud "$(BAUD)") $(if $(OUT),--out "$(OUT)") $(if $(filter-out 0,$(ERASE)),--erase) $(ARGS)
+
+label: .venv/stamp-flash ## print the label of a bridge on a cable again (PORT= OUT=)
+	@$(ON_BOARD) label $(AT) $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+monitor: .venv/stamp-flash ## what the board says on its serial console (PORT=)
+	@$(ON_BOARD) monitor $(AT) $(ARGS)
+
+shell: .venv/stamp-flash ## a Python prompt on the board (PORT=)
+	@$(ON_BOARD) shell $(AT) $(ARGS)
+
+deploy: .venv/stamp-flash ## run the firmware of this directory on the board, without flashing it (PORT=)
+	@$(ON_BOARD) deploy $(AT) $(ARGS)
+
 # Both trees must be named: MicroPython from Debian has no ESP32 port's libraries.
 IDF_TREES := $(and $(IDF_PATH),$(filter-out file undefined,$(origin MICROPYTHON_DIR)))
 check-idf: $(if $(IDF_TREES),dev $(STAMPS)/packages-boards $(STAMPS)/packages-idf) ## our C and our boards' options against ESP-IDF and MicroPython themselves (IDF_PATH=, MICROPYTHON_DIR=)
@@ -122,10 +141,14 @@ $(STAMPS)/packages-%: $(SETUP)/packages.txt $(SETUP)/packages.sh
 	@$(SETUP)/venv.sh requirements.lock
 	@touch $@
 
-# The larger set holds the smaller one, in the same versions.
+# The larger sets hold the smaller ones, in the same versions.
+.venv/stamp-flash: requirements-flash.lock pyproject.toml | $(STAMPS)/packages-flash
+	@$(SETUP)/venv.sh requirements-flash.lock
+	@touch .venv/stamp-run $@
+
 .venv/stamp-dev: requirements-dev.lock pyproject.toml | packages
 	@$(SETUP)/venv.sh requirements-dev.lock
-	@touch .venv/stamp-run $@
+	@touch .venv/stamp-run .venv/stamp-flash $@
 
 $(STAMPS)/typings: requirements-stubs.lock $(SETUP)/typings.sh | dev
 	@$(SETUP)/typings.sh build/typings

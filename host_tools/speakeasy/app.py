@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from speakeasy.commands import bridge, claim, networks, pair, phones, speaker
+from speakeasy.commands import board, bridge, claim, networks, pair, phones, speaker
 from speakeasy.terminal import NAME, VersionOption
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 for _part in (pair, claim, phones, networks, speaker, bridge):
     app.registered_commands += _part.app.registered_commands
 
+app.add_typer(board.app, name="board")
 if sys.platform == "linux":  # network namespaces and TAP devices are Linux's
     from speakeasy.commands import dorm
 

@@ -25,8 +25,8 @@ from speakeasy.session import VERSION, printable
 NAME = "speakeasy"
 # How whoever typed `--as WHO` called this command, and WHO: it runs as another program on that person's machine.
 CALLED_VARIABLE, PERSON_VARIABLE = "SPEAKEASY_CALLED", "SPEAKEASY_AS"
-# The commands of whoever plays with the dorm, not of a person in it.
-OF_NOBODY = ("dorm", "demo")
+# The commands of whoever plays with the dorm, or holds a board; not of a person in it.
+OF_NOBODY = ("dorm", "demo", "board")
 
 # Lines are not broken by us: a terminal does that, and a script wants them whole.
 out = Console(highlight=False, soft_wrap=True)

@@ -97,7 +97,7 @@ def test_the_files_are_for_us_alone_whatever_stood_there(tmp_path: Path) -> None
 
 def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SpeakeasyError, match=r"could not be written.*board label --out") as caught:
+    with pytest.raises(SpeakeasyError, match=r"could not be written.*make label OUT=") as caught:
         label().write(tmp_path / "file")
     assert label().code not in str(caught.value)
 

@@ -387,6 +387,12 @@ NONSENSE: dict[str, list[list[str]]] = {
     "dorm down": [["foo"]],
     "": [["nonsense"], ["--as", "nobody", "status"], ["--as"]],
     "dorm": [["nonsense"]],
+    "board flash": [[], ["--board", "no-such"], ["--baud", "9600"], ["foo"]],
+    "board label": [["foo"]],
+    "board monitor": [["foo"]],
+    "board shell": [["foo"]],
+    "board deploy": [["foo"]],
+    "board": [["nonsense"]],
 }
 
 
@@ -562,7 +568,13 @@ def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
     assert "Usage: " in result.output
     assert "<bool>" not in result.output, "a flag has no value"
     assert not re.search(r"^  [a-z]+  .*\.\.\.$", result.output, re.MULTILINE), "a command's line is cut off"
-    if path and path not in (("dorm",), ("dorm", "shell")):
+    for_people = [
+        ("dorm",),
+        ("dorm", "shell"),
+        ("board",),
+        *(("board", name) for name in ("monitor", "shell", "deploy")),
+    ]
+    if path and path not in for_people:
         assert "--json" in result.output
 
 

@@ -111,7 +111,7 @@ class Label:
         except OSError as error:
             raise SpeakeasyError(
                 f"The label could not be written to {directory} ({error.strerror}). The bridge keeps its setup code: "
-                "run `speakeasy board label --out DIRECTORY` with a directory that you may write to."
+                "run `make label OUT=DIRECTORY` with one that you may write to."
             ) from None
         return drawing, page
 

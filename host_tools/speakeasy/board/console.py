@@ -1,0 +1,145 @@
+"""The firmware on its serial console: that it has started, and what its label says."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from speakeasy.board import ports
+from speakeasy.board.label import BRIDGE_ID_BYTES, Label
+from speakeasy.codes import CodeError, read_setup_code
+from speakeasy.errors import NotReached, SpeakeasyError
+from speakeasy.session import printable
+
+BOOT_LIMIT_S = 90.0  # the first start makes the file system
+LABEL_LIMIT_S = 60.0
+PAUSE_S = 1.0
+MPREMOTE = (sys.executable, "-m", "mpremote")
+
+_STARTS = re.compile(rb"^\[\d+\] app: Speakeasy (\S+) starts\s*$", re.MULTILINE)
+_NO_FILES = b"filesystem appears to be corrupted"  # MicroPython's, of what something else left on the flash
+_ASK = "from speakeasy import console; console.label()"
+_RESTART = "import machine; machine.reset()"
+_LINES_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the bridge says of itself: its label; how many phones it knows, owners among them (None: it cannot tell)."""
+
+    label: Label
+    phones: int | None
+    owners: int | None
+
+
+def _shown(said: bytes) -> str:
+    """The last lines of the console, for a message: never the label."""
+    lines = [line.strip() for line in said.decode(errors="replace").splitlines()]
+    told = [printable(line)[:100] for line in lines if line and not line.lower().startswith("setup code")]
+    return " / ".join(told[-_LINES_SHOWN:])
+
+
+def wait_for_boot(name: str, port: ports.Port, limit_s: float = BOOT_LIMIT_S) -> str:
+    """Returns the firmware's version once it says that it starts; "" when its port went away in between, as that of a
+    chip with USB of its own does: what it said is lost then, and it is back. Raises NotReached, SpeakeasyError."""
+    deadline = time.monotonic() + limit_s
+    port.timeout = ports.READ_S
+    said = b""
+    while time.monotonic() < deadline:
+        try:
+            said += port.read(max(1, port.in_waiting))
+        except OSError:
+            return _wait_for_port(name, deadline)
+        if found := _STARTS.search(said):
+            return found[1].decode(errors="replace")
+        if _NO_FILES in said:
+            raise SpeakeasyError(
+                "The board was used for something else before, and its file system is no good. Flash it again with "
+                "ERASE=1, which removes what was left."
+            )
+    if not said.strip():
+        raise NotReached(
+            f"The firmware was written, but says nothing on {name} within {limit_s:.0f} s. Press the board's RESET "
+            "button, then run `make label` for its label."
+        )
+    raise SpeakeasyError(
+        f"The firmware was written, but does not start within {limit_s:.0f} s. The last that the board said: "
+        f"{_shown(said)}. `make monitor` shows all of it; `make flash` with ERASE=1 removes what an earlier one left."
+    )
+
+
+def _wait_for_port(name: str, deadline: float) -> str:
+    while time.monotonic() < deadline:
+        time.sleep(PAUSE_S)
+        try:
+            with ports.opened(name):
+                return ""
+        except NotReached:
+            pass
+    raise NotReached(
+        f"The firmware was written, but {name} did not come back after the restart. Unplug the board, plug it in "
+        "again, and run `make label` for its label."
+    )
+
+
+def read_label(name: str, limit_s: float = LABEL_LIMIT_S) -> Told:
+    """Asks the firmware for its label, and has it start again: to be asked it is stopped. Raises NotReached."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        told = _answer(_mpremote(name, _ASK))
+        if told is not None or time.monotonic() > deadline:
+            break
+        time.sleep(PAUSE_S)
+    _mpremote(name, _RESTART, "--no-follow")
+    if told is None:
+        raise NotReached(
+            f"The board on {name} does not tell its label. Is Speakeasy on it? Press its RESET button and run "
+            "`make label`; `make monitor` shows what it says; `make flash` puts Speakeasy on it."
+        )
+    return told
+
+
+def _mpremote(name: str, code: str, *options: str) -> str:
+    """What the board prints. It may be the setup code: nobody else sees it."""
+    # resume: without mpremote's soft reset, after which the firmware would not run, and need not.
+    argv = [*MPREMOTE, "connect", name, "resume", "exec", *options, code]
+    try:
+        done = subprocess.run(argv, capture_output=True, timeout=LABEL_LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
+
+
+def _answer(said: str) -> Told | None:
+    """The last line, if it is an answer: before it a first start may have said something."""
+    try:
+        told = json.loads(said.strip().splitlines()[-1])
+        bridge = bytes.fromhex(told["bridge"])
+        label = Label(bridge, read_setup_code(told["code"]))
+        counts = [None if told[name] is None else int(told[name]) for name in ("phones", "owners")]
+    except (CodeError, IndexError, KeyError, TypeError, ValueError):
+        return None
+    return Told(label, *counts) if len(bridge) == BRIDGE_ID_BYTES else None
+
+
+@contextmanager
+def lines(name: str) -> Iterator[Iterator[str]]:
+    """What the board says, line by line, for as long as it is asked. Raises NotReached when it goes away."""
+
+    def read(port: ports.Port) -> Iterator[str]:
+        rest = b""
+        while True:
+            try:
+                rest += port.read(max(1, port.in_waiting))
+            except OSError:
+                raise NotReached(f"The board on {name} went away. Run `make monitor` when it is back.") from None
+            *whole, rest = rest.split(b"\n")
+            for line in whole:
+                yield printable(line.decode(errors="replace").rstrip("\r"))
+
+    with ports.opened(name) as port:
+        yield read(port)

@@ -1,0 +1,189 @@
+"""`make flash`, from the port to the label: esptool's protocol to a fake chip, then the firmware's console."""
+
+import json
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+
+import pytest
+import serial
+from conftest import BOARDS, Tree
+from fake_board import SIM, FakeBoard
+from qr_reader import seen
+from speakeasy import codes, links
+from speakeasy.errors import FAILED, NOT_REACHED
+from speakeasy.session import MODE_SETUP_CODE
+
+Plug = Callable[..., FakeBoard]
+
+
+def identity(board: FakeBoard) -> dict[str, str]:
+    return json.loads((board.files / "identity.json").read_text())["data"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_from_the_port_to_the_label(tree: Tree, plugged: Plug, name: str) -> None:
+    image, board = tree.build(name), plugged(name)
+    done = tree.flash(name, board.port)
+    assert done.status == 0, done.all
+    at = board.chip.BOOTLOADER_FLASH_OFFSET
+    assert board.flash[at : at + len(image)] == image
+    assert set(board.flash[:at]) | set(board.flash[at + len(image) + 3 :]) <= {0xFF}, "nothing else is written"
+    assert (board.erased, board.fast) == (0, 460800)
+
+    bridge, setup_code = identity(board)["bridge"], bytes.fromhex(identity(board)["setup"])
+    drawing, page = tree.labels / f"label-{bridge}.svg", tree.labels / f"label-{bridge}.html"
+    for path in (drawing, page):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    (text,) = seen(drawing.read_text())
+    credential = links.credential(text)
+    assert (credential.mode, credential.secret) == (MODE_SETUP_CODE, setup_code)
+    assert codes.write(setup_code) in page.read_text()
+
+    assert f"bridge {bridge}" in done.out and str(drawing) in done.out and str(page) in done.out
+    assert done.out.rstrip().splitlines()[-1].startswith("Now pair: ")
+    assert board.chip.CHIP_NAME in done.err and "Speakeasy 0.1.0 runs on it" in done.err
+    # No terminal, so a log, perhaps: it holds no secret.
+    assert codes.write(setup_code) not in done.all and setup_code.hex() not in done.all
+    assert board.starts == 2, "the firmware runs again after it was asked"
+
+
+def paired(board: FakeBoard, *roles: str) -> None:
+    """Phones on the bridge, as the firmware itself keeps them."""
+    phones = [
+        {"id": f"{n:016x}", "name": f"phone {n}", "role": role, "key": f"{n:064x}"} for n, role in enumerate(roles, 1)
+    ]
+    code = (
+        "from speakeasy import identity, settings; from speakeasy.files import Files; f = Files(); "
+        f"settings.Settings(f, identity.load(f).bridge_id).change(phones={phones!r})"
+    )
+    subprocess.run([SIM, "-c", code], cwd=board.files, check=True)
+
+
+def test_flashed_again_it_is_the_same_bridge_with_its_phones(tree: Tree, plugged: Plug) -> None:
+    tree.build("B_S3")
+    board = plugged("B_S3")
+    assert tree.flash("B_S3", board.port).status == 0
+    paired(board, "owner", "guest")
+    before = {path.name: path.read_bytes() for path in board.files.iterdir()}
+
+    newer = tree.build("B_S3", "two")
+    done = tree.flash("B_S3", board.port)
+    assert done.status == 0, done.all
+    assert board.flash[: len(newer)] == newer
+    assert {path.name: path.read_bytes() for path in board.files.iterdir()} == before
+    assert "It knows 2 phones already, and has an owner: nothing of that was changed" in done.out
+    assert "invite" in done.out.splitlines()[-1] and "Now pair" not in done.out
+    assert [path.suffix for path in sorted(tree.labels.iterdir())] == [".html", ".svg"], "one label: the same bridge"
+
+
+def test_erased_it_is_a_new_bridge(tree: Tree, plugged: Plug) -> None:
+    tree.build("B_S3")
+    board = plugged("B_S3")
+    assert tree.flash("B_S3", board.port).status == 0
+    paired(board, "owner")
+    first = identity(board)
+
+    asked = tree.flash("B_S3", board.port, "--erase")
+    assert asked.status == FAILED and "Say so with --yes" in asked.err
+    assert (board.erased, identity(board)) == (0, first)
+
+    done = tree.flash("B_S3", board.port, "--erase", "--yes", "--json")
+    assert done.status == 0, done.all
+    second = identity(board)
+    assert board.erased == 1 and first["bridge"] != second["bridge"] and first["setup"] != second["setup"]
+    assert json.loads(done.out) == {
+        "board": "B_S3",
+        "port": board.port,
+        "bridge": second["bridge"],
+        "label": str(tree.labels / f"label-{second['bridge']}.svg"),
+        "page": str(tree.labels / f"label-{second['bridge']}.html"),
+        "phones": 0,
+        "owners": 0,
+    }
+
+
+def test_the_label_again_without_flashing(tree: Tree, plugged: Plug) -> None:
+    tree.build("B_C3")
+    board = plugged("B_C3")
+    assert tree.flash("B_C3", board.port).status == 0
+    (drawing,) = tree.labels.glob("*.svg")
+    content, writes, starts = drawing.read_bytes(), board.writes, board.starts
+    drawing.unlink()
+    done = tree.run("label", "--port", board.port, "--out", str(tree.labels))
+    assert done.status == 0, done.all
+    assert drawing.read_bytes() == content and board.writes == writes
+    assert board.starts == starts + 1, "it was stopped to be asked, and runs again"
+
+
+# ---- what may be wrong ----
+
+
+def nothing_was_done(board: FakeBoard, tree: Tree) -> None:
+    assert board.writes == 0 and set(board.flash) == {0xFF}
+    assert not tree.labels.exists()
+
+
+def test_the_wrong_chip(tree: Tree, plugged: Plug) -> None:
+    tree.build("B_S3")
+    board = plugged("B_C3")
+    done = tree.flash("B_S3", board.port)
+    assert done.status == FAILED
+    assert "The chip on this board is an ESP32-C3, and the firmware for B_S3 is for the ESP32-S3." in done.err
+    assert "Nothing was written. Choose the BOARD that you have, or the PORT that it is on." in done.err
+    nothing_was_done(board, tree)
+    assert board.starts == 1, "it goes on with what it had"
+
+
+@pytest.mark.parametrize(("megabytes", "enough"), [(4, False), (8, True), (16, True)])
+def test_the_flash_is_too_small(tree: Tree, plugged: Plug, megabytes: int, enough: bool) -> None:
+    tree.build("B_S3")
+    board = plugged("B_S3", megabytes)
+    done = tree.flash("B_S3", board.port)
+    if enough:
+        assert done.status == 0, done.all
+        return
+    assert done.status == FAILED
+    assert "This board has 4 MB of flash, and B_S3 needs 8 MB. Nothing was written." in done.err
+    nothing_was_done(board, tree)
+    assert board.starts == 1, "it goes on with what it had"
+
+
+def test_a_chip_that_is_locked(tree: Tree, plugged: Plug) -> None:
+    tree.build("B_C6")
+    board = plugged("B_C6")
+    board.locked = True
+    done = tree.flash("B_C6", board.port)
+    assert done.status == FAILED and "secure download mode" in done.err and "Take another board." in done.err
+    nothing_was_done(board, tree)
+
+
+def test_a_flash_that_does_not_keep_what_is_written(tree: Tree, plugged: Plug) -> None:
+    tree.build("B_C3")
+    board = plugged("B_C3")
+    board.bad_cell = 0x4321
+    done = tree.flash("B_C3", board.port)
+    assert done.status == NOT_REACHED
+    assert "Writing failed (MD5 of file does not match data in flash)" in done.err
+    assert "not whole now: flash it again" in done.err and "BAUD=115200" in done.err
+    assert not tree.labels.exists()
+
+
+def test_a_board_whose_file_system_is_of_something_else(tree: Tree, plugged: Plug) -> None:
+    tree.build("B_C3")
+    board = plugged("B_C3")
+    board.app_says = b"\r\nThe filesystem appears to be corrupted. If you had important data there, you\r\n"
+    done = tree.flash("B_C3", board.port)
+    assert done.status == FAILED and "Flash it again with ERASE=1" in done.err
+
+
+def test_two_who_want_one_port(tree: Tree, plugged: Plug) -> None:
+    """A real serial line, as far as one can be had without hardware: a pseudo-terminal."""
+    tree.build("B_C3")
+    ours, theirs = os.openpty()
+    with serial.Serial(os.ttyname(theirs), exclusive=True):
+        done = tree.flash("B_C3", os.ttyname(theirs))
+    os.close(ours)
+    os.close(theirs)
+    assert done.status == NOT_REACHED and "Another program uses /dev/pts/" in done.err
