@@ -21,10 +21,7 @@
 #error "pktfilter: frames begin with their Ethernet header (ETH_PAD_SIZE 0)"
 #endif
 
-enum {
-    HEADER = 14, /* Ethernet's */
-    BATCH = 4,   /* frames that leave between two looks at the queue: they are on the sending task's stack */
-};
+enum { BATCH = 4 }; /* frames that leave between two looks at the queue: they are on the sending task's stack */
 
 struct interface {
     struct netif *netif;
@@ -91,11 +88,7 @@ void glue_out(void *ctx, enum pf_port port, const uint8_t *frame, size_t len)
     if (glue.pf == NULL) {
         return; /* not started */
     }
-    const bool uplink = port == PF_UPLINK || port == PF_HOST_UPLINK;
-    struct pbuf *p = NULL;
-    if (glue.interface[uplink ? GLUE_UPLINK : GLUE_SEGMENT].attached && glue.count < GLUE_QUEUE) {
-        p = take_pbuf(frame, len);
-    }
+    struct pbuf *const p = glue.count < GLUE_QUEUE ? take_pbuf(frame, len) : NULL;
     if (p == NULL) {
         glue.pf->counters[PF_C_glue_lost]++;
         return;
@@ -219,7 +212,7 @@ static bool is_ours(const struct pbuf *p)
 {
     const bool inside = (p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS) != 0;
     const bool lent = (p->flags & PBUF_FLAG_IS_CUSTOM) != 0 && (p->type_internal & PBUF_TYPE_FLAG_DATA_VOLATILE) != 0;
-    return (inside || lent) && p->next == NULL && p->ref == 1 && p->len == p->tot_len && p->len >= HEADER;
+    return (inside || lent) && p->next == NULL && p->ref == 1 && p->len == p->tot_len && p->len > 0;
 }
 
 /* netif->input: a driver has received a frame. It never has its pbuf back. */

@@ -71,7 +71,7 @@ static void case_kinds(void)
             for (enum taker takes = TAKE; takes <= TAKE_SOME; takes++) {
                 for (unsigned held = 0; held < 2; held++) {
                     harness_takes = takes;
-                    play_history(&(struct shape){.kind = kind, .align = align, .held = held});
+                    play_history(&(struct shape){.kind = kind, .align = align, .held = held, .tail = align == 3});
                     harness_release();
                     nothing_leaked();
                 }
@@ -101,6 +101,47 @@ static void case_no_copy(void)
             CHECK(harness_frames == 5, "%lu frames", harness_frames);
         }
     }
+    nothing_leaked();
+}
+
+/* Of what is too long nothing is copied. */
+static void case_too_long(void)
+{
+    begin(3);
+    struct frame f;
+    for (enum kind kind = RAM; kind < KINDS; kind++) {
+        for (unsigned port = 0; port < PF_PORT_COUNT; port++) {
+            frames_connection(&f, 1, false);
+            f.from = (enum pf_port)port;
+            f.len = PF_FRAME_MAX + 1;
+            memory_fails(0);
+            play(&f, &(struct shape){.kind = kind, .cut = {100, 0}});
+            CHECK(memory_asked() == 0, "%lu buffers", memory_asked());
+        }
+    }
+    CHECK(filter.counters[PF_C_drop_long] == KINDS * PF_PORT_COUNT, "%u too long", filter.counters[PF_C_drop_long]);
+    nothing_leaked();
+}
+
+static unsigned given_back;
+
+static void give_back_nothing(struct pbuf *p)
+{
+    (void)p;
+    given_back++;
+}
+
+/* A frame of no bytes may be nowhere in memory. */
+static void case_empty(void)
+{
+    begin(3);
+    struct pbuf_custom nothing = {.custom_free_function = give_back_nothing};
+    struct pbuf *p = pbuf_alloced_custom(PBUF_RAW, 0, PBUF_REF, &nothing, NULL, 0);
+    CHECK(netifs[GLUE_UPLINK].input(p, &netifs[GLUE_UPLINK]) == ERR_OK && given_back == 1, "%u", given_back);
+    p = pbuf_alloced_custom(PBUF_RAW, 0, PBUF_REF, &nothing, NULL, 0);
+    CHECK(netifs[GLUE_UPLINK].linkoutput(&netifs[GLUE_UPLINK], p) == ERR_OK && given_back == 1, "%u", given_back);
+    (void)pbuf_free(p);
+    CHECK(filter.counters[PF_C_drop_short] == 2, "%u too short", filter.counters[PF_C_drop_short]);
     nothing_leaked();
 }
 
@@ -185,6 +226,7 @@ static void case_before_start(void)
     glue_lwip_attach(GLUE_SEGMENT, &netifs[GLUE_SEGMENT]);
     hand_over_history();
     glue_lwip_tick();
+    filter_starts(3);
     harness_start_error = ENODEV;
     CHECK(glue_start(&filter, GLUE_NO_ETHERNET) == ENODEV, "start");
     hand_over_history();
@@ -194,7 +236,7 @@ static void case_before_start(void)
     CHECK(glue_start(&filter, GLUE_ETHERNET_SEGMENT) == 0, "start");
     harness_start_error = ENODEV; /* once is enough */
     CHECK(glue_start(&filter, GLUE_ETHERNET_SEGMENT) == 0, "start");
-    filter_starts(3); /* nothing came, else it says so */
+    filter_starts(3); /* says so if anything came until now */
     play_history(&plain);
     CHECK(lost() == 0 && harness_frames > 30, "%lu frames", harness_frames);
     nothing_leaked();
@@ -224,11 +266,18 @@ static void case_stop_and_start(void)
             /* again, without a stop; with one function set afresh; with both */
             glue_lwip_attach(side, netif);
             CHECK(came_through() == 1, "attached twice");
+            const netif_linkoutput_fn own = netif->linkoutput;
             const netif_input_fn hook = netif->input;
+            driver_starts(side);
+            driver_starts(side);
+            netif->linkoutput = own;
+            glue_lwip_attach(side, netif);
+            CHECK(came_through() == 1, "one function afresh");
+            driver_starts(side);
             driver_starts(side);
             netif->input = hook;
             glue_lwip_attach(side, netif);
-            CHECK(came_through() == 1, "one function afresh");
+            CHECK(came_through() == 1, "the other one afresh");
             driver_starts(side);
             glue_lwip_attach(side, netif);
             CHECK(came_through() == 1, "attached afresh");
@@ -587,6 +636,8 @@ static const struct {
     {"cuts", case_cuts},
     {"kinds", case_kinds},
     {"no_copy", case_no_copy},
+    {"too_long", case_too_long},
+    {"empty", case_empty},
     {"no_memory", case_no_memory},
     {"no_memory_at_all", case_no_memory_at_all},
     {"lwip_hears_of_no_memory", case_lwip_hears_of_no_memory},

@@ -261,18 +261,45 @@ static enum glue_side side_of(const struct netif *netif)
     return netif == &netifs[GLUE_UPLINK] ? GLUE_UPLINK : GLUE_SEGMENT;
 }
 
-static err_t driver_sends(struct netif *netif, struct pbuf *p)
+/* Each start of a driver sets other functions than the one before: those must not be called again. */
+static bool second[GLUE_SIDES];
+
+static err_t driver_sends(struct netif *netif, struct pbuf *p, bool by_second)
 {
-    return take(side_of(netif) == GLUE_UPLINK ? PF_UPLINK : PF_SEGMENT, p);
+    const enum glue_side side = side_of(netif);
+    CHECK(by_second == second[side], "a driver from before it was stopped");
+    return take(side == GLUE_UPLINK ? PF_UPLINK : PF_SEGMENT, p);
 }
 
-static err_t lwip_takes(struct pbuf *p, struct netif *netif)
+static err_t lwip_takes(struct pbuf *p, struct netif *netif, bool by_second)
 {
-    const err_t error = take(side_of(netif) == GLUE_UPLINK ? PF_HOST_UPLINK : PF_HOST_SEGMENT, p);
+    const enum glue_side side = side_of(netif);
+    CHECK(by_second == second[side], "an input from before it was stopped");
+    const err_t error = take(side == GLUE_UPLINK ? PF_HOST_UPLINK : PF_HOST_SEGMENT, p);
     if (error == ERR_OK && harness_takes != TAKE_OTHER) {
         (void)pbuf_free(p);
     }
     return error;
+}
+
+static err_t first_sends(struct netif *netif, struct pbuf *p)
+{
+    return driver_sends(netif, p, false);
+}
+
+static err_t second_sends(struct netif *netif, struct pbuf *p)
+{
+    return driver_sends(netif, p, true);
+}
+
+static err_t first_input(struct pbuf *p, struct netif *netif)
+{
+    return lwip_takes(p, netif, false);
+}
+
+static err_t second_input(struct pbuf *p, struct netif *netif)
+{
+    return lwip_takes(p, netif, true);
 }
 
 /* ---- The machine ---- */
@@ -281,8 +308,9 @@ struct netif netifs[GLUE_SIDES];
 
 void driver_starts(enum glue_side side)
 {
-    netifs[side].input = lwip_takes;
-    netifs[side].linkoutput = driver_sends;
+    second[side] = !second[side];
+    netifs[side].input = second[side] ? second_input : first_input;
+    netifs[side].linkoutput = second[side] ? second_sends : first_sends;
 }
 
 static err_t init_driver(struct netif *netif)
@@ -292,7 +320,7 @@ static err_t init_driver(struct netif *netif)
     netif->name[1] = uplink ? 't' : 'p';
     netif->output = etharp_output;
     netif->output_ip6 = ethip6_output;
-    netif->linkoutput = driver_sends;
+    netif->linkoutput = first_sends;
     netif->mtu = 1500;
     netif->hwaddr_len = 6;
     memcpy(netif->hwaddr, uplink ? uplink_mac : segment_mac, 6);
@@ -308,7 +336,7 @@ static void add(enum glue_side side, const uint8_t addr[4], const uint8_t router
     IP4_ADDR(&ip, addr[0], addr[1], addr[2], addr[3]);
     IP4_ADDR(&mask, 255, 255, 255, 0);
     IP4_ADDR(&gateway, router[0], router[1], router[2], router[3]);
-    CHECK(netif_add(&netifs[side], &ip, &mask, &gateway, NULL, init_driver, lwip_takes) != NULL, "netif_add");
+    CHECK(netif_add(&netifs[side], &ip, &mask, &gateway, NULL, init_driver, first_input) != NULL, "netif_add");
 }
 
 void harness_start(void)
@@ -411,6 +439,9 @@ static struct pbuf *build(const struct frame *f, const struct shape *shape, uint
             pbuf_cat(p, q);
         }
         at = end;
+    }
+    if (shape->tail) {
+        pbuf_cat(p, piece(RAM, f->bytes, 0, 0, NULL));
     }
     CHECK(at == f->len && p->tot_len == f->len, "built %u of %zu bytes", p->tot_len, f->len);
     return p;

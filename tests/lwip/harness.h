@@ -80,6 +80,7 @@ struct shape {
     enum kind kind;
     unsigned cut[2]; /* where a new piece begins, in rising order; 0: none */
     unsigned align;  /* of the first byte: modulo 4 */
+    bool tail;       /* one more piece, without content */
     bool held;       /* somebody else has a reference, too */
 };
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-BUILD = HERE.parent.parent / "build" / "lwip-glue"
+ROOT = HERE.parent.parent
+BUILD = ROOT / "build" / "lwip-glue"
 CASES = re.findall(r'\{"(\w+)", case_', (HERE / "cases.c").read_text())
 TIME_LIMIT_S = 600
 
@@ -25,6 +26,12 @@ def programs() -> None:
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIME_LIMIT_S)
+
+
+def test_limit_is_specified() -> None:
+    header = (ROOT / "firmware" / "pktfilter" / "glue_lwip.h").read_text()
+    (queue,) = re.findall(r"#define GLUE_QUEUE (\d+)", header)
+    assert f"on lwIP at most {queue} frames leave together" in (ROOT / "docs" / "SPEC.md").read_text()
 
 
 def test_no_case_is_left_out() -> None:
