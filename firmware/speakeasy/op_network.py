@@ -1,7 +1,9 @@
 """The operations about networks (SPEC 2.4): the uplink's, those in sight, the speaker's own, and what may pass."""
 
+from . import inet
 from .eventlog import log
 from .request import Caller, Refusal, page_of, paged
+from .segment import SETUP, SETUP_LEAST_S, SETUP_MOST_S
 from .settings import (
     ETHERNETS,
     MAX_HOSTS,
@@ -89,11 +91,7 @@ class NetworkOperations:
 
     def do_segment(self, _caller: Caller, request: dict) -> dict:
         """Name and key of the speaker's network, or others from now on."""
-        if self._segment.cable:
-            raise Refusal(
-                "by-cable",
-                "The speaker's place is on the bridge's cable: there is no Wi-Fi for it, and nothing to be told to it.",
-            )
+        self._needs_access_point()
         before = self._settings.segment
         wanted = {"ssid": request.get("ssid", before["ssid"]), "key": request.get("key", before["key"])}
         if not is_segment(wanted):
@@ -122,6 +120,40 @@ class NetworkOperations:
                 % ("speaker" if wanted == SEGMENT else "dorm's network"),
             )
         return {"ethernet": settings.ethernet, "now": by_cable(self._uplink, self._segment)}
+
+    def do_setup(self, _caller: Caller, request: dict) -> dict:
+        """Open or close the set-up window, say which machine is the speaker, or see how things are."""
+        self._needs_access_point()
+        segment = self._segment
+        speaker, open_s = request.get("speaker"), request.get("open_s")
+        if speaker is not None:
+            known = [mac for mac in segment.seen if inet.mac_text(mac) == speaker]
+            if not known:
+                raise Refusal("not-found", "No such machine was there in the last set-up window; nothing was changed.")
+            segment.decide(known[0])
+        elif open_s == 0 and type(open_s) is int:
+            if segment.state == SETUP:
+                segment.close_setup()
+        elif open_s is not None:
+            if type(open_s) is not int or not SETUP_LEAST_S <= open_s <= SETUP_MOST_S:
+                raise Refusal(
+                    "bad-request",
+                    "A set-up window is open for %d to %d s; nothing was changed." % (SETUP_LEAST_S, SETUP_MOST_S),
+                )
+            segment.open_setup(open_s)
+        return {
+            "left_s": segment.left_s(),
+            "seen": [inet.mac_text(mac) for mac in segment.seen],
+            "undecided": segment.undecided,
+            "speaker": self._settings.speaker,
+        }
+
+    def _needs_access_point(self) -> None:
+        if self._segment.cable:
+            raise Refusal(
+                "by-cable",
+                "The speaker's place is on the bridge's cable: there is no Wi-Fi for it, and nothing to be told to it.",
+            )
 
     def _needs_wifi(self) -> None:
         if self._uplink.cable:

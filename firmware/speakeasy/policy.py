@@ -16,6 +16,7 @@ from .settings import PRIVATE
 LEASE_S = 12 * 3600
 CLAIM_PORT = 7780
 MAX_DNS = 3
+MAX_SETUP = 8  # machines that get an address in one set-up window
 
 _POLL_MS = const(50)
 _TCP = const(6)
@@ -70,6 +71,7 @@ class Policy:
         self._told: dict = {}  # bit -> when it was logged last
         self._phone_at: dict = {}  # address -> phone id (hex)
         self._dhcp = dhcp.Server()
+        self._setup: list | None = None  # in a set-up window: who has asked for an address, in the order of these
         self._by_dhcp = False  # whether who asks for an address first is the speaker
         self._recall = pktfilter.deauth
         self.heard_at = 0  # when the speaker asked for its address last, `clock.milliseconds`
@@ -170,6 +172,18 @@ class Policy:
             "policy",
             "the speaker is the machine %s; its address is to be %s" % (inet.mac_text(mac), inet.text(self._wanted())),
         )
+
+    def setup(self, is_open: bool) -> None:
+        """A set-up window opens or closes. While it is open nobody is the speaker, so the filter lets nothing through
+        from the segment but what asks for an address: that gets one there, without a router."""
+        if is_open:
+            if self._speaker is not None:
+                self._recall()
+            self._setup = []
+        else:
+            self._setup = None
+        self.speaker_gone()
+        self._program()
 
     def speaker_gone(self) -> None:
         """There is no speaker any more: its flows end, and another one may come."""
@@ -283,6 +297,9 @@ class Policy:
             n = pktfilter.dhcp_recv(server.request)
             if n == 0:
                 return
+            if self._setup is not None:
+                self._serve_setup(n, self._setup)
+                continue
             size = server.answer(n, self._speaker)
             if server.event != dhcp.NOTHING:
                 # Only one that means to stay is taken for the speaker: it is told something.
@@ -300,6 +317,19 @@ class Policy:
             if server.event != self._last_news and server.event in _DHCP_NEWS:
                 self._last_news = server.event
                 log("dhcp", "%s: %s" % (_DHCP_NEWS[server.event], inet.text(self._wanted())))
+
+    def _serve_setup(self, n: int, known: list) -> None:
+        server = self._dhcp
+        asking = server.client()
+        if asking not in known:
+            if len(known) >= MAX_SETUP:
+                return
+            known.append(asking)
+        addr = self.host[:3] + bytes((self.host[3] + 1 + known.index(asking),))
+        server.configure(self.host, addr, inet.SEGMENT_MASK, inet.ZERO, b"")
+        size = server.answer(n, None)
+        if size:
+            pktfilter.dhcp_send(server.reply, size, server.to_mac, server.to_addr)
 
     def _news(self, bits: int) -> None:
         if bits & _BIT_LEASE_ENDED:

@@ -25,6 +25,7 @@ TABLE = {
     "addressing": (OWNER,),
     "services": (OWNER,),
     "ethernet": (OWNER,),
+    "setup": (OWNER,),
     "log": (OWNER,),
     "reboot": (OWNER,),
     "reset": (OWNER,),

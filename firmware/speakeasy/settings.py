@@ -1,8 +1,8 @@
 """Everything the bridge is told and must remember: typed, versioned, saved whole (`files`).
 
 The file holds `{"version": 1, "uplinks": [...], "segment": {...}, "mode": ..., "hosts": [...], "services": [...],
-"ethernet": ..., "phones": [...]}`. A damaged one, or one of a newer firmware, is kept as settings.bad and defaults are
-used; `damaged` then says so for the status.
+"ethernet": ..., "speaker": ..., "phones": [...]}`. A damaged one, or one of a newer firmware, is kept as settings.bad
+and defaults are used; `damaged` then says so for the status.
 """
 
 import json
@@ -55,12 +55,14 @@ class Settings:
     uplinks: list of networks (`is_network`), the one to try first in front. segment: {"ssid", "key"}. mode: of MODES.
     hosts: list of addresses (text) of local machines that the speaker may open connections to. services: list of
     "tcp/PORT" or "udp/PORT" that leased phones may open to the speaker. ethernet: one of ETHERNETS, from the next start
-    on; None without a socket. phones: list of {"id": 8 bytes hex, "name", "role", "key": 32 bytes hex}.
+    on; None without a socket. speaker: the MAC (text) of the only machine that may be it; None: whoever has the key.
+    phones: list of {"id": 8 bytes hex, "name", "role", "key": 32 bytes hex}.
     """
 
     def __init__(self, files: Files, bridge_id: bytes, random=os.urandom, has_ethernet: bool = False) -> None:
         self._files = files
         self.ethernet = SEGMENT if has_ethernet else None
+        self.speaker: str | None = None
         self.damaged = False
         self.uplinks: list = []
         self.mode = PASSTHROUGH
@@ -87,8 +89,8 @@ class Settings:
         return "<Settings: %d networks, %d phones>" % (len(self.uplinks), len(self.phones))
 
     def change(self, **parts) -> None:
-        """Replace whole parts (uplinks=, segment=, mode=, hosts=, services=, ethernet=, phones=) and save. When the
-        flash refuses (OSError), RAM is as it was: nothing counts that would not survive."""
+        """Replace whole parts (uplinks=, segment=, mode=, hosts=, services=, ethernet=, speaker=, phones=) and save.
+        When the flash refuses (OSError), RAM is as it was: nothing counts that would not survive."""
         before = {name: getattr(self, name) for name in parts}
         for name, value in parts.items():
             setattr(self, name, value)
@@ -110,6 +112,7 @@ class Settings:
                 "hosts": self.hosts,
                 "services": self.services,
                 "ethernet": self.ethernet,
+                "speaker": self.speaker,
                 "phones": self.phones,
             },
         )
@@ -154,6 +157,8 @@ class Settings:
                 "the speaker's open ports are unknown to this firmware: tcp/1400 alone is; name them again",
             )
 
+        if is_mac(saved.get("speaker")):  # older files have none
+            self.speaker = saved["speaker"]
         # Older files have none; on a board without a socket it means nothing.
         ethernet = saved.get("ethernet")
         if self.ethernet and ethernet in ETHERNETS:
@@ -300,6 +305,17 @@ def _is_service(text: str) -> bool:
         and port[0] != "0"
         and int(port) <= 0xFFFF
         and text not in _OWN_SERVICES
+    )
+
+
+def is_mac(value) -> bool:
+    """Whether `value` is a machine's MAC, "02:00:00:00:42:20": six bytes in lower-case hex, not a group's."""
+    return (
+        isinstance(value, str)
+        and len(value) == 17
+        and all(value[i] == ":" for i in range(2, 17, 3))
+        and is_hex(value.replace(":", ""), 6)
+        and not int(value[:2], 16) & 1
     )
 
 

@@ -45,7 +45,7 @@ _WRONG_LOGIN = (23, 202, 204, 15)
 
 _SAY = {
     WRONG_KEY: "the key of %s is wrong: send the right one with 'speakeasy join'",
-    WRONG_LOGIN: "%s refused the user's name or password, or its server is not the one that was named: send them again "
+    WRONG_LOGIN: "%s refused the user's name or password, or its server is not the one named: send them again "
     "with 'speakeasy join'",
     NO_NETWORK: "there is no network %s here: check its name, or bring the bridge nearer",
     NO_DHCP: "%s lets the bridge in, but gives it no address: ask who runs it, or try later",

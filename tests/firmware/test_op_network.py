@@ -6,6 +6,7 @@ import pktfilter
 from check import equal, raises, until
 from speakeasy import uplink
 from speakeasy.files import Files
+from speakeasy.segment import SETUP_LEAST_S, SETUP_MOST_S
 from speakeasy.settings import MAX_SERVICES, Settings
 from stage import BRIDGE_ID, Console, FailingFlash, wipe
 from test_operations import FAR, Bridge
@@ -307,3 +308,37 @@ def test_what_is_about_wifi_where_there_is_a_cable():
     b.refused("by-cable", owner, "segment")
     b.refused("by-cable", owner, "segment", ssid="Box", key="correct horse")
     equal(b.settings.segment, before)
+
+
+def test_setup_opens_and_closes_a_window_within_its_limits():
+    b = Bridge()
+    owner = b.enrolled()
+    calls = []
+    b.segment.open_setup = lambda seconds: calls.append(seconds)
+    b.segment.close_setup = lambda: calls.append("close")
+    closed = {"id": 7, "ok": True, "left_s": 0, "seen": [], "undecided": False, "speaker": None}
+    equal(b.good(owner, "setup"), closed)
+    for wrong in (-1, 1, SETUP_LEAST_S - 1, SETUP_MOST_S + 1, "60", True, False, 60.5, [60]):
+        b.refused("bad-request", owner, "setup", open_s=wrong)
+    b.good(owner, "setup", open_s=0)
+    equal(calls, [])
+    b.good(owner, "setup", open_s=SETUP_LEAST_S)
+    b.good(owner, "setup", open_s=SETUP_MOST_S)
+    b.segment.state = "set-up"
+    b.good(owner, "setup", open_s=0)
+    equal(calls, [SETUP_LEAST_S, SETUP_MOST_S, "close"])
+    b.segment.cable = True
+    b.refused("by-cable", owner, "setup", open_s=60)
+    equal(len(calls), 3)
+
+
+def test_setup_takes_one_for_the_speaker_that_was_there():
+    b = Bridge()
+    owner = b.enrolled()
+    chosen = []
+    b.segment.decide = chosen.append
+    b.segment.seen = [b"\2\0\0\0\x42\x99"] * 1
+    for mac in ("", "02:00:00:00:42:20", 5, [], "02:00:00:00:42:9"):
+        b.refused("not-found", owner, "setup", speaker=mac)
+    equal(b.good(owner, "setup", speaker="02:00:00:00:42:99")["seen"], ["02:00:00:00:42:99"])
+    equal(chosen, [b"\2\0\0\0\x42\x99"])

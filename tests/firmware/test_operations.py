@@ -22,6 +22,11 @@ FAR = b"\x0a\x63\0"
 class Segment:
     state = "up"
     cable = False
+    seen: list = []
+    undecided = False
+
+    def left_s(self):
+        return 0
 
 
 class Status:
@@ -246,6 +251,7 @@ REQUESTS = {
     "addressing": {"mode": "private", "hosts": ["10.66.0.9"]},
     "services": {"services": ["udp/1"]},
     "ethernet": {},
+    "setup": {},
     "log": {},
     "reboot": {},
     "reset": {"bridge": BRIDGE_ID.hex()},

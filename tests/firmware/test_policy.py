@@ -384,3 +384,54 @@ async def test_beats():
 
 def test_dhcp_lease_is_short():
     assert dhcp.LEASE_S <= 120
+
+
+async def test_in_a_setup_window_nobody_is_the_speaker_and_each_gets_an_address_without_a_way_out():
+    import test_dhcp
+
+    for private in (False, True):
+        filter.calls.clear()
+        filter.sent.clear()
+        p = make()
+        p.addressing("private" if private else "passthrough", [])
+        p.speaker_seen(SPEAKER_MAC)
+        filter.calls.clear()
+        p.setup(True)
+        assert names().index("deauth") < names().index("speaker")
+        equal([c for c in filter.calls if c[0] == "speaker"], [("speaker", None)])
+        # Also what was on its way before.
+        two = inet.SEGMENT_SPEAKER[:3] + bytes((inet.SEGMENT_SPEAKER[3] + 1,))
+        filter.frames = [
+            test_dhcp.request(1, mac=MAC),
+            test_dhcp.request(1),
+            test_dhcp.request(3, X),
+            test_dhcp.request(3, two),
+            test_dhcp.request(3, inet.SEGMENT_SPEAKER, mac=MAC),
+        ]
+        await turn(p, 1)
+        equal([r[0][242] for r in filter.sent], [2, 2, 6, 5, 5])
+        equal(
+            [r[0][16:20] for r in filter.sent if r[0][242] != 6], [inet.SEGMENT_SPEAKER, two, two, inet.SEGMENT_SPEAKER]
+        )
+        for reply, _, _ in filter.sent:
+            given = test_dhcp.options_of(reply)
+            assert 3 not in given and 6 not in given
+        equal((p.speaker, p.speaker_addr), (None, inet.ZERO))
+        p.setup(False)
+        filter.frames = [test_dhcp.request(1)]
+        await turn(p, 1)
+        equal(filter.sent[-1][0][16:20], inet.SEGMENT_SPEAKER if private else X)
+        equal(3 in test_dhcp.options_of(filter.sent[-1][0]), True)
+
+
+async def test_a_setup_window_has_addresses_for_eight():
+    import test_dhcp
+
+    p = make()
+    p.setup(True)
+    for n in range(policies.MAX_SETUP + 1):
+        filter.frames = [test_dhcp.request(1, mac=b"\2\0\0\0\0" + bytes((n,)))]
+        await turn(p, 1)
+        equal(len(filter.sent), min(n + 1, policies.MAX_SETUP))
+    equal(filter.sent[-1][0][16:20][3], inet.SEGMENT_SPEAKER[3] + policies.MAX_SETUP - 1)
+    assert "deauth" not in names()

@@ -22,6 +22,7 @@ SPEC = {
     "addressing": "o",
     "services": "o",
     "ethernet": "o",
+    "setup": "o",
     "log": "o",
     "reboot": "o",
     "reset": "o",

@@ -1,11 +1,11 @@
 import asyncio
 
-from check import equal, until
-from speakeasy import inet, segment
+from check import equal, raises, until
+from speakeasy import clock, inet, segment
 from speakeasy.files import Files
 from speakeasy.segment import Segment
 from speakeasy.settings import Settings
-from stage import BRIDGE_ID, SPEAKER_MAC, Console
+from stage import BRIDGE_ID, SPEAKER_MAC, Console, FailingFlash
 
 OTHER = b"\2\0\0\0\x42\x99"
 
@@ -34,12 +34,17 @@ class Radio:
 class Policy:
     def __init__(self):
         self.speaker = None
+        self.windows = []
         self.host = inet.SEGMENT_HOST
         self.seen = []
 
     def speaker_seen(self, mac):
         self.speaker = mac
         self.seen.append(mac)
+
+    def setup(self, is_open):
+        self.windows.append(is_open)
+        self.speaker = None
 
 
 class Bench:
@@ -133,3 +138,116 @@ async def test_the_bridge_follows_a_segment_that_moves():
     # The access point itself stays up: the speaker is still on it.
     equal([call[0] for call in b.radio.calls].count("active"), 1)
     equal(console.text.count("172.31.77.1"), 1)
+
+
+def room(b):
+    return [call[1]["max_clients"] for call in b.radio.calls if call[0] == "config"][-1]
+
+
+async def turns(b, count=2):
+    before = b.beats
+    await until(lambda: b.beats >= before + count)
+
+
+def at(_, seconds):
+    """The clock is turned on."""
+    clock.seconds = lambda: seconds
+
+
+async def test_a_window_has_room_for_two_and_nobody_is_the_speaker():
+    at(None, 100)
+    async with Bench() as b:
+        b.radio.there = [SPEAKER_MAC]
+        await until(lambda: b.segment.present)
+        b.segment.open_setup(60)
+        b.radio.there = [OTHER, SPEAKER_MAC]
+        await turns(b)
+        equal((room(b), b.segment.state, b.segment.present, b.segment.left_s()), (2, segment.SETUP, False, 60))
+        equal((b.policy.windows, b.policy.speaker, b.policy.seen), ([True], None, [SPEAKER_MAC]))
+        equal(b.segment.seen, [OTHER, SPEAKER_MAC])
+        at(b, 159)
+        await turns(b)
+        equal((room(b), b.segment.left_s()), (2, 1))
+        before = len(b.radio.calls)
+        at(b, 160)
+        await turns(b)
+        equal((room(b), b.segment.state, b.segment.left_s(), b.policy.windows), (1, segment.UP, 0, [True, False]))
+        equal([c for c in b.radio.calls[before:] if c[0] == "active"], [("active", False), ("active", True)])
+        # The speaker of before was among them: it is the only one from now on.
+        equal((b.settings.speaker, b.segment.undecided), ("02:00:00:00:42:20", False))
+        equal(Settings(Files(), BRIDGE_ID).speaker, "02:00:00:00:42:20")
+
+
+async def test_another_than_the_chosen_one_is_thrown_out_again_and_again():
+    at(None, 100)
+    async with Bench() as b:
+        b.settings.change(speaker="02:00:00:00:42:20")
+        for n in range(2):
+            before = len(b.radio.calls)
+            b.radio.there = [OTHER]
+            at(b, 100 + n * segment.TURN_AWAY_S)
+            await turns(b)
+            equal([c for c in b.radio.calls[before:] if c[0] == "active"], [("active", False), ("active", True)])
+        at(b, 100 + 2 * segment.TURN_AWAY_S - 1)
+        before = len(b.radio.calls)
+        await turns(b)
+        equal(len(b.radio.calls), before)
+        equal((b.policy.seen, b.segment.present), ([], False))
+        b.radio.there = [SPEAKER_MAC]
+        await until(lambda: b.segment.present)
+        equal(b.policy.seen, [SPEAKER_MAC])
+
+
+async def test_of_two_new_ones_none_is_the_speaker_until_it_is_said():
+    at(None, 100)
+    with Console() as console:
+        async with Bench() as b:
+            b.segment.open_setup(60)
+            b.radio.there = [OTHER, SPEAKER_MAC]
+            await turns(b)
+            b.segment.close_setup()
+            b.radio.there = [OTHER]
+            await turns(b)
+            equal((b.segment.undecided, b.segment.present, b.policy.seen, b.settings.speaker), (True, False, [], None))
+            b.segment.decide(SPEAKER_MAC)
+            await turns(b)
+            equal((b.segment.present, b.policy.seen), (False, []))
+            b.radio.there = [SPEAKER_MAC]
+            await until(lambda: b.segment.present)
+            equal((b.policy.seen, b.segment.undecided), ([SPEAKER_MAC], False))
+    assert "say which" in console.text
+
+
+async def test_one_that_was_alone_needs_no_choice_unless_another_is_chosen():
+    at(None, 100)
+    async with Bench() as b:
+        for chosen, undecided in ((None, False), ("02:00:00:00:42:20", True)):
+            b.settings.change(speaker=chosen)
+            b.segment.open_setup(60)
+            b.radio.there = [OTHER]
+            await turns(b)
+            b.segment.close_setup()
+            equal((b.segment.seen, b.segment.undecided, b.settings.speaker), ([OTHER], undecided, chosen))
+
+
+async def test_a_window_that_is_opened_again_lasts_longer_and_forgets_nothing():
+    at(None, 100)
+    async with Bench() as b:
+        b.segment.open_setup(60)
+        b.radio.there = [OTHER]
+        await turns(b)
+        b.segment.open_setup(600)
+        equal((b.segment.left_s(), b.segment.seen, b.policy.windows), (600, [OTHER], [True]))
+
+
+async def test_a_flash_that_refuses_leaves_no_window_open():
+    at(None, 100)
+    async with Bench() as b:
+        b.policy.speaker = SPEAKER_MAC
+        b.segment.open_setup(60)
+        b.radio.there = [OTHER, SPEAKER_MAC]
+        await turns(b)
+        b.settings._files = FailingFlash(0)
+        with raises(OSError):
+            b.segment.close_setup()
+        equal((b.segment.state, b.policy.windows), (segment.UP, [True, False]))

@@ -320,6 +320,17 @@ def test_a_provision_with_ethernet():
     equal((none.mode, "provision.bad" in os.listdir()), ("passthrough", True))
 
 
+def test_the_speakers_mac():
+    Settings(Files(), BRIDGE_ID).change(speaker="02:00:00:00:42:20")
+    equal(Settings(Files(), BRIDGE_ID).speaker, "02:00:00:00:42:20")
+    for wrong in ("02:00:00:00:42", "02:00:00:00:42:2G", "02-00-00-00-42-20", "03:00:00:00:42:20", "", 5, None, [], {}):
+        content = good()
+        content["speaker"] = wrong
+        Files().save(settings.FILE, content)
+        s = Settings(Files(), BRIDGE_ID)
+        equal((s.speaker, s.damaged, s.phones), (None, False, [PHONE]))
+
+
 def test_is_hosts():
     eight = ["10.66.0.%d" % n for n in range(1, 9)]
     for value, is_good in (

@@ -89,6 +89,8 @@ def _show_status(state: dict[str, Any], role: str) -> None:
         _row("uplink", shown(words))
     if segment.get("speaker"):
         _row("speaker", f"{shown(segment.get('speaker'))}, as {shown(segment.get('addr'))}")
+    elif segment.get("state") == "set-up":
+        _row("speaker", f"It is being set up: two machines may be on the bridge's own Wi-Fi; {run_it('setup', role)}.")
     elif ethernet == Ethernet.segment:
         _row("speaker", "No speaker yet: plug it into the bridge's Ethernet.")
     else:

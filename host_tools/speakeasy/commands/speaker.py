@@ -11,7 +11,7 @@ from speakeasy import asking
 from speakeasy.commands.networks import IN_QUOTES, wifi_key, wifi_name
 from speakeasy.errors import UsageError
 from speakeasy.reach import BridgeOption, ask, choose, run
-from speakeasy.terminal import JsonOption, command, failures, out, show_json, shown
+from speakeasy.terminal import JsonOption, command, duration, failures, out, show_json, shown
 
 MOST_HOSTS = 8
 MOST_SERVICES = 8
@@ -169,6 +169,67 @@ def segment(
     )
     if wanted:
         out.print("It changes within a second. Tell the speaker its new name and key.")
+
+
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+@app.command()
+def setup(
+    minutes: Annotated[
+        int | None, typer.Option("--minutes", metavar="M", min=1, max=30, help="Open it for so long (15).")
+    ] = None,
+    done: Annotated[bool, typer.Option("--done", help="Close it now.")] = False,
+    speaker: Annotated[
+        str | None,
+        typer.Option("--speaker", metavar="MAC", help="Close it; of those that were there, it is this."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Only show how things are.")] = False,
+    bridge: BridgeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a phone beside the speaker, to set it up.
+
+    Owners only. For the program of the speaker's maker: while the window is open a second machine may be on the
+    bridge's own Wi-Fi. The two reach each other, and nothing else; music stops.
+    """
+    with failures():
+        if sum((minutes is not None, done, speaker is not None, show)) > 1:
+            raise UsageError("One of --minutes, --done, --speaker, --show. Nothing was changed.")
+        if speaker is not None and not MAC.fullmatch(speaker.lower()):
+            raise UsageError("A machine's address looks like 02:00:00:00:42:20. Nothing was changed.")
+    wanted: dict[str, Any] = {"open_s": 60 * (minutes or 15)}
+    if done:
+        wanted = {"open_s": 0}
+    elif speaker is not None:
+        wanted = {"speaker": speaker.lower()}
+    elif show:
+        wanted = {}
+    store, chosen = choose(bridge)
+    answer = run(ask(store, chosen, "setup", **wanted))
+    if as_json:
+        members = ("left_s", "seen", "undecided", "speaker")
+        show_json({"bridge": chosen.id.hex(), **{member: answer.get(member) for member in members}})
+        return
+    _show_setup(answer)
+
+
+def _show_setup(answer: dict[str, Any]) -> None:
+    seen = answer.get("seen")
+    for mac in seen if isinstance(seen, list) else []:
+        out.print(f" was there: {shown(mac)}")
+    if answer.get("left_s"):
+        out.print(
+            f"For {duration(answer['left_s'])} two machines may be on the speaker's Wi-Fi ({command('segment')}: "
+            "name and key). Join it with a phone, run the program of the speaker's maker, and have the speaker join "
+            f"it, too. Then let the phone forget that Wi-Fi, and {command('setup --done')}."
+        )
+    elif answer.get("undecided") is True:
+        out.print(f"Which of them is the speaker? Until it is said, none is: {command('setup --speaker MAC')}")
+    elif answer.get("speaker"):
+        out.print(f"The speaker is {shown(answer['speaker'])}, and no other machine.")
+    else:
+        out.print("The speaker is whoever is on its Wi-Fi: one machine at a time.")
 
 
 ETHERNET = {
