@@ -73,7 +73,6 @@ class Policy:
         self._dhcp = dhcp.Server()
         self._setup: list | None = None  # in a set-up window: who has asked for an address, in the order of these
         self._by_dhcp = False  # whether who asks for an address first is the speaker
-        self._recall = pktfilter.deauth
         self.heard_at = 0  # when the speaker asked for its address last, `clock.milliseconds`
         self._last_news = dhcp.NOTHING
         self.speaker_addr = inet.ZERO  # what the speaker was last acknowledged; zero: nothing yet
@@ -104,11 +103,10 @@ class Policy:
         it cannot: then no radio may be switched on."""
         pktfilter.start(ethernet)
 
-    def by_cable(self, recall) -> None:
+    def by_cable(self) -> None:
         """The speaker is on a cable, where no list of stations tells of it: whoever asks for an address while there is
-        no speaker is the speaker. `recall()` has it ask again."""
+        no speaker is the speaker."""
         self._by_dhcp = True
-        self._recall = recall
 
     def uplink_changed(self, addr: bytes, mask: bytes, router: bytes, dns: bytes) -> None:
         """The uplink's address and what belongs to it, 4 bytes each, `dns` n times 4; all zero and empty: no uplink.
@@ -157,7 +155,7 @@ class Policy:
                     "the speaker's address is %s from now on: it is disconnected, and comes again for it"
                     % inet.text(self._wanted()),
                 )
-                self._recall()
+                pktfilter.deauth()
 
     def speaker_seen(self, mac: bytes) -> None:
         """The one station of the segment; another MAC than before ends the earlier one's flows."""
@@ -178,7 +176,7 @@ class Policy:
         from the segment but what asks for an address: that gets one there, without a router."""
         if is_open:
             if self._speaker is not None:
-                self._recall()
+                pktfilter.deauth()
             self._setup = []
         else:
             self._setup = None

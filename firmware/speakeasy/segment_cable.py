@@ -1,7 +1,6 @@
 """The speaker's private network by cable: whoever is on it and asks for an address first is the speaker."""
 
 import asyncio
-import time
 
 from micropython import const
 
@@ -13,7 +12,6 @@ SILENT_S = dhcp.LEASE_S + 15  # a speaker that has not asked for so long is gone
 LINK_HOLD_S = 20  # the same, where its link was lost: flows survive a short gap
 
 _POLL_MS = const(500)
-_DOWN_MS = const(2_000)  # the link must be away for so long that the speaker notices
 # network.ETH_DISCONNECTED. MicroPython's handler takes every event of lwIP's for one of Ethernet's, so a Wi-Fi station
 # that gets an address makes it say "started". When it says that the link is lost that is true; else it means nothing.
 _LINK_LOST = const(4)
@@ -31,10 +29,9 @@ class CableSegment:
         self._beat = beat
         self._host = b""
         self._lost_at = _NEVER  # in ms: when the link was lost, until the speaker is heard again
-        self._recalled = False
         self.state = segment.DOWN
         self.present = False  # whether the speaker is there now
-        policy.by_cable(self._recall)
+        policy.by_cable()
 
     async def run(self) -> None:
         """Open the segment and watch who is there."""
@@ -43,28 +40,10 @@ class CableSegment:
         self.state = segment.UP
         log("segment", "the speaker's place is on the bridge's cable")
         while True:
-            if self._recalled:
-                await self._link_again()
             self._address()
             self._watch()
             self._beat()
             await asyncio.sleep_ms(_POLL_MS)
-
-    def _recall(self) -> None:
-        # What being disconnected is on Wi-Fi: a link that comes up makes a machine ask for an address.
-        self._recalled = True
-
-    async def _link_again(self) -> None:
-        self._recalled = False
-        self._lost_at = clock.milliseconds()
-        self._plug.active(False)
-        start = time.ticks_ms()
-        while time.ticks_diff(time.ticks_ms(), start) < _DOWN_MS:
-            self._beat()
-            await asyncio.sleep_ms(_POLL_MS)
-        self._host = b""  # it may have gone with the interface
-        self._address()
-        self._plug.active(True)
 
     def _address(self) -> None:
         # The policy moves the segment when the uplink's network has the same addresses.
