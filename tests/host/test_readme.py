@@ -1,0 +1,60 @@
+"""The README's "First real use" promises nothing that nobody says: its messages and commands are the code's."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from speakeasy.app import app
+from typer.main import get_command
+
+TOP = Path(__file__).parents[2]
+README = (TOP / "README.md").read_text()
+SECTION = README.partition("## First real use\n")[2].partition("\n## ")[0]
+QUOTED = re.findall(r"`([^`\n]+)`", SECTION)
+COMMANDS = sorted({text for text in QUOTED if text.startswith("speakeasy ")})
+TARGETS = sorted({text for text in QUOTED if text.startswith("make ")})
+# A sentence: it has a blank, and is no command.
+MESSAGES = sorted({text for text in QUOTED if " " in text and text not in COMMANDS and text not in TARGETS})
+
+
+def strings(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+SAID = [text for file in sorted((TOP / "host_tools").rglob("*.py")) for text in strings(file)]
+
+
+def test_the_section_is_there() -> None:
+    assert len(MESSAGES) > 10
+    assert len(COMMANDS) > 10
+    assert {"make flash BOARD=ESP32_S3", "make label"} <= set(TARGETS)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_each_message_is_said(message: str) -> None:
+    for piece in re.split(r"…", message):
+        # Of what stands between two values a stop may be left over.
+        if len(piece.strip(" .:;,")) > 1:
+            assert any(piece.strip() in text for text in SAID), piece
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_each_command_exists(words: str) -> None:
+    name, *rest = words.removeprefix("speakeasy ").split()
+    known = get_command(app).commands[name]  # type: ignore[attr-defined]
+    options = {option for parameter in known.params for option in parameter.opts}
+    assert {word for word in rest if word.startswith("--")} <= options
+    wanted = sum(1 for parameter in known.params if parameter.param_type_name == "argument" and parameter.required)
+    assert len([word for word in rest if not word.startswith("-")]) >= (wanted if rest else 0)
+
+
+@pytest.mark.parametrize("words", TARGETS)
+def test_each_target_exists(words: str) -> None:
+    target = words.split()[1]
+    assert re.search(rf"^{target}:.*##", (TOP / "Makefile").read_text(), re.MULTILINE)
+    board = re.search(r"BOARD=([A-Z0-9_]+)", words)
+    assert board is None or (TOP / "boards" / board[1] / "mpconfigboard.cmake").is_file()
