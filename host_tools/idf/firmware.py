@@ -104,7 +104,11 @@ def build_with_idf(micropython: Path, idf: Path, words: list[str]) -> None:
     ]
     script = " && ".join(shlex.join(step) for step in steps)
     if not shutil.which("idf.py"):
-        script = f". {shlex.quote(str(idf / 'export.sh'))} >/dev/null && {script}"
+        # Quiet when it works; what it says otherwise is no help without the name of the script that mends it.
+        export, install = (shlex.quote(str(idf / name)) for name in ("export.sh", "install.sh"))
+        sentence = f"firmware: ESP-IDF's tools are not there: run {install} first."
+        ready = f". {export} >/dev/null && command -v idf.py >/dev/null"
+        script = f"{ready} || {{ echo {shlex.quote(sentence)} >&2; exit 1; }}; {script}"
     # The caller's make has options and variables of its own.
     environment = {name: text for name, text in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     if subprocess.run(["bash", "-c", script], env=environment, check=False).returncode:

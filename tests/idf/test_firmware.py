@@ -178,6 +178,16 @@ def test_a_failed_build_leaves_no_image_of_an_older_one(place: Place, capfd: pyt
     assert not (place.results / "firmware.bin").exists()
 
 
+@pytest.mark.parametrize("export", [b"return 1\n", b"true\n"])
+def test_an_esp_idf_without_its_tools_says_what_to_run(
+    place: Place, capfd: pytest.CaptureFixture[str], export: bytes
+) -> None:
+    place.lay(place.idf / "export.sh", export)
+    assert firmware.main([BOARD]) == 2
+    assert f"firmware: ESP-IDF's tools are not there: run {place.idf}/install.sh first." in capfd.readouterr().err
+    assert not place.notes.exists()
+
+
 def test_a_table_without_slots_is_said(place: Place) -> None:
     built = place.results / "idf"
     shutil.copytree(place.prepared, built)
