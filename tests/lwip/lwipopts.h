@@ -15,6 +15,7 @@
 #define LWIP_DHCP 0
 #define LWIP_DNS 0
 #define LWIP_RAW 1
+#define LWIP_NETIF_EXT_STATUS_CALLBACK 1
 
 /* As on the ESP32: pbufs from the heap. Every block of memory is one of the harness's, so that AddressSanitizer sees each. */
 void *harness_malloc(size_t size);

@@ -46,6 +46,13 @@ def test_case(case: str) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+@pytest.mark.parametrize("cable", ["wifi", "segment", "uplink"])
+def test_esp32(cable: str) -> None:
+    """Interfaces that ESP-IDF adds and removes; the timer; the link of the speaker. Which side is a cable, if any."""
+    ran = run([str(BUILD / "glue-esp"), cable])
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_threads_do_not_race() -> None:
     command = [str(BUILD / "glue-tsan"), "threads"]
     ran = run(command)
