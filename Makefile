@@ -30,7 +30,7 @@ demo: ready ## the bridge at work in the virtual dorm, from pairing to music, st
 dorm: ready ## bring the virtual dorm up, to play with by hand: speakeasy dorm shell WHO, ... dorm down
 	@$(AS_ROOT) $(BIN)/speakeasy dorm up $(if $(BLE),--ble $(BLE)) $(ARGS)
 
-RUNGS := lint test-core test-host test-boards test-firmware test-rv32 test-ble test-dorm
+RUNGS := lint test-core test-host test-boards test-firmware test-rv32 test-lwip test-ble test-dorm
 test: ## everything below, from lint to the whole dorm
 	@for rung in $(RUNGS); do \
 	  echo "== make $$rung"; began=$$(date +%s); \
@@ -66,7 +66,8 @@ test-ble: dev sim ## pairing over a real Bluetooth LE link without a radio
 test-dorm: dev ready ## everything end to end on real packets (needs root or sudo)
 	@$(AS_ROOT) $(TWICE) tests/dorm $(ARGS)
 
-LWIP_DORM := $(addprefix tests/dorm/test_,life.py addressing.py speaker.py changes.py)
+# Those of the data plane; all: make test-lwip LWIP_DORM=tests/dorm
+LWIP_DORM ?= $(addprefix tests/dorm/test_,life.py addressing.py strangers.py changes.py)
 test-lwip: dev sim-lwip ## the data plane end to end with lwIP as the bridge's IP stack, as on the chip, under sanitizers (needs root or sudo)
 	@$(PYTEST) tests/lwip $(ARGS)
 	@$(AS_ROOT) $(TWICE) --stack=lwip $(LWIP_DORM) $(ARGS)

@@ -1,6 +1,7 @@
 /*
  * lwIP's options for the SIM_LWIP board: those of ESP-IDF (components/lwip/port/include/lwipopts.h, v5.3 to v5.5) with its
- * Kconfig's defaults, as far as stock lwIP 2.2 has them. What differs is marked.
+ * Kconfig's defaults and what boards/esp32_common/sdkconfig.* sets, the smaller board's where they differ, as far as stock lwIP 2.2
+ * has them. What differs is marked.
  */
 #ifndef SIM_LWIP_LWIPOPTS_H
 #define SIM_LWIP_LWIPOPTS_H
@@ -16,7 +17,7 @@
 #define LWIP_NETCONN_SEM_PER_THREAD 1
 #define LWIP_NETCONN_FULLDUPLEX 1
 #define TCPIP_THREAD_NAME "tiT"
-#define TCPIP_MBOX_SIZE 32
+#define TCPIP_MBOX_SIZE 16
 #define DEFAULT_UDP_RECVMBOX_SIZE 6
 #define DEFAULT_TCP_RECVMBOX_SIZE 6
 #define DEFAULT_RAW_RECVMBOX_SIZE 6
@@ -28,16 +29,14 @@
 #define MEM_ALIGNMENT 8 /* differs: pointers have 8 bytes here */
 #define LWIP_SUPPORT_CUSTOM_PBUF 1
 
-/* The board's numbers: sockets as the firmware needs them, CONFIG_LWIP_MAX_SOCKETS. */
-#define MEMP_NUM_NETCONN 40
+#define MEMP_NUM_NETCONN 48
 #define MEMP_NUM_RAW_PCB 16
 #define MEMP_NUM_UDP_PCB 16
-#define MEMP_NUM_TCP_PCB 16
+#define MEMP_NUM_TCP_PCB 48
 #define MEMP_NUM_TCP_PCB_LISTEN 16
 
 #define LWIP_IPV4 1
-#define LWIP_IPV6 1
-#define LWIP_IPV6_REASS 0
+#define LWIP_IPV6 0
 #define LWIP_ICMP 1
 #define LWIP_IGMP 1
 #define LWIP_RAW 1
@@ -62,8 +61,8 @@
 #define LWIP_DHCP_DISCOVER_ADD_HOSTNAME 1
 
 #define TCP_MSS 1440
-#define TCP_WND 5760
-#define TCP_SND_BUF 5760
+#define TCP_WND 2880
+#define TCP_SND_BUF 2880
 #define TCP_MAXRTX 12
 #define TCP_SYNMAXRTX 12
 #define TCP_QUEUE_OOSEQ 1
@@ -89,7 +88,7 @@
 #define LWIP_SOCKET 1
 #define LWIP_COMPAT_SOCKETS 0
 #define LWIP_POSIX_SOCKETS_IO_NAMES 0
-#define LWIP_SOCKET_OFFSET 24 /* ESP-IDF: FD_SETSIZE, 64 there, without the sockets */
+#define LWIP_SOCKET_OFFSET 16 /* ESP-IDF: FD_SETSIZE, 64 there, without the sockets */
 #define LWIP_SO_SNDTIMEO 1
 #define LWIP_SO_RCVTIMEO 1
 #define LWIP_TCP_KEEPALIVE 1

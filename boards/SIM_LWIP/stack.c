@@ -16,7 +16,6 @@
 #include "lwip/dhcp.h"
 #include "lwip/dns.h"
 #include "lwip/etharp.h"
-#include "lwip/ethip6.h"
 #include "lwip/igmp.h"
 #include "lwip/netif.h"
 #include "lwip/pbuf.h"
@@ -131,9 +130,8 @@ static err_t radio_init(struct netif *netif)
     netif->name[1] = station ? 't' : 'p';
     netif->mtu = MTU;
     netif->hwaddr_len = ETH_HWADDR_LEN;
-    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
+    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP;
     netif->output = etharp_output;
-    netif->output_ip6 = ethip6_output;
     netif->linkoutput = radio_output;
     return ERR_OK;
 }
