@@ -48,7 +48,7 @@ test-core: dev $(STAMPS)/packages-fuzz ## the packet filter in C, with sanitizer
 	@$(PYTEST) tests/core $(ARGS)
 
 test-host: dev sim ## the phone's side; flashing a board, and its label
-	@$(PYTEST) tests/host tests/flash $(ARGS)
+	@$(PYTEST) tests/host tests/flash --ignore=tests/flash/test_prompt.py $(ARGS)
 
 test-boards: dev sim $(STAMPS)/packages-boards ## the ESP32 boards' files, by MicroPython's own tools, as far as they go without ESP-IDF; make firmware, check-idf
 	@$(PYTEST) tests/boards tests/idf $(ARGS)
@@ -59,6 +59,7 @@ test-firmware: dev sim ## every MicroPython module, and the simulated board's dr
 
 test-rv32: dev rv32 ## the same modules on the ESP32-C3's instruction set, in QEMU: 32-bit numbers, littlefs, mbedTLS
 	@$(PYTEST) tests/firmware --board=QEMU_RV32 $(ARGS)
+	@$(PYTEST) tests/flash/test_prompt.py
 
 test-ble: dev sim ## pairing over a real Bluetooth LE link without a radio
 	@$(TWICE) tests/ble $(ARGS)

@@ -32,7 +32,7 @@ OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the
 # A day: who works at the prompt does not feed the watchdog, and what is once on cannot be switched off.
 _PATIENT = "import machine; machine.WDT(timeout=86_400_000)"
 # The mounted tree's modules before the frozen ones; the bridge's files stay on its own flash.
-_FROM_HERE = "import os, sys; sys.path.insert(0, '/remote'); os.chdir('/'); import main"
+FROM_MOUNT = "import os, sys; sys.path.insert(0, '/remote'); os.chdir('/'); import main"
 
 
 @contextmanager
@@ -188,4 +188,4 @@ def deploy(port: PortOption = None, source: SourceOption = None) -> None:
             "The bridge runs the firmware of this directory, until Ctrl-C or its next start. The packet filter, in C, "
             "is the one that was flashed. Compiling takes memory: best on a board with PSRAM."
         )
-        _become(port, ["mount", str(tree), "exec", _FROM_HERE], say)
+        _become(port, ["mount", str(tree), "exec", FROM_MOUNT], say)
