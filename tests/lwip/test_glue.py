@@ -3,6 +3,7 @@
 The cases run under AddressSanitizer and UBSan, the one with threads under ThreadSanitizer, too.
 """
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -18,9 +19,8 @@ TIME_LIMIT_S = 600
 
 @pytest.fixture(scope="module", autouse=True)
 def programs() -> None:
-    build = subprocess.run(
-        ["make", "--no-print-directory", "-s", "-C", str(HERE)], capture_output=True, text=True, check=False
-    )
+    make = ["make", "--no-print-directory", "-s", f"-j{os.cpu_count()}", "-C", str(HERE)]
+    build = subprocess.run(make, capture_output=True, text=True, check=False)
     assert build.returncode == 0, build.stdout + build.stderr
 
 
