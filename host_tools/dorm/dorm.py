@@ -188,9 +188,9 @@ class Dorm:
     def _require_board(self) -> None:
         from dorm.board import LWIP, binary  # see _begin_bridge
 
-        binary(self._ble, self.stack)
         if self.stack == LWIP and self._ethernet is not None:
             raise DormError("The bridge on lwIP has no Ethernet: leave out one of the two.")
+        binary(self._ble, self.stack)
 
     def _take_run_dir(self) -> None:
         path = self.run_dir

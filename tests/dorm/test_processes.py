@@ -333,7 +333,16 @@ async def test_a_program_is_missing(own_run_dir: Path, monkeypatch: pytest.Monke
 
 async def test_the_bridge_is_not_built(own_run_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(board.BINARIES, "bumble", tmp_path / "speakeasy-sim")
+    monkeypatch.setattr(t, "SIM_LWIP_BINARY", tmp_path / "speakeasy-sim")
     assert "make" in await refused(own_run_dir)
+
+
+async def test_what_the_bridge_on_lwip_has_not(own_run_dir: Path) -> None:
+    for dorm in (Dorm(own_run_dir, stack="lwip", ble="nimble"), Dorm(own_run_dir, stack="lwip", ethernet="uplink")):
+        with pytest.raises(DormError, match="on lwIP has"):
+            await dorm.up()
+    with pytest.raises(DormError, match="no IP stack called"):
+        await Dorm(own_run_dir, stack="loud").up()
 
 
 async def test_a_directory_of_somebody_elses_is_left_alone(own_run_dir: Path) -> None:
