@@ -81,7 +81,8 @@ test-attacks: dev ready ## the attacks of SECURITY.md alone; test-ble and test-d
 lint: dev $(STAMPS)/typings ## format, style, types and static checks of Python, MicroPython, C and shell
 	@$(SETUP)/lint.sh
 
-bench: ready $(STAMPS)/packages-bench ## what a frame costs in the packet filter, in instructions (rv32 in QEMU, and here); throughput
+bench: ready dev rv32 $(STAMPS)/packages-bench ## what a frame costs in the packet filter, in instructions (rv32 in QEMU, and here); throughput; memory
+	@$(BIN)/python tests/bench/memory.py
 	@/usr/bin/python3 tests/bench/bench.py $(ARGS)
 
 fuzz-firmware: dev sim ## 100,000 bent inputs for the firmware's parsers, 400 connections of a phone gone mad (another number: INPUTS=N)

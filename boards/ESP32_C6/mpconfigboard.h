@@ -5,7 +5,7 @@
 #define MICROPY_HW_ENABLE_UART_REPL (1)
 
 // The firmware's peak and some air. When this is full MicroPython doubles it, and takes from Wi-Fi what Wi-Fi needs.
-#define MICROPY_GC_INITIAL_HEAP_SIZE (80 * 1024)
+#define MICROPY_GC_INITIAL_HEAP_SIZE (88 * 1024)
 
 #define MICROPY_PY_NETWORK_LAN (0)
 

@@ -7,25 +7,40 @@ from . import clock
 
 LINES = 64
 LINE_CHARS = 160
+KEPT_CHARS = 2560  # of all lines together
 SELDOM_S = 60
 
 _ring: list = [None] * LINES
 _next = 0
+_oldest = 0
+_kept = 0  # characters
 _told: dict = {}  # of each module: [when `seldom` last had a line, how many it left out since]
 
 
 def log(module: str, text: str) -> None:
     """Print `[ms since boot] module: text` and keep it; longer texts are cut to LINE_CHARS, control characters shown as
     ?."""
-    global _next
+    global _next, _kept
     line = "[%d] %s: %s" % (clock.milliseconds(), module, text)
     if any(c < " " or "\x7f" <= c < "\xa0" for c in line):
         line = "".join(["?" if c < " " or "\x7f" <= c < "\xa0" else c for c in line])
     if len(line) > LINE_CHARS:
         line = line[: LINE_CHARS - 3] + "..."
     print(line)
+    if _next - _oldest == LINES:
+        _drop()
     _ring[_next % LINES] = line
     _next += 1
+    _kept += len(line)
+    while _kept > KEPT_CHARS:
+        _drop()
+
+
+def _drop() -> None:
+    global _oldest, _kept
+    _kept -= len(_ring[_oldest % LINES])
+    _ring[_oldest % LINES] = None
+    _oldest += 1
 
 
 def seldom(module: str, text: str) -> None:
@@ -50,8 +65,7 @@ def number(error: BaseException) -> int:
 
 def recent() -> list:
     """The lines kept, oldest first."""
-    first = max(0, _next - LINES)
-    return [_ring[n % LINES] for n in range(first, _next)]
+    return [_ring[n % LINES] for n in range(_oldest, _next)]
 
 
 def count() -> int:
@@ -61,13 +75,13 @@ def count() -> int:
 
 def newest(mark: int) -> list:
     """The lines that are left of those there were when `count()` was `mark`, newest first."""
-    return [_ring[n % LINES] for n in range(min(mark, _next) - 1, max(0, _next - LINES) - 1, -1)]
+    return [_ring[n % LINES] for n in range(min(mark, _next) - 1, _oldest - 1, -1)]
 
 
 def clear() -> None:
     """Forget all lines: after a factory reset nothing of the earlier owner is left."""
-    global _next
-    _next = 0
+    global _next, _oldest, _kept
+    _next = _oldest = _kept = 0
     _told.clear()
     for n in range(LINES):
         _ring[n] = None

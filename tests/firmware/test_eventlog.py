@@ -28,6 +28,21 @@ def test_exactly_full_ring_loses_nothing():
     assert lines[0].endswith("line 0")
 
 
+def test_long_lines_push_out_more():
+    """Whatever the lines are, they take no more memory than KEPT_CHARS."""
+    eventlog.clear()
+    n = 0
+    while n < 3 * eventlog.LINES:
+        eventlog.log("test", "x" * 1000)
+        n += 1
+        equal(len(eventlog.recent()), min(n, eventlog.KEPT_CHARS // eventlog.LINE_CHARS))
+    equal(len(eventlog.newest(eventlog.count())), eventlog.KEPT_CHARS // eventlog.LINE_CHARS)
+    equal(eventlog.newest(eventlog.count() - eventlog.LINES), [])
+    for _ in range(eventlog.LINES):
+        eventlog.log("test", "short")
+    equal(len(eventlog.recent()), eventlog.LINES)
+
+
 def test_a_long_line_is_cut():
     eventlog.log("test", "x" * 1000)
     equal(len(eventlog.recent()[0]), eventlog.LINE_CHARS)

@@ -45,7 +45,7 @@ def test_the_log_newest_first_in_pages_that_new_lines_do_not_move():
     b = Bridge()
     owner = b.enrolled()
     for n in range(eventlog.LINES + 9):
-        eventlog.log("test", "line %d %s" % (n, "x" * 90))
+        eventlog.log("test", "line %d %s" % (n, "x" * 16))
     expected = eventlog.recent()
     expected.reverse()
     seen, page = [], 0
@@ -59,7 +59,7 @@ def test_the_log_newest_first_in_pages_that_new_lines_do_not_move():
             eventlog.log("test", "in between")
     # The one line that fell out of the ring meanwhile was the oldest.
     equal(seen, expected[:-1])
-    assert page >= 5
+    assert page >= 2
     assert "in between" in b.good(owner, "log")["lines"][0]
 
 
