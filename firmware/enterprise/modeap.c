@@ -5,12 +5,17 @@
 #include "esp_eap_client.h"
 #include "esp_idf_version.h"
 #include "esp_wifi.h"
+#include "sdkconfig.h"
 
 #include "mphalport.h"
 #include "py/mperrno.h"
 #include "py/runtime.h"
 
 #include <string.h>
+
+#if !CONFIG_MBEDTLS_CERTIFICATE_BUNDLE || CONFIG_MBEDTLS_HAVE_TIME_DATE
+#error "eap: certificates are checked against ESP-IDF's bundle, and without a clock"
+#endif
 
 enum { MAX_BYTES = 64 };
 
@@ -43,14 +48,12 @@ static MP_DEFINE_CONST_FUN_OBJ_0(eap_off_obj, eap_off);
 /* Only a server with this name, and a certificate of an authority that the world trusts, gets to see the password. */
 static esp_err_t trust(const char *server)
 {
-    if (server[0] == '\0') {
-        return esp_eap_client_use_default_cert_bundle(false);
-    }
+    const bool any = server[0] == '\0';
 #if HAS_SERVER_NAME
-    const esp_err_t error = esp_eap_client_set_domain_name(server);
-    return error != ESP_OK ? error : esp_eap_client_use_default_cert_bundle(true);
+    const esp_err_t error = esp_eap_client_set_domain_name(any ? NULL : server);
+    return error != ESP_OK ? error : esp_eap_client_use_default_cert_bundle(!any);
 #else
-    return ESP_ERR_NOT_SUPPORTED;
+    return any ? esp_eap_client_use_default_cert_bundle(false) : ESP_ERR_NOT_SUPPORTED;
 #endif
 }
 

@@ -36,7 +36,6 @@ class Segment:
         self._given: tuple = ()  # what the driver was told
         self._until = 0  # when the window closes by itself, `clock.seconds`
         self._turned_away = -TURN_AWAY_S
-        self._before: bytes | None = None  # who was the speaker when the window was opened
         self.seen: list = []  # the MACs that were there in the last window
         self.undecided = False  # which of them is the speaker
         self.state = DOWN
@@ -74,7 +73,6 @@ class Segment:
         self._until = clock.seconds() + seconds
         if self.state == SETUP:
             return
-        self._before = self._policy.speaker
         self.seen = []
         self.undecided = self.present = False
         self.state = SETUP
@@ -82,15 +80,12 @@ class Segment:
         log("segment", "a second machine may be on the speaker's Wi-Fi, for %d s" % seconds)
 
     def close_setup(self) -> None:
-        """Throw everybody out, and let the one speaker come back: where there were several, it must be known who."""
+        """Throw everybody out, and let the one speaker come back: where there were several, an owner must have said
+        who. Who was alone there before may have been the phone, come early."""
         chosen = self._settings.speaker
-        known = chosen or (self._before and inet.mac_text(self._before))
         seen = [inet.mac_text(mac) for mac in self.seen]
-        several = len(seen) > 1
-        self.undecided = known not in seen and (several or (chosen is not None and len(seen) == 1))
+        self.undecided = chosen not in seen and (len(seen) > 1 or (chosen is not None and len(seen) == 1))
         self._close()
-        if several and known in seen:
-            self._settings.change(speaker=known)
         if self.undecided:
             log("segment", "several machines were there: say which is the speaker, with 'speakeasy setup --speaker'")
 

@@ -450,7 +450,8 @@ async def test_nobody_writes_declarations(board, central, new_central):
         """)
     await central.open()
     value = central.characteristic(2).handle
-    for handle in (1, 2, 3, value - 2, value - 1, value):
+    name = central.client.get_characteristics_by_uuid(att.UUID.from_16_bits(0x2A00))[0].handle
+    for handle in (name - 2, name - 1, value - 2, value - 1, value):
         with pytest.raises(att.ATT_Error) as caught:
             await central.client.write_value(handle, b"LL", with_response=True)
         assert caught.value.error_code == att.ErrorCode.WRITE_NOT_PERMITTED, handle

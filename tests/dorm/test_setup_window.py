@@ -52,10 +52,12 @@ async def test_a_phone_beside_the_speaker_and_afterwards_the_speaker_alone(owned
     assert await way_out(owned) == []
     status = await speakeasy(owned, t.PHONE, "status")
     assert (status["segment"]["state"], status["segment"]["speaker"]) == ("set-up", None)
-    # It has seen both, and knows which one was the speaker before.
+    # It has seen both, and an owner says which one is the speaker.
     closed = await speakeasy(owned, t.PHONE, "setup", "--done")
     assert sorted(closed["seen"]) == [SPEAKER, BESIDE]
-    assert (closed["undecided"], closed["speaker"], closed["left_s"]) == (False, SPEAKER, 0)
+    assert (closed["undecided"], closed["speaker"], closed["left_s"]) == (True, None, 0)
+    decided = await speakeasy(owned, t.PHONE, "setup", "--speaker", SPEAKER)
+    assert (decided["undecided"], decided["speaker"]) == (False, SPEAKER)
     air = owned.air
     await air.wait(lambda: (air.stations, air.ap.max_clients) == ([SPEAKER], 1), LIMIT_S, "the speaker alone")
     assert not owned.air.join_segment(BESIDE, t.SEGMENT_WIFI.key)

@@ -173,7 +173,9 @@ async def test_a_window_has_room_for_two_and_nobody_is_the_speaker():
         await turns(b)
         equal((room(b), b.segment.state, b.segment.left_s(), b.policy.windows), (1, segment.UP, 0, [True, False]))
         equal([c for c in b.radio.calls[before:] if c[0] == "active"], [("active", False), ("active", True)])
-        # The speaker of before was among them: it is the only one from now on.
+        # Who was alone there before need not have been the speaker: an owner has to say.
+        equal((b.settings.speaker, b.segment.undecided, b.policy.speaker), (None, True, None))
+        b.segment.decide(SPEAKER_MAC)
         equal((b.settings.speaker, b.segment.undecided), ("02:00:00:00:42:20", False))
         equal(Settings(Files(), BRIDGE_ID).speaker, "02:00:00:00:42:20")
 
@@ -240,7 +242,7 @@ async def test_a_window_that_is_opened_again_lasts_longer_and_forgets_nothing():
         equal((b.segment.left_s(), b.segment.seen, b.policy.windows), (600, [OTHER], [True]))
 
 
-async def test_a_flash_that_refuses_leaves_no_window_open():
+async def test_a_flash_that_refuses_decides_nothing():
     at(None, 100)
     async with Bench() as b:
         b.policy.speaker = SPEAKER_MAC
@@ -249,5 +251,7 @@ async def test_a_flash_that_refuses_leaves_no_window_open():
         await turns(b)
         b.settings._files = FailingFlash(0)
         with raises(OSError):
-            b.segment.close_setup()
+            b.segment.decide(SPEAKER_MAC)
+        b.segment.close_setup()
         equal((b.segment.state, b.policy.windows), (segment.UP, [True, False]))
+        equal((b.settings.speaker, b.segment.undecided), (None, True))

@@ -171,9 +171,9 @@ def _become(port: str | None, words: list[str], say: str) -> NoReturn:
 
 @app.command()
 def shell(port: PortOption = None) -> None:
-    """A Python prompt on the bridge (mpremote). The bridge stops meanwhile, and lets nobody through."""
+    """A Python prompt on the bridge (mpremote). The bridge stops meanwhile, and lets nobody new in."""
     with board_failures():
-        say = "The bridge is stopped: nobody gets through. Ctrl-D starts it again, Ctrl-] leaves."
+        say = "The bridge is stopped: nobody new gets in; who is in stays in. Ctrl-D starts it again, Ctrl-] leaves."
         _become(port, ["resume", "exec", _PATIENT, "repl"], say)
 
 
