@@ -124,3 +124,18 @@ async def counters(dorm: Dorm, owner: str = t.PHONE) -> dict[str, int]:
     """What the filter has counted, asked over Bluetooth."""
     counted: dict[str, int] = (await speakeasy(dorm, owner, "status"))["counters"]
     return counted
+
+
+async def plays(dorm: Dorm) -> None:
+    """The phone is let in, finds the speaker, and has it play; a machine that was not let in does not reach it."""
+    await settled(dorm)
+    await claim(dorm, t.PHONE)
+    async with await dorm.person(t.PHONE).controller() as controller:
+        await find(dorm, controller)
+        await controller.must("play", uri=t.RADIO_URL)
+        await hear(dorm, 2)
+        await controller.call("close")
+    x = dorm.bridge_address()
+    assert x is not None
+    stranger = await dorm.person(t.FLATMATE).intrude("scan", x, str(t.SPEAKER_PORT))
+    assert stranger["open"] == []

@@ -8,7 +8,7 @@ import pytest_asyncio
 from dorm import ethernet
 from dorm import topology as t
 from dorm.dorm import PASSTHROUGH, Dorm
-from dorm_life import LIMIT_S, claim, find, hear, own, settled, speakeasy
+from dorm_life import LIMIT_S, own, plays, settled, speakeasy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,21 +32,6 @@ async def by_segment(run_dirs: Path) -> AsyncIterator[Dorm]:
     """The speaker is on the bridge by cable; the bridge is on the dorm's Wi-Fi."""
     async for dorm in owned_dorm(run_dirs / "segment", ethernet.SEGMENT):
         yield dorm
-
-
-async def plays(dorm: Dorm) -> None:
-    """The phone is let in, finds the speaker, and has it play; a machine that was not let in does not reach it."""
-    await settled(dorm)
-    await claim(dorm, t.PHONE)
-    async with await dorm.person(t.PHONE).controller() as controller:
-        await find(dorm, controller)
-        await controller.must("play", uri=t.RADIO_URL)
-        await hear(dorm, 2)
-        await controller.call("close")
-    x = dorm.bridge_address()
-    assert x is not None
-    stranger = await dorm.person(t.FLATMATE).intrude("scan", x, str(t.SPEAKER_PORT))
-    assert stranger["open"] == []
 
 
 async def refused(dorm: Dorm, *words: str) -> str:

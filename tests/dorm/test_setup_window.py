@@ -6,23 +6,13 @@ import sys
 import pytest
 from dorm import topology as t
 from dorm.dorm import Dorm
-from dorm_life import LIMIT_S, claim, find, hear, in_passthrough_alone, settled, speakeasy
+from dorm_life import LIMIT_S, in_passthrough_alone, plays, speakeasy
 
 # In the window both modes are the same.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), in_passthrough_alone]
 
 SPEAKER = t.MAC[t.SPEAKER]
 BESIDE = "02:00:00:00:42:99"  # the phone with the program of the speaker's maker
-
-
-async def plays(dorm: Dorm) -> None:
-    await settled(dorm)
-    await claim(dorm, t.PHONE)
-    async with await dorm.person(t.PHONE).controller() as controller:
-        await find(dorm, controller)
-        await controller.must("play", uri=t.RADIO_URL)
-        await hear(dorm, 2)
-        await controller.call("close")
 
 
 async def way_out(dorm: Dorm) -> list[int]:
