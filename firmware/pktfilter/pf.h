@@ -45,7 +45,8 @@
 #define PF_LEASE_PROTECTED (3 * PF_FLOWS / 4 / PF_LEASES)
 #endif
 
-/* Flows from the uplink to the claim port at a time. */
+/* Flows from the uplink to the claim port at a time, 2..255. Half of them are half-open ones'; the
+ * listener there has to wait for as many. */
 #ifndef PF_CLAIM_FLOWS
 #define PF_CLAIM_FLOWS 16
 #endif
@@ -411,8 +412,9 @@ struct pf_flow {
     uint16_t next[2]; /* hash chains, by what the remote and the owner see: index + 1, 0 at the end */
     uint8_t kind;     /* PF_KIND_* */
     uint8_t state;    /* PF_T_* */
-    uint8_t scale;    /* TCP: window scale of the remote (low nibble) and the owner; 15: no such option */
-    uint8_t peer;     /* whom it is with: index into struct pf.peer */
+    uint8_t
+        scale; /* TCP: window scale of the remote (low nibble) and the owner; 15: no such option. Claims: index of claim_next */
+    uint8_t peer; /* whom it is with: index into struct pf.peer */
 };
 
 /* One of the owners' ports and the port it has at X: kept while a flow uses it (endpoint-independent mapping). */
@@ -540,6 +542,7 @@ typedef char pf_times_fit[PF_TIME_TCP <= 65535 && PF_TIME_TCP_TRANSITORY <= 6553
                                   PF_TIME_ICMP <= 65535 && PF_TIME_CLAIM <= 65535
                               ? 1
                               : -1];
+typedef char pf_claims_fit[PF_CLAIM_FLOWS >= 2 && PF_CLAIM_FLOWS <= 255 ? 1 : -1];
 typedef char pf_groups_fit[PF_CLAIM_GROUPS >= 1 && (PF_CLAIM_GROUPS & (PF_CLAIM_GROUPS - 1)) == 0 ? 1 : -1];
 typedef char pf_turns_fit[PF_CLAIM_TURN >= 1 && PF_CLAIM_TURN <= 16 ? 1 : -1];
 typedef char
@@ -606,7 +609,9 @@ struct pf {
     uint16_t flow_head[2][PF_BUCKETS];
     struct pf_flow flow[PF_FLOWS];
     struct pf_ring ring[PF_FLOWS + PF_CLASS_COUNT];
-    uint16_t flow_map[PF_FLOWS]; /* each flow's mapping: pf_map_at() */
+    uint16_t flow_map[PF_FLOWS];         /* each flow's mapping: pf_map_at() */
+    uint32_t claim_next[PF_CLAIM_FLOWS]; /* of connections to the claim port: the number after the remote's SYN */
+    uint8_t claim_place[PF_CLAIM_FLOWS]; /* free places there, behind as many others as there are claims */
 
     struct pf_map map[PF_MAPS]; /* a new flow has its own before another gives way */
     uint16_t map_head[2][PF_MAP_BUCKETS];

@@ -206,6 +206,7 @@ void pf_tcp_syn(struct pf_flow *f, const struct pf_pkt *p, unsigned from);
 enum pf_counter pf_tcp_track(struct pf *pf, struct pf_flow *f, const struct pf_pkt *p, unsigned from);
 bool pf_tcp_opens_anew(const struct pf_flow *f, unsigned flags, unsigned from);
 void pf_tcp_reset_owner(struct pf *pf, const struct pf_flow *f);
+void pf_tcp_reset_claim(struct pf *pf, const struct pf_flow *f);
 void pf_tcp_refuse_speaker(struct pf *pf, const struct pf_pkt *p);
 
 /* pf_icmp.c */

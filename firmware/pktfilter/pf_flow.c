@@ -94,6 +94,9 @@ void pf_flows_init(struct pf *pf)
     }
     pf->class_count[PF_CLASS_FREE] = PF_FLOWS;
     memset(pf->protected_flows, 0, sizeof(pf->protected_flows));
+    for (unsigned i = 0; i < PF_CLAIM_FLOWS; i++) {
+        pf->claim_place[i] = (uint8_t)i;
+    }
     pf_maps_init(pf);
 }
 
@@ -120,6 +123,12 @@ static void expire(struct pf *pf, struct pf_flow *f)
 {
     pf_flow_end(pf, f);
     pf_count(pf, PF_C_flows_expired);
+}
+
+/* Connections to the claim port. */
+static unsigned claims_of(const struct pf *pf)
+{
+    return (unsigned)pf->class_count[PF_CLASS_CLAIM_LOOSE] + pf->class_count[PF_CLASS_CLAIM_SETTLED];
 }
 
 /* The flow that one side's frames belong to: the remote's, by the port at X, or the owner's, by its own port. */
@@ -155,6 +164,7 @@ enum pf_counter pf_flow_pass(struct pf *pf, struct pf_pkt *p, unsigned side, uns
     if (p->proto == PF_TCP && pf_tcp_opens_anew(f, p->flags, side)) {
         const enum pf_counter c = side == PF_FROM_REMOTE ? pf_flow_sender(pf, p, f, side) : PF_C_none;
         if (c == PF_C_none) { /* what is dropped changes nothing */
+            pf_tcp_reset_claim(pf, f);
             pf_flow_end(pf, f);
         }
         return c;
@@ -213,6 +223,9 @@ static void unlink_flow(struct pf *pf, struct pf_flow *f)
         *at = f->next[side];
     }
     pf_map_put(pf, pf->flow_map[link - 1]);
+    if (class_of(f) >= PF_CLASS_CLAIM_LOOSE) {
+        pf->claim_place[claims_of(pf) - 1] = f->scale;
+    }
 }
 
 void pf_flow_end(struct pf *pf, struct pf_flow *f)
@@ -221,15 +234,15 @@ void pf_flow_end(struct pf *pf, struct pf_flow *f)
     set_class(pf, f, PF_CLASS_FREE);
 }
 
-/* Connections to the claim port are few and short. The first half-open one gives way, else the first: who floods, or holds
- * connections, locks nobody out. NULL: there is room for one more. */
+/* Connections to the claim port are few and short. The first half-open one gives way, or the first open one where these have more
+ * than half of the places: who floods, or holds connections, locks nobody out. NULL: there is room for one more. */
 static struct pf_flow *claim_victim(const struct pf *pf)
 {
-    const unsigned loose = pf->class_count[PF_CLASS_CLAIM_LOOSE];
-    if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] < PF_CLAIM_FLOWS) {
+    if (claims_of(pf) < PF_CLAIM_FLOWS) {
         return NULL;
     }
-    const unsigned class = loose != 0 ? PF_CLASS_CLAIM_LOOSE : PF_CLASS_CLAIM_SETTLED;
+    const bool many = pf->class_count[PF_CLASS_CLAIM_LOOSE] >= PF_CLAIM_FLOWS / 2;
+    const unsigned class = many ? PF_CLASS_CLAIM_LOOSE : PF_CLASS_CLAIM_SETTLED;
     return (struct pf_flow *)&pf->flow[pf->ring[PF_FLOWS + class].next];
 }
 
@@ -243,7 +256,13 @@ static struct pf_flow *take(struct pf *pf, unsigned class)
     };
     const bool phone = class == PF_CLASS_PHONE_LOOSE;
     const unsigned others = (unsigned)pf->class_count[PF_CLASS_LOOSE] + pf->class_count[PF_CLASS_SETTLED];
-    struct pf_flow *f = class == PF_CLASS_CLAIM_LOOSE ? claim_victim(pf) : NULL;
+    struct pf_flow *f = NULL;
+    if (class == PF_CLASS_CLAIM_LOOSE) {
+        f = claim_victim(pf);
+        if (f != NULL) {
+            pf_tcp_reset_claim(pf, f);
+        }
+    }
     if (f == NULL && pf->class_count[PF_CLASS_FREE] > 0 && (phone || others < PF_FLOWS - PF_PHONE_SHARE)) {
         return &pf->flow[pf->ring[PF_FLOWS + PF_CLASS_FREE].next];
     }
@@ -316,6 +335,8 @@ enum pf_counter pf_flow_open(struct pf *pf, struct pf_pkt *p, unsigned kind, uns
     f->u.end[PF_FROM_OWNER] = 0;
     if (claim) {
         pf_mac_copy(f->u.mac, p->frame + 6);
+        f->scale = pf->claim_place[claims_of(pf) - 1];
+        pf->claim_next[f->scale] = be32(p->l4 + PF_TCP_SEQ) + 1;
     }
     if (p->proto == PF_TCP) {
         pf_tcp_syn(f, p, side);

@@ -175,14 +175,11 @@ bool pf_tcp_opens_anew(const struct pf_flow *f, unsigned flags, unsigned from)
     return is_over(f) && from == opener && pf_tcp_is_syn(flags);
 }
 
-/* A RST in the name of the remote, to the speaker or the host; the MACs are the caller's work. False: not now. */
-static bool build_reset(struct pf *pf, uint32_t src, uint32_t sport, uint32_t dst, uint32_t dport, uint32_t seq)
+/* A RST in the name of the remote, to the speaker or the host; the MACs are the caller's work. */
+static void build_reset(struct pf *pf, uint32_t src, uint32_t sport, uint32_t dst, uint32_t dport, uint32_t seq)
 {
     uint8_t *frame = pf_scratch(pf);
     uint8_t *tcp = frame + PF_L4;
-    if (!pf_rate(pf, PF_LIMIT_RESET, 0)) {
-        return false;
-    }
     pf_build_ip(frame, PF_IPPROTO_TCP, src, dst, 20);
     memset(tcp, 0, 20);
     wr16(tcp, sport);
@@ -192,17 +189,35 @@ static bool build_reset(struct pf *pf, uint32_t src, uint32_t sport, uint32_t ds
     tcp[PF_TCP_FLAGS] = PF_RST;
     pf_sum_l4(frame);
     pf_count(pf, PF_C_reset_sent);
-    return true;
 }
 
 static void reset_speaker(struct pf *pf, uint32_t src, uint32_t sport, uint32_t dport, uint32_t seq)
 {
-    if (pf->speaker_known && build_reset(pf, src, sport, pf->cfg.speaker_addr, dport, seq)) {
+    if (pf->speaker_known && pf_rate(pf, PF_LIMIT_RESET, 0)) {
+        build_reset(pf, src, sport, pf->cfg.speaker_addr, dport, seq);
         (void)pf_to_speaker(pf, pf_scratch(pf), PF_L4 + 20, PF_C_none);
     }
 }
 
-/* Tells a flow's owner that it is over. Claims have no sequence numbers, and do not end by others' doing. */
+static void reset_host(struct pf *pf, const struct pf_flow *f, const uint8_t *mac, uint32_t seq)
+{
+    uint8_t *frame = pf_scratch(pf);
+    build_reset(pf, f->raddr, f->rport, pf->cfg.addr, f->port[PF_FROM_OWNER], seq);
+    pf_mac_copy(frame, pf->cfg.uplink_mac);
+    pf_mac_copy(frame + 6, mac);
+    pf->out(pf->ctx, PF_HOST_UPLINK, frame, PF_L4 + 20);
+}
+
+/* A connection to the claim port gives way: the host, which would wait for it for long, and for few at a time, is told. By the number of
+ * one that is half open for the host, whatever it is here: another one the host keeps (RFC 9293, 3.10.7.4). No rate but that of SYNs. */
+void pf_tcp_reset_claim(struct pf *pf, const struct pf_flow *f)
+{
+    if (pf_is_claim(f->kind, f->peer) && (f->state & PF_T_BOTH_FIN) != PF_T_BOTH_FIN) {
+        reset_host(pf, f, f->u.mac, pf->claim_next[f->scale]);
+    }
+}
+
+/* Tells a flow's owner that it is over; not of claims, which do not end by others' doing. */
 void pf_tcp_reset_owner(struct pf *pf, const struct pf_flow *f)
 {
     if ((f->kind & PF_KIND_PROTO) != PF_TCP || (f->state & (PF_T_SYN | PF_T_RST)) != PF_T_SYN) {
@@ -211,11 +226,8 @@ void pf_tcp_reset_owner(struct pf *pf, const struct pf_flow *f)
     const uint32_t seq = f->u.end[PF_FROM_REMOTE];
     if ((f->kind & PF_KIND_SPEAKER) != 0) {
         reset_speaker(pf, f->raddr, f->rport, f->port[PF_FROM_OWNER], seq);
-    } else if (build_reset(pf, f->raddr, f->rport, pf->cfg.addr, f->port[PF_FROM_OWNER], seq)) {
-        uint8_t *frame = pf_scratch(pf);
-        pf_mac_copy(frame, pf->cfg.uplink_mac);
-        pf_mac_copy(frame + 6, pf->peer[f->peer].mac);
-        pf->out(pf->ctx, PF_HOST_UPLINK, frame, PF_L4 + 20);
+    } else if (pf_rate(pf, PF_LIMIT_RESET, 0)) {
+        reset_host(pf, f, pf->peer[f->peer].mac, seq);
     }
 }
 

@@ -22,6 +22,9 @@ WRONG_WINDOW_S = 10
 WRONG_DELAY_S = 3
 MAX_DELAYED = 2
 
+# Handshakes that are not over yet, and connections that were not taken yet: lwIP counts both, and waits 20 s for the end of one. The
+# filter lets 16 begin, and ends the oldest for the next one: with as many again there is always room for it.
+_BACKLOG = const(32)
 _CLOSE_MS = const(200)
 _DRAIN_BYTES = const(256)
 # Connections over the limit that are told so at one time; further ones are just closed. Of the board's
@@ -97,7 +100,7 @@ class Server:
 
     async def run(self, host: str = "0.0.0.0", port: int = CLAIM_PORT) -> None:
         """Serve for ever."""
-        async with await asyncio.start_server(self._connected, host, port, backlog=MAX_CONNECTIONS):
+        async with await asyncio.start_server(self._connected, host, port, backlog=_BACKLOG):
             while True:
                 self._beat()
                 await asyncio.sleep(1)

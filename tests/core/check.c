@@ -79,6 +79,20 @@ static int check_classes(const struct pf *pf)
     if (in_class[PF_CLASS_CLAIM_LOOSE] + in_class[PF_CLASS_CLAIM_SETTLED] > PF_CLAIM_FLOWS) {
         return __LINE__;
     }
+    /* Each claim has a place of its own, and all others are free. */
+    const unsigned claims = in_class[PF_CLASS_CLAIM_LOOSE] + in_class[PF_CLASS_CLAIM_SETTLED];
+    uint8_t place[PF_CLAIM_FLOWS] = {0};
+    for (unsigned i = claims; i < PF_CLAIM_FLOWS; i++) {
+        if (pf->claim_place[i] >= PF_CLAIM_FLOWS || place[pf->claim_place[i]]++ != 0) {
+            return __LINE__;
+        }
+    }
+    for (unsigned i = 0; i < PF_FLOWS; i++) {
+        const struct pf_flow *f = &pf->flow[i];
+        if (class_of(f) >= PF_CLASS_CLAIM_LOOSE && (f->scale >= PF_CLAIM_FLOWS || place[f->scale]++ != 0)) {
+            return __LINE__;
+        }
+    }
     const unsigned others = in_class[PF_CLASS_LOOSE] + in_class[PF_CLASS_SETTLED];
     return others <= PF_FLOWS - PF_PHONE_SHARE ? 0 : __LINE__;
 }

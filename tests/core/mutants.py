@@ -132,8 +132,20 @@ MUTANTS = [
     Mutant(
         "pf_flow.c",
         "claim_victim",
-        "if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] < PF_CLAIM_FLOWS) {",
-        "if (loose + pf->class_count[PF_CLASS_CLAIM_SETTLED] <= PF_CLAIM_FLOWS) {",
+        "if (claims_of(pf) < PF_CLAIM_FLOWS) {",
+        "if (claims_of(pf) <= PF_CLAIM_FLOWS) {",
+    ),
+    Mutant(
+        "pf_flow.c",
+        "claim_victim",
+        "const bool many = pf->class_count[PF_CLASS_CLAIM_LOOSE] >= PF_CLAIM_FLOWS / 2;",
+        "const bool many = pf->class_count[PF_CLASS_CLAIM_LOOSE] > PF_CLAIM_FLOWS / 2;",
+    ),
+    Mutant(
+        "pf_flow.c",
+        "pf_flow_open",
+        "pf->claim_next[f->scale] = be32(p->l4 + PF_TCP_SEQ) + 1;",
+        "pf->claim_next[f->scale] = be32(p->l4 + PF_TCP_SEQ);",
     ),
     Mutant("pf_flow.c", "is_long", "return n >= PF_CHAIN_MAX;", "return n > PF_CHAIN_MAX;"),
     Mutant(

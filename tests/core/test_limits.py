@@ -535,44 +535,87 @@ segment: tcp S:30000 > server:80 A seq=2 ack=2    -> pass_speaker_uplink -> upli
     run(pf, "uplink: tcp server:80 > X:30000 A seq=2 ack=2 -> pass_uplink_speaker -> segment: ~")
 
 
+def begin_claim(pf: Filter, who: str, port: int, goes: str = "") -> None:
+    """A SYN to the claim port; in its place `goes` ("attacker:1000") gives way, and the host is told by the number after its SYN."""
+    reset = f"host_uplink: tcp {goes} > X:7780 R seq=10 win=0 ipid=0 from={goes.split(':')[0]} & " if goes else ""
+    run(pf, f"uplink: tcp {who}:{port} > X:7780 S seq=9 -> pass_uplink_host -> {reset}host_uplink: ~")
+
+
+def settle_claim(pf: Filter, who: str, port: int) -> None:
+    run(
+        pf,
+        f"""
+host_uplink: tcp X:7780 > {who}:{port} SA seq=1 ack=10 -> pass_host_uplink -> uplink: ~
+uplink:      tcp {who}:{port} > X:7780 A seq=10 ack=2  -> pass_uplink_host -> host_uplink: ~
+""",
+    )
+
+
 def test_claims_in_the_table(pf: Filter) -> None:
-    """A flood of SYNs takes at most PF_CLAIM_FLOWS places; half-open claims give way to new ones, then the oldest."""
+    """Half-open connections take all places that nobody else wants; the oldest gives way to a new one."""
     start(pf)
     n = limit("PF_CLAIM_FLOWS")
     for i in range(4 * n):
         pf.jump(1000)
-        assert pf.input("uplink", frame("uplink", f"tcp attacker:{1000 + i} > X:7780 S")) == "pass_uplink_host"
+        begin_claim(pf, "attacker", 1000 + i, f"attacker:{1000 + i - n}" if i >= n else "")
     assert len(pf.flows()) == n
-    pf.out()
-    for i in range(n):  # all of them established
-        run(
-            pf,
-            f"""
-! jump 1000
-uplink:      tcp phone:{i + 1} > X:7780 S seq=9        -> pass_uplink_host -> host_uplink: ~
-host_uplink: tcp X:7780 > phone:{i + 1} SA seq=1 ack=10 -> pass_host_uplink -> uplink: ~
-uplink:      tcp phone:{i + 1} > X:7780 A seq=10 ack=2  -> pass_uplink_host -> host_uplink: ~
-""",
-        )
-    # Who holds them all, and keeps them busy, locks nobody out: the oldest gives way.
+    assert pf.count("reset_sent") == pf.count("flows_evicted") == 3 * n
+    pf.check()
+
+
+def test_open_claims_are_left_half_of_the_places(pf: Filter) -> None:
+    start(pf)
+    n = limit("PF_CLAIM_FLOWS")
+    for port in range(n):
+        pf.jump(1000)
+        begin_claim(pf, "phone", 1 + port)
+        settle_claim(pf, "phone", 1 + port)
+    # Who holds them all, and keeps them busy, locks nobody out: the oldest gives way, until half of them are left.
+    run(pf, "uplink: tcp phone:1 > X:7780 A seq=10 ack=2 -> pass_uplink_host -> host_uplink: ~")
+    for i in range(n // 2):
+        pf.jump(1000)
+        begin_claim(pf, "attacker", 1 + i, f"phone:{1 + i}")
+    run(pf, "uplink: tcp phone:1 > X:7780 A seq=10 ack=2 -> drop_no_flow")
+    for i in range(n):
+        pf.jump(1000)
+        begin_claim(pf, "attacker", 1 + n // 2 + i, f"attacker:{1 + i}")
+    settle_claim(pf, "phone", n)  # still there
+    # A phone whose handshake ends before half as many others begin is in; then it has as long for its request.
+    begin_claim(pf, "laptop", 1, f"attacker:{1 + n}")
+    for i in range(n // 2 - 1):
+        pf.jump(1000)
+        begin_claim(pf, "attacker", 100 + i, f"attacker:{2 + n + i}")
+    settle_claim(pf, "laptop", 1)
+    begin_claim(pf, "attacker", 200, f"phone:{n // 2 + 1}")
+    settle_claim(pf, "laptop", 1)
+    pf.check()
+
+
+def test_claims_that_have_ended_give_way_unsaid(pf: Filter) -> None:
+    """The host has nothing left to wait for. After its own RST (a wrong ACK in the handshake) it may have: then it is told."""
+    start(pf)
+    begin_claim(pf, "phone", 3)
+    settle_claim(pf, "phone", 3)
     run(
         pf,
         """
-uplink:      tcp phone:1 > X:7780 A seq=10 ack=2  -> pass_uplink_host -> host_uplink: ~
-uplink:      tcp laptop:1 > X:7780 S seq=9        -> pass_uplink_host -> host_uplink: ~
-uplink:      tcp phone:1 > X:7780 A seq=10 ack=2  -> drop_no_flow
-host_uplink: tcp X:7780 > laptop:1 SA seq=1 ack=10 -> pass_host_uplink -> uplink: ~
-uplink:      tcp laptop:1 > X:7780 A seq=10 ack=2 -> pass_uplink_host -> host_uplink: ~
+host_uplink: tcp X:7780 > phone:3 FA seq=2 ack=10  -> pass_host_uplink -> uplink: ~
+uplink:      tcp phone:3 > X:7780 FA seq=10 ack=3  -> pass_uplink_host -> host_uplink: ~
+uplink:      tcp phone:3 > X:7780 S seq=500        -> pass_uplink_host -> host_uplink: ~
 """,
     )
+    begin_claim(pf, "attacker", 7)
     run(
         pf,
         """
-host_uplink: tcp X:7780 > phone:3 FA seq=2 ack=10   -> pass_host_uplink -> uplink: ~
-uplink:      tcp phone:3 > X:7780 FA seq=10 ack=3   -> pass_uplink_host -> host_uplink: ~
-uplink:      tcp laptop:1 > X:7780 S                -> pass_uplink_host -> host_uplink: ~
+host_uplink: tcp X:7780 > attacker:7 SA seq=1 ack=10 -> pass_host_uplink -> uplink: ~
+uplink:      tcp attacker:7 > X:7780 A seq=10 ack=99 -> pass_uplink_host -> host_uplink: ~
+host_uplink: tcp X:7780 > attacker:7 R seq=99        -> pass_host_uplink -> uplink: ~
 """,
     )
+    begin_claim(pf, "attacker", 7, "attacker:7")
+    assert pf.count("reset_sent") == 1
+    pf.check()
 
 
 def test_no_port_left(pf: Filter) -> None:

@@ -54,6 +54,21 @@ while True:
         again()
 """
 
+# Opens connections and answers nothing: so many SYNs a second, each from an address that is nobody's and does not answer ARP, and from the
+# next of so many made-up MACs. It says so when they are more than may be half open at a time.
+HALF_OPEN = """
+import itertools, sys, time
+from dorm.intruder import _raw, syn_frame
+x, to, port, macs, per_s = sys.argv[1], bytes.fromhex(sys.argv[2].replace(":", "")), *map(int, sys.argv[3:])
+with _raw() as sock:
+    for n in itertools.count():
+        mac = bytes((2, 0, 0, 1, n % macs // 256, n % macs % 256))
+        sock.send(syn_frame(to, mac, f"10.66.3.{201 + n % 54}", x, 1024 + n % 60000, port, n))
+        if n == 64:
+            print("busy", flush=True)
+        time.sleep(1 / per_s)
+"""
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def owner(owned: Dorm) -> Key:
@@ -156,3 +171,26 @@ async def test_lock_the_owner_out_by_hogging_the_claim_port(owned: Dorm, owner: 
         hog.kill()
         await hog.wait()
     assert await lease_of(owned, owner) == (owned.person(t.PHONE).address, t.MAC[t.PHONE])
+
+
+@pytest.mark.parametrize("macs", [1, 64], ids=["from one MAC", "from many"])
+async def test_lock_the_owner_out_by_half_open_connections(owned: Dorm, macs: int) -> None:
+    """The bridge's IP stack waits long for the end of each handshake, and for few at a time."""
+    x, attacker = await settled(owned), owned.person(t.ATTACKER)
+    await claim(owned, t.PHONE)
+    flood = await attacker.spawn(
+        *(sys.executable, "-c", HALF_OPEN, x, t.MAC[t.HOST_UPLINK], str(t.CLAIM_PORT), str(macs), "100"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert await asyncio.wait_for(flood.stdout.readline(), LIMIT_S) == b"busy\n"
+        for _ in range(CLAIMS):
+            await claim(owned, t.PHONE)
+            assert flood.returncode is None
+        if macs == 1:  # many use up what all without a lease have together
+            assert len(await challenge(owned, owned.person(t.FLATMATE).namespace)) == 16
+    finally:
+        flood.kill()
+        await flood.wait()
+    # All of them had to be forgotten: none is waited for any more.
+    assert len(await challenge(owned, owned.person(t.FLATMATE).namespace)) == 16

@@ -28,6 +28,7 @@ class Flow:
     inbound: bool = False  # opened by the remote
     claim: bool = False
     mac: bytes | None = None  # of a claim
+    next: int = 0  # likewise: the number after its SYN
     kind: str = ""  # its class
 
     @property
@@ -67,8 +68,8 @@ class Wrong(AssertionError):
 
 
 class Table:
-    def __init__(self, limits: Limits, count: dict[str, int]) -> None:
-        self.limits, self.count = limits, count
+    def __init__(self, limits: Limits, count: dict[str, int], claim_goes: Callable[[Flow], None]) -> None:
+        self.limits, self.count, self.claim_goes = limits, count, claim_goes
         self.flows: list[Flow] = []
         self.by_out: dict[tuple[int, ...], Flow] = {}
         self.by_in: dict[tuple[int, ...], Flow] = {}
@@ -179,9 +180,9 @@ class Table:
     def make_room(self, f: Flow) -> None:
         c = self.classes
         if f.claim:
-            claims = c["claims loose"] + c["claims settled"]
-            if len(claims) >= self.limits.CLAIM_FLOWS:
-                self._evict(claims[0])
+            loose, settled, most = c["claims loose"], c["claims settled"], self.limits.CLAIM_FLOWS
+            if len(loose) + len(settled) >= most:
+                self._evict(loose[0] if len(loose) >= most // 2 else settled[0])
                 return
         others = len(c["others loose"]) + len(c["others settled"])
         most = self.limits.FLOWS - (0 if f.lease else self.limits.PHONE_SHARE)
@@ -203,5 +204,7 @@ class Table:
         self._evict(victim)
 
     def _evict(self, f: Flow) -> None:
+        if f.claim:
+            self.claim_goes(f)
         self.remove(f)
         self.count["flows_evicted"] += 1

@@ -39,7 +39,7 @@ class Model:
         self.config = Config(ZERO_MAC, ZERO_MAC)
         self.speaker_mac: bytes | None = None
         self.services: set[tuple[int, int]] = {(TCP, 1400)}
-        self.table = Table(limits, self.count)
+        self.table = Table(limits, self.count, self.claim_goes)
         self.leases = Leases(limits.LEASES)
         self.peers = Peers(self)
         self.asked = Asked(limits.ASKED, limits.ARP_ASKED_MS)
@@ -174,6 +174,14 @@ class Model:
         body = reset(f.raddr, f.rport, c.addr, f.lport, seq)
         mac = f.lease.mac or f.lease.peer.mac or ZERO_MAC
         return [("host_uplink", link(c.uplink_mac, mac, 0x0800, body))]
+
+    def claim_goes(self, f: Flow) -> None:
+        """The host is told of a connection to the claim port that gives way: by the number that it expects of one that is half open."""
+        assert f.connection is not None and f.mac is not None
+        if not all(f.connection.fin):
+            body = reset(f.raddr, f.rport, self.config.addr, f.lport, f.next)
+            self.out.append(("host_uplink", link(self.config.uplink_mac, f.mac, 0x0800, body)))
+            self.count["reset_sent"] += 1
 
     def may_reset(self) -> bool:
         if not self.rate["RESET"].take(self.now):
@@ -326,6 +334,8 @@ class Model:
     def reopened(self, f: Flow | None, side: int, p: Packet) -> Flow | None:
         """A flow that has ended gives way to a SYN of the side that opened it: None, as if there were none."""
         if f and f.connection and f.connection.over and p.is_syn and side == f.connection.opener:
+            if f.claim:
+                self.claim_goes(f)
             self.table.remove(f)
             return None
         return f

@@ -274,5 +274,5 @@ def claim(m: Model, p: Packet) -> str:
     if not may_claim(m, p):
         raise Drop("drop_rate_claim")
     f = m.new_flow(HOST, p, None, inbound=True, claim=True)
-    f.mac = p.came_from
+    f.mac, f.next = p.came_from, (p.seq + 1) % 2**32
     return of_flow(m, f, p)
