@@ -2,6 +2,7 @@
 
 import asyncio
 
+import network
 from micropython import const
 
 from . import clock, dhcp, inet, segment
@@ -50,7 +51,12 @@ class CableSegment:
         host = self._policy.host
         if host == self._host:
             return
+        # An address that is given by hand takes the name servers away that the uplink's network has told, of all
+        # interfaces (ESP-IDF's esp_netif_set_ip_info; not for an access point).
+        dns = network.ipconfig("dns")
         self._plug.ipconfig(addr4=(inet.text(host), inet.text(inet.SEGMENT_MASK)))
+        if inet.parse(dns) != inet.ZERO:
+            network.ipconfig(dns=dns)
         self._host = host
 
     def _watch(self) -> None:

@@ -1,6 +1,7 @@
 # A scripted socket stands for the driver, and what the speaker asks is given: what counts is who is taken for it.
 import asyncio
 
+import network
 import test_dhcp
 from check import equal, until
 from stage import MASK, ROUTER, SEGMENT_MAC, SPEAKER_MAC, STATION_MAC, Console, FakeFilter, X
@@ -17,17 +18,29 @@ TIME_LIMIT_S = 60
 
 
 class Plug:
-    """The socket's driver, as far as the firmware uses it."""
+    """The socket's driver, as far as the firmware uses it, and lwIP's name server, which an address that is given to
+    the socket takes away."""
 
     def __init__(self):
         self.now = STARTED
         self.calls = []
+        self.server = "10.66.0.1"
+        network.ipconfig = self.names
 
     def active(self, on):
         self.calls.append(("active", on))
 
     def ipconfig(self, **settings):
         self.calls.append(("ipconfig", settings))
+        self.server = "0.0.0.0"
+
+    def names(self, *query, **settings):
+        if query:
+            equal(query, ("dns",))
+            return self.server
+        assert settings["dns"] != "0.0.0.0"
+        self.server = settings["dns"]
+        return None
 
     def status(self):
         return self.now
@@ -217,3 +230,15 @@ async def test_the_bridge_follows_a_segment_that_moves():
         b.policy.host = inet.SEGMENT_HOSTS[1]
         await b.turns()
         equal(b.plug.calls[-1], ("ipconfig", {"addr4": ("172.31.77.1", "255.255.255.0")}))
+
+
+async def test_a_segment_that_moves_leaves_the_name_server():
+    async with Bench() as b:
+        equal(b.plug.server, "10.66.0.1")
+        b.policy.host = inet.SEGMENT_HOSTS[1]
+        await b.turns()
+        equal(b.plug.server, "10.66.0.1")
+        b.plug.server = "0.0.0.0"  # none is known
+        b.policy.host = inet.SEGMENT_HOSTS[0]
+        await b.turns()
+        equal((b.plug.server, len(b.plug.calls)), ("0.0.0.0", 4))

@@ -133,11 +133,18 @@ async def test_the_segment_on_the_cable_has_the_address_that_it_is_given(wired: 
     # A habit of MicroPython's: it takes the station's event for one of Ethernet's.
     wait(lambda: lan.status() == network.ETH_STARTED)
     print("quirk", lan.isconnected(), lan.ipconfig("addr4")[0], station.ipconfig("addr4")[0] != "0.0.0.0")
+    # And one of ESP-IDF's: with an address given by hand the name servers go that the other interface has learnt.
+    before = network.ipconfig("dns")
+    lan.ipconfig(addr4=("192.168.77.1", "255.255.255.0"))
+    none = network.ipconfig("dns")
+    network.ipconfig(dns=before)
+    print("names", before, none, network.ipconfig("dns"))
     """
         + STAY
     )
     assert await wired.says("^has (.*)$") == "('192.168.77.1', '255.255.255.0') False"
     assert await wired.says("^quirk (.*)$") == "False 192.168.77.1 True"
+    assert await wired.says("^names (.*)$") == "10.66.0.1 0.0.0.0 10.66.0.1"
     assert await carrier(wired)
     shown = await wired.namespaces[topology.BRIDGE].run("ip", "-4", "-o", "address", "show", "dev", "segment")
     assert " 192.168.77.1/24 " in shown.stdout

@@ -557,6 +557,7 @@ class LAN:
             else:
                 raise ValueError("unexpected key")
             self._dhcp = False  # an address of its own ends the looking for another
+            _ip.set_server("0.0.0.0")  # and all interfaces' name servers go
         self._static = [_address(addr), _address(mask), _address(router)]
         if self._active:
             self._tell(True)
