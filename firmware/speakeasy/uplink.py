@@ -228,6 +228,8 @@ class Uplink(Addressed):
         while radio.isconnected() and time.ticks_diff(time.ticks_ms(), start) < _SETTLE_MS:
             await asyncio.sleep_ms(_POLL_MS)
         radio.config(reconnects=_RETRIES)
+        # Of a failed attempt before this the driver may tell until the next event comes, whenever that is.
+        before = radio.status()
         try:
             self._connect(wanted)
         except OSError as e:
@@ -249,15 +251,17 @@ class Uplink(Addressed):
                     return True
                 outcome = UNUSABLE
                 break
-            if spent >= _SETTLE_MS and not self._associated():
+            associated = self._associated()
+            over = spent >= limit_ms
+            if not associated and (over or spent >= _SETTLE_MS and status != before):
                 if status in reasons:
                     outcome = wrong
                     break
                 if status in _NO_NETWORK:
                     outcome = NO_NETWORK
                     break
-            if spent >= limit_ms:
-                outcome = NO_DHCP if self._associated() else FAILED
+            if over:
+                outcome = NO_DHCP if associated else FAILED
                 break
             self._beat()
             await asyncio.sleep_ms(_POLL_MS)

@@ -27,6 +27,7 @@ class Radio:
         self.addr = "10.66.0.100"
         self.mask = "255.255.252.0"
         self.stale = IDLE
+        self.slow = 3  # from this look on the driver tells of the attempt that there is
         self.calls = []
         self.gone = False
         self.back_on_connect = True
@@ -69,12 +70,12 @@ class Radio:
         if self.ssid is None:
             return self.stale
         self.polls += 1
-        if self.polls < 3 or self.outcome == "no-dhcp":
+        if self.polls < self.slow or self.outcome == "no-dhcp":
             return CONNECTING if self.stale == IDLE else self.stale  # the driver still tells of the attempt before
         return (CONNECTING if self.gone else GOT_IP) if self.outcome == "up" else self.outcome
 
     def isconnected(self):
-        return self.ssid is not None and self.outcome == "up" and self.polls >= 3 and not self.gone
+        return self.ssid is not None and self.outcome == "up" and self.polls >= self.slow and not self.gone
 
     def ipconfig(self, what):
         if not self.isconnected():
@@ -216,6 +217,29 @@ async def test_no_dhcp_answer_is_not_taken_for_a_wrong_key_of_before():
     async with b:
         await until(lambda: b.up.state not in (uplink.OFF, uplink.JOINING), 20_000)
         equal(b.up.state, uplink.NO_DHCP)
+
+
+async def settles(radio_says, of_before, slow=3):
+    """How a join ends, where the driver tells of the attempt before at first, with that outcome."""
+    b = Bench({"Dorm": ("", radio_says)}, [("Dorm", "")])
+    b.radio.stale, b.radio.slow = of_before, slow
+    async with b:
+        await until(lambda: b.up.state not in (uplink.OFF, uplink.JOINING), 60_000)
+        return b.up.state
+
+
+async def test_a_slow_network_is_not_taken_for_the_failure_of_before():
+    patience, uplink.JOIN_MS = uplink.JOIN_MS, 60_000
+    try:
+        for reason in (202, 201):
+            equal(await settles("up", reason, slow=16), uplink.UP)  # there is a look each 250 ms
+    finally:
+        uplink.JOIN_MS = patience
+
+
+async def test_the_same_failure_once_more():
+    for reason, state in ((202, uplink.WRONG_KEY), (201, uplink.NO_NETWORK)):
+        equal(await settles(reason, reason), state)
 
 
 async def test_neither_in_nor_refused():
