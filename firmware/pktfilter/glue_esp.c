@@ -11,11 +11,17 @@
  * esp_timer's task; control comes in MicroPython's (priority 1), to which the mutex lends the priority of who waits. Sending from the
  * Wi-Fi task is what ESP-IDF's own supplicant does, too. Ethernet drivers want one sender at a time, unless CONFIG_ETH_TRANSMIT_MUTEX is
  * set: here they have a lock of ours.
+ *
+ * Groups: the filter has to see what phones and the speaker look for each other by, SSDP and mDNS. A Wi-Fi driver hands over all that it
+ * hears; an Ethernet driver only what it was asked for, from 5.5 on, so it is asked for everything. A switch or an access point that
+ * listens to IGMP (RFC 4541) sends only what somebody near has joined, so the uplink's interface joins both groups. The filter lets no
+ * query of a router through, so membership is told unasked. All of it in lwIP's thread.
  */
 #include "glue_lwip.h"
 
 #include <errno.h>
 
+#include "esp_idf_version.h"
 #include "esp_netif.h"
 #include "esp_netif_net_stack.h"
 #include "esp_random.h"
@@ -23,7 +29,9 @@
 #include "esp_wifi.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/semphr.h"
+#include "lwip/igmp.h"
 #include "lwip/netif.h"
+#include "lwip/timeouts.h"
 #include "sdkconfig.h"
 
 #if CONFIG_ETH_ENABLED
@@ -31,6 +39,7 @@
 #endif
 
 enum { TICK_US = 100000 };
+enum { REPORT_MS = 60000 }; /* a membership ends after 260 s (RFC 2236, section 8.4) */
 
 static struct {
     StaticSemaphore_t room, cable_room;
@@ -91,6 +100,16 @@ static void negotiate_anew(esp_netif_t *cable)
 #endif
 }
 
+static void take_all_groups(esp_netif_t *cable)
+{
+#if CONFIG_ETH_ENABLED && ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(5, 5, 0)
+    bool all = true;
+    (void)esp_eth_ioctl(esp_netif_get_io_driver(cable), ETH_CMD_S_ALL_MULTICAST, &all);
+#else
+    (void)cable; /* it does */
+#endif
+}
+
 void glue_platform_deauth(const uint8_t mac[6])
 {
     uint16_t aid = 0; /* of everybody */
@@ -124,10 +143,32 @@ static void attach(enum glue_side side)
     glue_lwip_attach(side, netif);
 }
 
+/* The interface is up. What is joined stays joined until it is removed. */
+static void join_groups(struct netif *uplink)
+{
+    static const uint8_t groups[][4] = {{239, 255, 255, 250}, {224, 0, 0, 251}};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        ip4_addr_t group;
+        IP4_ADDR(&group, groups[i][0], groups[i][1], groups[i][2], groups[i][3]);
+        if (igmp_lookfor_group(uplink, &group) == NULL) {
+            (void)igmp_joingroup_netif(uplink, &group);
+        }
+    }
+}
+
+static void report_groups(void *unused)
+{
+    (void)unused;
+    igmp_report_groups(esp.netif[GLUE_UPLINK]);
+    sys_timeout(REPORT_MS, report_groups, NULL);
+}
+
 /* In lwIP's thread. */
 static void interface_changed(struct netif *netif, netif_nsc_reason_t reason, const netif_ext_callback_args_t *args)
 {
-    (void)args;
+    if (netif == esp.netif[GLUE_UPLINK] && (reason & LWIP_NSC_STATUS_CHANGED) != 0 && args->status_changed.state != 0) {
+        join_groups(netif);
+    }
     for (int side = 0; side < GLUE_SIDES; side++) {
         if (netif == esp.netif[side] && (reason & LWIP_NSC_NETIF_ADDED) != 0) {
             attach((enum glue_side)side);
@@ -150,6 +191,10 @@ static esp_err_t watch_interfaces(void *unused)
             }
         }
     }
+    if (netif_is_up(esp.netif[GLUE_UPLINK])) {
+        join_groups(esp.netif[GLUE_UPLINK]);
+    }
+    sys_timeout(REPORT_MS, report_groups, NULL);
     return ESP_OK;
 }
 
@@ -185,6 +230,7 @@ int glue_platform_start(enum glue_ethernet ethernet)
         esp.cable.side = ethernet == GLUE_ETHERNET_UPLINK ? GLUE_UPLINK : GLUE_SEGMENT;
         esp.cable.netif = ethernet == GLUE_ETHERNET_UPLINK ? uplink : segment;
         esp.cable.lock = xSemaphoreCreateMutexStatic(&esp.cable_room);
+        take_all_groups(esp.cable.netif);
     }
     esp.netif[GLUE_UPLINK] = esp_netif_get_netif_impl(uplink);
     esp.netif[GLUE_SEGMENT] = esp_netif_get_netif_impl(segment);

@@ -8,6 +8,9 @@
 
 #define CONFIG_ETH_ENABLED 1
 
+#define ESP_IDF_VERSION_VAL(major, minor, patch) (((major) << 16) | ((minor) << 8) | (patch))
+#define ESP_IDF_VERSION ESP_IDF_VERSION_VAL(5, 5, 1)
+
 typedef int esp_err_t;
 enum { ESP_OK = 0, ESP_FAIL = -1, ESP_ERR_NOT_FOUND = 0x105 };
 
@@ -41,7 +44,7 @@ typedef struct {
     uint32_t reg_addr;
     uint32_t *reg_value_p;
 } esp_eth_phy_reg_rw_data_t;
-typedef enum { ETH_CMD_READ_PHY_REG, ETH_CMD_WRITE_PHY_REG } esp_eth_io_cmd_t;
+typedef enum { ETH_CMD_READ_PHY_REG, ETH_CMD_WRITE_PHY_REG, ETH_CMD_S_ALL_MULTICAST } esp_eth_io_cmd_t;
 esp_err_t esp_eth_ioctl(esp_eth_handle_t hdl, esp_eth_io_cmd_t cmd, void *data);
 
 typedef struct {

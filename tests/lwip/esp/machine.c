@@ -10,9 +10,11 @@
 #include "frames.h"
 #include "glue_lwip.h"
 #include "lwip/etharp.h"
+#include "lwip/igmp.h"
 #include "lwip/init.h"
 #include "lwip/netif.h"
 #include "lwip/sys.h"
+#include "lwip/timeouts.h"
 
 #define CHECK(holds)                                                                                                   \
     do {                                                                                                               \
@@ -131,6 +133,7 @@ static void time_passes(unsigned ms)
         timer.fires = true;
         timer.args.callback(timer.args.arg);
         timer.fires = false;
+        sys_check_timeouts(); /* lwIP's thread */
     }
 }
 
@@ -139,6 +142,7 @@ struct esp_netif_obj {
     struct netif netif;
     bool made; /* network.WLAN(), network.LAN() */
     unsigned sent, received;
+    unsigned joins[2]; /* membership reports that were sent, of SSDP's and mDNS's group */
 };
 
 static struct esp_netif_obj station = {.key = "WIFI_STA_DEF"};
@@ -194,11 +198,17 @@ esp_err_t esp_wifi_deauth_sta(uint16_t aid)
 
 static uint32_t bmcr = 0x2100; /* 100 Mbit/s, full duplex, no negotiation */
 static unsigned negotiations;
+static bool all_multicast;
 
 esp_err_t esp_eth_ioctl(esp_eth_handle_t hdl, esp_eth_io_cmd_t cmd, void *data)
 {
     const esp_eth_phy_reg_rw_data_t *const control = data;
-    CHECK(hdl == &lan && timer.fires && locks_held == 0 && control->reg_addr == 0);
+    CHECK(hdl == &lan);
+    if (cmd == ETH_CMD_S_ALL_MULTICAST) {
+        all_multicast = *(const bool *)data;
+        return ESP_OK;
+    }
+    CHECK(timer.fires && locks_held == 0 && control->reg_addr == 0);
     if (cmd == ETH_CMD_READ_PHY_REG) {
         *control->reg_value_p = bmcr;
     } else {
@@ -210,9 +220,26 @@ esp_err_t esp_eth_ioctl(esp_eth_handle_t hdl, esp_eth_io_cmd_t cmd, void *data)
 
 /* ---- Drivers ---- */
 
+/* RFC 2236: a report of version 2, to the group that it is about. */
+static void note_report(struct esp_netif_obj *i, const uint8_t *frame, size_t len)
+{
+    static const uint8_t groups[2][4] = {{239, 255, 255, 250}, {224, 0, 0, 251}};
+    const size_t ip = 14;
+    if (len < ip + 32 || frame[12] != 8 || frame[13] != 0 || frame[ip + 9] != 2) {
+        return;
+    }
+    const uint8_t *const igmp = frame + ip + (frame[ip] & 15) * 4;
+    CHECK(igmp[0] == 0x16 && memcmp(frame + ip + 16, igmp + 4, 4) == 0 && frame[ip + 8] == 1);
+    CHECK(memcmp(frame + ip + 12, x_addr, 4) == 0);
+    for (size_t g = 0; g < 2; g++) {
+        i->joins[g] += memcmp(igmp + 4, groups[g], 4) == 0 ? 1 : 0;
+    }
+}
+
 static err_t sends(struct netif *netif, struct pbuf *p)
 {
     struct esp_netif_obj *const i = netif->state;
+    note_report(i, p->payload, p->len);
     CHECK(p->next == NULL && locks_held == (i == &lan ? 1 : 0)); /* the cable's own, and never the filter's */
     i->sent++;
     return ERR_OK;
@@ -234,7 +261,8 @@ static err_t init(struct netif *netif)
     netif->linkoutput = sends;
     netif->mtu = 1500;
     netif->hwaddr_len = 6;
-    netif->flags |= NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
+    memcpy(netif->hwaddr, uplink_mac, 6);
+    netif->flags |= NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP;
     return ERR_OK;
 }
 
@@ -282,6 +310,20 @@ static void stops_and_starts(struct esp_netif_obj *uplink, struct esp_netif_obj 
     CHECK(comes_through(uplink, segment) == 1);
 }
 
+/* Both groups' members are told of once the interface has its address, and again and again. */
+static void tells_of_groups(struct esp_netif_obj *uplink)
+{
+    ip4_addr_t addr;
+    IP4_ADDR(&addr, x_addr[0], x_addr[1], x_addr[2], x_addr[3]);
+    const unsigned first = uplink->joins[0], second = uplink->joins[1];
+    netif_set_ipaddr(&uplink->netif, &addr);
+    time_passes(1000);
+    CHECK(uplink->joins[0] > first && uplink->joins[1] > second);
+    const unsigned third = uplink->joins[0], fourth = uplink->joins[1];
+    time_passes(180000); /* nobody asks */
+    CHECK(uplink->joins[0] >= third + 2 && uplink->joins[1] >= fourth + 2);
+}
+
 static void deauth(const uint8_t mac[6])
 {
     glue_lock();
@@ -327,6 +369,13 @@ int main(int argc, char **argv)
         stops_and_starts(uplink, segment, segment);
         stops_and_starts(uplink, segment, uplink);
     }
+    tells_of_groups(uplink);
+    driver_stops(uplink);
+    time_passes(120000); /* with nothing to tell, and nowhere to tell it */
+    driver_starts(uplink);
+    tells_of_groups(uplink);
+    CHECK(segment->joins[0] + segment->joins[1] == 0);
+    CHECK(all_multicast == !by_wifi);
     /* Another interface is nothing to the glue. */
     static struct esp_netif_obj other;
     driver_starts(&other);
