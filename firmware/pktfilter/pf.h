@@ -412,9 +412,8 @@ struct pf_flow {
     uint16_t next[2]; /* hash chains, by what the remote and the owner see: index + 1, 0 at the end */
     uint8_t kind;     /* PF_KIND_* */
     uint8_t state;    /* PF_T_* */
-    uint8_t
-        scale; /* TCP: window scale of the remote (low nibble) and the owner; 15: no such option. Claims: index of claim_next */
-    uint8_t peer; /* whom it is with: index into struct pf.peer */
+    uint8_t scale;    /* TCP: window scale of the remote (low nibble) and the owner; 15: none. Claims: see claim_next */
+    uint8_t peer;     /* whom it is with: index into struct pf.peer */
 };
 
 /* One of the owners' ports and the port it has at X: kept while a flow uses it (endpoint-independent mapping). */
@@ -610,7 +609,7 @@ struct pf {
     struct pf_flow flow[PF_FLOWS];
     struct pf_ring ring[PF_FLOWS + PF_CLASS_COUNT];
     uint16_t flow_map[PF_FLOWS];         /* each flow's mapping: pf_map_at() */
-    uint32_t claim_next[PF_CLAIM_FLOWS]; /* of connections to the claim port: the number after the remote's SYN */
+    uint32_t claim_next[PF_CLAIM_FLOWS]; /* by a claim's `scale`: the number after the remote's SYN */
     uint8_t claim_place[PF_CLAIM_FLOWS]; /* free places there, behind as many others as there are claims */
 
     struct pf_map map[PF_MAPS]; /* a new flow has its own before another gives way */

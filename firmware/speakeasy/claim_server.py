@@ -22,8 +22,8 @@ WRONG_WINDOW_S = 10
 WRONG_DELAY_S = 3
 MAX_DELAYED = 2
 
-# Handshakes that are not over yet, and connections that were not taken yet: lwIP counts both, and waits 20 s for the end of one. The
-# filter lets 16 begin, and ends the oldest for the next one: with as many again there is always room for it.
+# Handshakes that are not over yet, and connections that were not taken yet: lwIP counts both, and waits 20 s for the
+# end of one. The filter lets 16 begin, and ends the oldest for the next one: with as many again there is always room.
 _BACKLOG = const(32)
 _CLOSE_MS = const(200)
 _DRAIN_BYTES = const(256)

@@ -54,8 +54,8 @@ while True:
         again()
 """
 
-# Opens connections and answers nothing: so many SYNs a second, each from an address that is nobody's and does not answer ARP, and from the
-# next of so many made-up MACs. It says so when they are more than may be half open at a time.
+# Opens connections, and no more: so many SYNs a second, each from an address that is nobody's and answers nothing,
+# and from the next of so many made-up MACs. It says so when they are more than may be half open at a time.
 HALF_OPEN = """
 import itertools, sys, time
 from dorm.intruder import _raw, syn_frame

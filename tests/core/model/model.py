@@ -176,7 +176,7 @@ class Model:
         return [("host_uplink", link(c.uplink_mac, mac, 0x0800, body))]
 
     def claim_goes(self, f: Flow) -> None:
-        """The host is told of a connection to the claim port that gives way: by the number that it expects of one that is half open."""
+        """The host is told of a connection to the claim port that gives way: by what it expects of one half open."""
         assert f.connection is not None and f.mac is not None
         if not all(f.connection.fin):
             body = reset(f.raddr, f.rport, self.config.addr, f.lport, f.next)
