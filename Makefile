@@ -92,12 +92,18 @@ fuzz-firmware: dev sim ## 100,000 bent inputs for the firmware's parsers, 400 co
 fuzz: $(STAMPS)/packages-fuzz ## fuzz the packet filter, each target so long: make fuzz SECONDS=3600
 	@$(MAKE) -s -C tests/core/fuzz long SECONDS=$(SECONDS)
 
+# What looks whether all that is needed is there, before anything else is installed.
+PYTHON3 = [ -x /usr/bin/python3 ] || $(SETUP)/packages.sh python
 # MicroPython's build writes to its tree (submodules, mpy-cross), so the one that the simulated board is made of is not taken.
 FIRMWARE = MICROPYTHON_DIR="$(if $(filter-out file undefined,$(origin MICROPYTHON_DIR)),$(MICROPYTHON_DIR))" IDF_PATH="$(IDF_PATH)" PYTHONPATH=host_tools
 firmware: ## a real board's image, build/BOARD/firmware.bin, and the room left: make firmware BOARD=... (IDF_PATH= or Docker; MICROPYTHON_DIR=)
+	@$(PYTHON3)
 	@$(FIRMWARE) /usr/bin/python3 -m idf.firmware --check $(BOARD)
 	@$(if $(IDF_PATH),,$(MAKE) dev)
 	@$(FIRMWARE) $(if $(IDF_PATH),/usr/bin/python3,$(BIN)/python) -m idf.firmware $(BOARD)
+
+.PHONY: command
+command: .venv/stamp-flash $(STAMPS)/packages-command ## the command speakeasy alone, .venv/bin/speakeasy, for a machine that is to pair with a bridge
 
 # What talks to a board on a cable: PORT= is wanted where there is more than one. The command says what is missing.
 ON_BOARD = $(BIN)/speakeasy board
@@ -118,11 +124,13 @@ shell: .venv/stamp-flash ## a Python prompt on the board (PORT=)
 deploy: .venv/stamp-flash ## run the firmware of this directory on the board, without flashing it (PORT=)
 	@$(ON_BOARD) deploy $(AT) $(ARGS)
 
-# Both trees must be named: MicroPython from Debian has no ESP32 port's libraries.
+# Both trees must be named: MicroPython from Debian has no ESP32 port's libraries. They are looked at before anything is installed for it.
 IDF_TREES := $(and $(IDF_PATH),$(filter-out file undefined,$(origin MICROPYTHON_DIR)))
-check-idf: $(if $(IDF_TREES),dev $(STAMPS)/packages-boards $(STAMPS)/packages-idf) ## our C and our boards' options against ESP-IDF and MicroPython themselves (IDF_PATH=, MICROPYTHON_DIR=)
-	@$(if $(IDF_TREES),IDF_PATH="$(IDF_PATH)" MICROPYTHON_DIR="$(MICROPYTHON_DIR)" $(BIN)/python -m idf.check build/check-idf,\
+CHECK_IDF = IDF_PATH="$(IDF_PATH)" MICROPYTHON_DIR="$(MICROPYTHON_DIR)"
+check-idf: ## our C and our boards' options against ESP-IDF and MicroPython themselves (IDF_PATH=, MICROPYTHON_DIR=)
+	@$(if $(IDF_TREES),$(PYTHON3); $(CHECK_IDF) PYTHONPATH=host_tools /usr/bin/python3 -m idf.check,\
 	  echo "check-idf: skipped: it needs IDF_PATH=... and MICROPYTHON_DIR=..., checkouts of ESP-IDF $(ESP_IDF_RELEASE) and MicroPython $(MICROPYTHON_RELEASE) with their submodules")
+	@$(if $(IDF_TREES),$(MAKE) dev $(STAMPS)/packages-boards $(STAMPS)/packages-idf && $(CHECK_IDF) $(BIN)/python -m idf.check build/check-idf)
 
 clean: ## remove what was built or installed here
 	@products="build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis $$(find host_tools -maxdepth 1 -name '*.egg-info') $$(find boards firmware host_tools tests -name __pycache__ -type d)"; \

@@ -3,7 +3,7 @@
 #endif
 #define MICROPY_HW_MCU_NAME "ESP32C3"
 
-// The prompt is on both of the board's sockets: the USB-to-serial chip's, and the chip's own.
+// The prompt is on whatever the board's socket leads to: a USB-to-serial chip, or the chip's own USB.
 #define MICROPY_HW_ENABLE_UART_REPL (1)
 
 // The firmware's peak and some air. When this is full MicroPython doubles it, and takes from Wi-Fi what Wi-Fi needs.

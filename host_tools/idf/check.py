@@ -1,6 +1,7 @@
 """`make check-idf`: our C against the headers of ESP-IDF and MicroPython, boards' options against ESP-IDF's Kconfig.
 
-Usage: python -m idf.check OUT, with IDF_PATH and MICROPYTHON_DIR in the environment. Writes nothing but OUT.
+Usage: python -m idf.check [OUT], with IDF_PATH and MICROPYTHON_DIR in the environment. Writes nothing but OUT;
+without it, it only looks at the two trees.
 
 Nothing is built: every C file of ours that goes on an ESP32 is compiled with -fsyntax-only, for each board, with the
 sdkconfig.h that Espressif's kconfgen makes of its options, and with names (MP_QSTR_...) that MicroPython's own scripts
@@ -15,7 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -307,10 +308,25 @@ def check_board(where: Trees, name: str) -> int:
     return check_options(where, board) + check_partitions(where, board) + check_sources(where, board)
 
 
+def trees_of(environment: Mapping[str, str]) -> tuple[Path, Path]:
+    """ESP-IDF's tree and MicroPython's. Raises TreeError with all that is wrong with the two."""
+    found, wrong = [], []
+    for look, name in ((trees.idf_tree, "IDF_PATH"), (trees.micropython_tree, "MICROPYTHON_DIR")):
+        try:
+            found.append(look(environment[name]))
+        except TreeError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise TreeError("\ncheck-idf: ".join(wrong))
+    return found[0], found[1]
+
+
 def main(arguments: list[str]) -> int:
     try:
-        idf = trees.idf_tree(os.environ["IDF_PATH"])
-        where = Trees(idf, trees.micropython_tree(os.environ["MICROPYTHON_DIR"]), Path(arguments[0]).resolve())
+        idf, micropython = trees_of(os.environ)
+        if not arguments:
+            return 0
+        where = Trees(idf, micropython, Path(arguments[0]).resolve())
         releases = f"ESP-IDF {trees.idf_version(idf)}, MicroPython {trees.micropython_version(where.micropython)}"
         print(f"check-idf: {releases}", flush=True)
         names = trees.board_names()

@@ -9,12 +9,13 @@ flash.json    chip (as esptool names it); flash_size, offset, app_size, slot_siz
 
 import json
 import os
+import re
 import shlex
 import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ BASE_BOARD = "ESP32_GENERIC"
 PARTITION = struct.Struct("<2sBBLL16sL")
 PARTITION_MAGIC = b"\xaa\x50"
 APPLICATION = 0
+DOCKER_LIMIT_S = 60.0
 UNITS = {"KB": 1024, "MB": 1024 * 1024}
 
 
@@ -41,35 +43,119 @@ class Slot:
 # ---- What there is to build with ----
 
 
-def nothing_to_build_with() -> TreeError:
-    release = trees.pinned("ESP_IDF_RELEASE")
-    clone = f"git clone -b {release} --recursive https://github.com/espressif/esp-idf.git"
-    return TreeError(
-        "there is neither an ESP-IDF (IDF_PATH) nor a Docker at work to build with. Either of these will do:\n"
-        f"  ESP-IDF: {clone}; esp-idf/install.sh; . esp-idf/export.sh\n"
-        f"  Docker (package docker.io; or podman-docker): Espressif's image {image()} is then fetched by mpbuild"
-    )
-
-
 def image() -> str:
     return f"espressif/idf:{trees.pinned('ESP_IDF_RELEASE')}"
 
 
-def docker_works() -> bool:
+def docker_trouble() -> str | None:
+    """Why there is no Docker to build with, in a sentence; None: there is."""
     if not shutil.which("docker"):
-        return False
+        return "Docker is not installed."
     try:
-        return subprocess.run(["docker", "info"], capture_output=True, timeout=60, check=False).returncode == 0
+        done = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=DOCKER_LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
-        return False
+        return "Docker is installed, but does not answer within a minute: `sudo systemctl restart docker`."
+    if done.returncode == 0:
+        return None
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    said = next((line for line in lines if re.search("denied|cannot connect", line, re.IGNORECASE)), "".join(lines[:1]))
+    if "denied" in said.lower():
+        what = (
+            "you may not use it. Join the group docker (whoever is in it is as good as root): `sudo adduser $USER "
+            'docker`, log out and in. Or for once, and build/ is root\'s then: `sudo HOME="$HOME" make firmware ...`'
+        )
+    else:
+        what = "it does not run: `sudo systemctl start docker`"
+    return f"Docker is installed, but {what}. It says: {said[:200] or f'nothing (exit status {done.returncode})'}"
 
 
-def micropython_of(environment: Mapping[str, str]) -> Path:
-    if not environment.get("MICROPYTHON_DIR"):
-        release = trees.pinned("MICROPYTHON_RELEASE")
-        clone = f"git clone -b {release} https://github.com/micropython/micropython.git"
-        raise TreeError(f"MICROPYTHON_DIR=... must name a git clone of MicroPython: {clone}")
-    return trees.micropython_tree(environment["MICROPYTHON_DIR"])
+def lacking_to_build_with(idf_path: str | None, micropython: Path | None) -> list[str]:
+    """What is wrong with ESP-IDF, or else with Docker."""
+    if idf_path:
+        lacking = []
+        try:
+            trees.idf_tree(idf_path)
+        except TreeError as error:
+            lacking.append(str(error))
+        packages = [package for package, there in tools().items() if not there]
+        return lacking + ([f"tools: `sudo apt install {' '.join(packages)}`"] if packages else [])
+    trouble = docker_trouble()
+    if trouble and shutil.which("docker"):
+        return [trouble]
+    if trouble:
+        release = trees.pinned("ESP_IDF_RELEASE")
+        return [
+            f"Docker: `sudo apt install docker.io`, `sudo adduser $USER docker`, log out and in; Espressif's image "
+            f"{image()} is then fetched by itself (some GB)",
+            f"or, instead of it, ESP-IDF, by Espressif's own guide: `git clone -b {release} --recursive "
+            "https://github.com/espressif/esp-idf.git && esp-idf/install.sh`, and IDF_PATH=.../esp-idf",
+        ]
+    return lacking_to_mount(micropython)
+
+
+def lacking_to_mount(micropython: Path | None) -> list[str]:
+    """What keeps mpbuild's container from seeing our files: it is given the home directory, and MicroPython's tree."""
+    home = Path(os.environ.get("HOME", "/")).resolve()
+    if home not in trees.TOP.parents:
+        sudo = ' With sudo: `sudo HOME="$HOME" make firmware ...`.' if "SUDO_USER" in os.environ else ""
+        return [f"the container sees nothing but {home}: have Speakeasy in a folder of it.{sudo}"]
+    if any(" " in str(path) for path in (trees.TOP, micropython)):
+        return ["the build takes no spaces in paths: have Speakeasy and MicroPython in folders without."]
+    return []
+
+
+def tools() -> dict[str, bool]:
+    """Debian's packages that ESP-IDF's tools and MicroPython's mpy-cross want: whether each is there."""
+    espressif = Path(os.environ.get("IDF_TOOLS_PATH") or Path.home() / ".espressif") / "tools"
+    return {
+        "git": bool(shutil.which("git")),
+        "gcc libc6-dev": bool(shutil.which("gcc")),
+        "cmake": bool(shutil.which("cmake")) or (espressif / "cmake").is_dir(),
+        "ninja-build": bool(shutil.which("ninja")) or (espressif / "ninja").is_dir(),
+    }
+
+
+def lacking_of_micropython(environment: Mapping[str, str], board: str) -> list[str]:
+    path = environment.get("MICROPYTHON_DIR")
+    if not path:
+        return [f"MicroPython: `{trees.clone_micropython()}`, and MICROPYTHON_DIR=../micropython"]
+    try:
+        tree = trees.micropython_to_build(path)
+    except TreeError as error:
+        return [str(error)]
+    if trees.is_emulated(board) and not trees.knows_qemu(tree):
+        return [
+            f"{board} needs a MicroPython later than 1.28, and this is {trees.micropython_version(tree)}: with a git "
+            f"clone, `git -C {path} pull` on its master."
+        ]
+    return []
+
+
+def lacking(board: str, environment: Mapping[str, str]) -> list[str]:
+    """All that is not there to build this board with, a line each."""
+    found = [] if board in trees.board_names() else [which_board(board)]
+    of_micropython = lacking_of_micropython(environment, board)
+    path = environment.get("MICROPYTHON_DIR")
+    micropython = Path(path).resolve() if path and not of_micropython else None
+    return found + of_micropython + lacking_to_build_with(environment.get("IDF_PATH"), micropython)
+
+
+def which_board(board: str) -> str:
+    said = f"there is no board {board}" if board else "which board? Name it with BOARD=..."
+    notes = {trees.RECOMMENDED: " (recommended)"}
+    notes |= {
+        name: " (for Espressif's QEMU, not to be flashed)" for name in trees.board_names() if trees.is_emulated(name)
+    }
+    return f"{said}; there are: {', '.join(name + notes.get(name, '') for name in trees.board_names())}"
+
+
+def complain(found: Sequence[str]) -> None:
+    if len(found) == 1:
+        print(f"firmware: {found[0]}", file=sys.stderr)
+        return
+    print("firmware: this is missing:", file=sys.stderr)
+    for line in found:
+        print(f"  {line}", file=sys.stderr)
 
 
 def warn_of_other_releases(micropython: Path, idf: Path | None) -> None:
@@ -127,11 +213,6 @@ def container_command(micropython: Path, words: list[str]) -> str:
 
 
 def build_in_container(micropython: Path, words: list[str]) -> None:
-    home = Path(os.environ["HOME"]).resolve()
-    if home not in trees.TOP.parents or any(" " in word for word in words):
-        raise TreeError(
-            f"mpbuild's container sees nothing but {home}, and no spaces: have Speakeasy in a folder of it."
-        )
     if subprocess.run(container_command(micropython, words), shell=True, check=False).returncode:
         raise TreeError("the build in the container failed: see the lines above.")
 
@@ -189,39 +270,54 @@ def finish(board: str, built: Path, results: Path) -> None:
         "slot_size": min(slot.size for slot in slots),
     }
     (results / "flash.json").write_text(json.dumps(facts, indent=1) + "\n")
-    print(f"firmware: {results / 'firmware.bin'}; next: make flash BOARD={board}")
+    following = f"next: make flash BOARD={board}"
+    if trees.is_emulated(board):
+        following = f"next: boards/{board.partition('-')[0]}/README.md says how to start it in QEMU"
+    print(f"firmware: {results / 'firmware.bin'}; {following}")
+
+
+def build(board: str, micropython: Path, idf: Path | None) -> None:
+    results = trees.TOP / "build" / board
+    built = results / "idf"
+    results.mkdir(parents=True, exist_ok=True)
+    # Nobody flashes an older build's by mistake.
+    for name in ("firmware.bin", "flash.json"):
+        (results / name).unlink(missing_ok=True)
+    if idf:
+        build_with_idf(micropython, idf, variables(board, built))
+    else:
+        build_in_container(micropython, variables(board, built))
+    finish(board, built, results)
 
 
 def main(arguments: list[str]) -> int:
     only_check = arguments[:1] == ["--check"]
     board = arguments[-1] if arguments[only_check:] else ""
     try:
-        if board not in trees.board_names():
-            wrong = f"there is no board {board}" if board else "which board? Name it with BOARD=..."
-            raise TreeError(f"{wrong}; there are: {', '.join(trees.board_names())}")
+        if found := lacking(board, os.environ):
+            complain(found)
+            return 2
+        micropython = trees.micropython_to_build(os.environ["MICROPYTHON_DIR"])
         path = os.environ.get("IDF_PATH")
         idf = trees.idf_tree(path) if path else None
-        if not idf and not docker_works():
-            raise nothing_to_build_with()
-        micropython = micropython_of(os.environ)
         if only_check:
             warn_of_other_releases(micropython, idf)
-            return 0
-        results = trees.TOP / "build" / board
-        built = results / "idf"
-        results.mkdir(parents=True, exist_ok=True)
-        # Nobody flashes an older build's by mistake.
-        for name in ("firmware.bin", "flash.json"):
-            (results / name).unlink(missing_ok=True)
-        if idf:
-            build_with_idf(micropython, idf, variables(board, built))
         else:
-            build_in_container(micropython, variables(board, built))
-        finish(board, built, results)
+            build(board, micropython, idf)
     except TreeError as error:
         print(f"firmware: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"firmware: {error.filename}: {error.strerror}.{whose(error)}", file=sys.stderr)
+        return 2
     return 0
+
+
+def whose(error: OSError) -> str:
+    """What to do about it."""
+    if isinstance(error, PermissionError):
+        return f" An earlier make run as root left it so: `sudo chown -R $USER {trees.TOP}/build`, and try again."
+    return ""
 
 
 if __name__ == "__main__":

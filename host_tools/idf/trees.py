@@ -10,6 +10,9 @@ BOARDS = TOP / "boards"
 # A board for ESP-IDF is one that MicroPython's CMake files could include.
 BOARD_FILE = "mpconfigboard.cmake"
 VARIANT_FILE = "mpconfigvariant_"
+# Of the boards, whose page is the first to be read; and a variant that is not to be flashed.
+RECOMMENDED = "ESP32_S3"
+EMULATED = "QEMU"
 # What goes on the chip besides MicroPython.
 USER_MODULE = TOP / "firmware/micropython.cmake"
 
@@ -37,6 +40,11 @@ def board_names() -> list[str]:
         variants = [path.stem.removeprefix(VARIANT_FILE) for path in file.parent.glob(f"{VARIANT_FILE}*.cmake")]
         names += [file.parent.name, *(f"{file.parent.name}-{variant}" for variant in variants)]
     return sorted(names)
+
+
+def is_emulated(board: str) -> bool:
+    """Whether it is no board, but one for Espressif's QEMU."""
+    return board.partition("-")[2] == EMULATED
 
 
 def pinned(name: str) -> str:
@@ -113,8 +121,12 @@ endforeach()
     ]
 
 
+def clone_micropython() -> str:
+    return f"git clone -b {pinned('MICROPYTHON_RELEASE')} https://github.com/micropython/micropython.git ../micropython"
+
+
 def micropython_tree(path: str) -> Path:
-    tree = Path(path).resolve()
+    tree = Path(path).expanduser().resolve()
     if not (tree / "ports/esp32/esp32_common.cmake").is_file():
         raise TreeError(
             f"MICROPYTHON_DIR={path} is no MicroPython source tree with its ESP32 port: name a git clone of it."
@@ -122,8 +134,36 @@ def micropython_tree(path: str) -> Path:
     return tree
 
 
+# Of a tree that an image is built from; and of its submodules, which a git clone fetches when it is built.
+WHOLE = ("mpy-cross/Makefile", "ports/esp32/Makefile", "ports/esp32/boards/ESP32_GENERIC/board.json", "py/mpconfig.h")
+SUBMODULES = ("lib/micropython-lib/README.md", "lib/berkeley-db-1.xx/README")
+
+
+def micropython_to_build(path: str) -> Path:
+    """A tree with all that an image is built from, or that can fetch it."""
+    tree = micropython_tree(path)
+    missing = [name for name in WHOLE if not (tree / name).is_file()]
+    if not missing and not (tree / ".git").exists():
+        missing = [name for name in SUBMODULES if not (tree / name).is_file()]
+    if missing:
+        debians = tree == TOP / "build/micropython"
+        why = "is Debian's source, for the simulated board" if debians else "is not whole, and no git clone"
+        if (tree / ".git").exists():
+            why = "is a git clone with files missing (`git status` there lists them)"
+        raise TreeError(
+            f"MICROPYTHON_DIR={path} {why}: it lacks {', '.join(missing)}. Name another: `{clone_micropython()}`"
+        )
+    return tree
+
+
+def knows_qemu(tree: Path) -> bool:
+    """Whether this MicroPython has a driver for the Ethernet of Espressif's QEMU; none up to 1.28 has."""
+    driver = tree / "ports/esp32/network_lan.c"
+    return driver.is_file() and "PHY_OPENETH" in driver.read_text()
+
+
 def idf_tree(path: str) -> Path:
-    tree = Path(path).resolve()
+    tree = Path(path).expanduser().resolve()
     if not (tree / "components/esp_wifi/include/esp_wifi.h").is_file():
         raise TreeError(f"IDF_PATH={path} is no ESP-IDF source tree: name the directory that has its export.sh.")
     if not (tree / "components/lwip/lwip/src/include/lwip/netif.h").is_file():

@@ -402,6 +402,14 @@ def test_page(build: Build) -> None:
         assert (build.directory / target).resolve().is_file(), target
 
 
+@pytest.mark.parametrize("page", sorted(BOARDS.glob("*/README.md")), ids=lambda page: page.parent.name)
+def test_what_stands_behind_a_command_is_a_comment(page: Path) -> None:
+    """Whoever copies a whole line runs the command, and nothing else."""
+    for line in re.findall(r"^    (\S.*)$", page.read_text(), re.MULTILINE):
+        command, _, rest = re.sub(r"\s{2,}", "\n", line).partition("\n")
+        assert not rest or rest.startswith("# "), (command, rest)
+
+
 def test_the_shared_page_has_the_sums() -> None:
     page = (BOARDS / "esp32_common/README.md").read_text()
     for what, name in (("each of two images", "ota_0"), ("files", "vfs")):

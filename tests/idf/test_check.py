@@ -104,7 +104,19 @@ def test_a_wrong_idf_path_says_what_to_name(tmp_path: Path) -> None:
     done = run_check(tmp_path, IDF_PATH=str(tmp_path / "nowhere"), MICROPYTHON_DIR=str(tmp_path))
     assert done.returncode == 2
     wrong = f"IDF_PATH={tmp_path / 'nowhere'} is no ESP-IDF source tree"
-    assert done.stderr == f"check-idf: {wrong}: name the directory that has its export.sh.\n"
+    assert done.stderr.splitlines()[0] == f"check-idf: {wrong}: name the directory that has its export.sh."
+
+
+def test_both_trees_are_looked_at_before_anything_is_installed(tmp_path: Path) -> None:
+    """By `make`: neither its packages nor its Python come before what is said of the paths."""
+    hidden = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+    environment = {name: text for name, text in os.environ.items() if name not in hidden}
+    words = ["make", "check-idf", f"IDF_PATH={tmp_path}/a", f"MICROPYTHON_DIR={tmp_path}/b", "BIN=no-such"]
+    done = subprocess.run(words, cwd=trees.TOP, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    first, second, *_ = done.stderr.splitlines()
+    assert first.startswith(f"check-idf: IDF_PATH={tmp_path}/a is no ESP-IDF source tree")
+    assert second.startswith(f"check-idf: MICROPYTHON_DIR={tmp_path}/b is no MicroPython source tree")
 
 
 def test_an_idf_without_its_submodules_says_how_to_get_them(tmp_path: Path) -> None:

@@ -77,8 +77,13 @@ class Place:
             (self.micropython / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(MICROPYTHON / name, self.micropython / name)
         shutil.copy(MICROPYTHON / "py/mpconfig.h", self.micropython / "py")
-        (port / "boards").mkdir()
         self.lay(self.micropython / "mpy-cross/Makefile", b"all:\n\t@echo mpy-cross >>$(NOTES)\n")
+        self.lay(
+            port / "boards/ESP32_GENERIC/board.json",
+            b'{"mcu": "esp32", "product": "", "vendor": "", "images": [], "deploy": []}',
+        )
+        for name in trees.SUBMODULES:
+            self.lay(self.micropython / name, b"")
         self.lay(self.idf / "components/esp_wifi/include/esp_wifi.h", b"")
         self.lay(self.idf / "components/lwip/lwip/src/include/lwip/netif.h", b"")
         self.lay(self.idf / "components/partition_table/gen_esp32part.py", GEN_ESP32PART.encode())
@@ -100,8 +105,17 @@ class Place:
         monkeypatch.setenv("MICROPYTHON_DIR", str(self.micropython))
         monkeypatch.setenv("NOTES", str(self.notes))
         monkeypatch.setenv("PREPARED", str(self.prepared))
+        # Those that the machine lacks; they are asked for, not called.
+        self.programs = top / "programs"
+        for name in ("cmake", "git", "ninja"):
+            self.program(name, "exit 1")
+        monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{self.programs}")
         # As below a `make` that was given variables.
         monkeypatch.setenv("MAKEFLAGS", " -- BOARD=ELSE BUILD=else")
+
+    def program(self, name: str, text: str) -> None:
+        self.lay(self.programs / name, f"#!/bin/sh\n{text}\n".encode())
+        (self.programs / name).chmod(stat.S_IRWXU)
 
     @staticmethod
     def lay(path: Path, data: bytes) -> None:
@@ -142,12 +156,28 @@ def test_an_image_is_built_by_micropythons_makefile(place: Place, capfd: pytest.
 
 
 def test_a_variant_is_asked_for_by_name(place: Place) -> None:
-    place.lay(trees.BOARDS / BOARD / "mpconfigvariant_QEMU.cmake", b"")
-    assert firmware.main([f"{BOARD}-QEMU"]) == 0
+    place.lay(trees.BOARDS / BOARD / "mpconfigvariant_BIG.cmake", b"")
+    assert firmware.main([f"{BOARD}-BIG"]) == 0
     build = place.notes.read_text().splitlines()[-1]
     assert f"MICROPY_BOARD={BOARD} " in build
-    assert "-D MICROPY_BOARD_VARIANT=QEMU" in build
-    assert (trees.TOP / f"build/{BOARD}-QEMU/firmware.bin").is_file()
+    assert "-D MICROPY_BOARD_VARIANT=BIG" in build
+    assert (trees.TOP / f"build/{BOARD}-BIG/firmware.bin").is_file()
+
+
+def test_one_for_qemu_is_built_by_a_micropython_that_knows_it_and_not_flashed(
+    place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place.lay(trees.BOARDS / BOARD / "mpconfigvariant_QEMU.cmake", b"")
+    for driver in (None, b"case PHY_GENERIC:"):
+        if driver:
+            place.lay(place.micropython / "ports/esp32/network_lan.c", driver)
+        assert firmware.main(["--check", f"{BOARD}-QEMU"]) == 2
+        version = trees.micropython_version(place.micropython)
+        assert f"{BOARD}-QEMU needs a MicroPython later than 1.28, and this is {version}: " in capfd.readouterr().err
+    place.lay(place.micropython / "ports/esp32/network_lan.c", b"case PHY_OPENETH:")
+    assert firmware.main([f"{BOARD}-QEMU"]) == 0
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert "next: boards/ESP32_C3/README.md says how to start it in QEMU" in last and "make flash" not in last
 
 
 @pytest.mark.parametrize(("size", "status"), [(0x1E0000, 0), (0x1E0001, 2)])
@@ -213,55 +243,171 @@ def run(board: str, path: str, **environment: str) -> subprocess.CompletedProces
     )
 
 
-def test_an_unknown_board_lists_the_boards() -> None:
-    done = run("ESP33", os.environ["PATH"])
-    assert done.returncode == 2
-    assert done.stderr == f"firmware: there is no board ESP33; there are: {', '.join(trees.board_names())}\n"
+def listed() -> str:
+    notes = {"ESP32_S3": " (recommended)", "ESP32_C3-QEMU": " (for Espressif's QEMU, not to be flashed)"}
+    assert set(notes) <= set(trees.board_names())
+    return ", ".join(name + notes.get(name, "") for name in trees.board_names())
 
 
-def test_no_board_lists_the_boards() -> None:
-    done = run("", os.environ["PATH"])
+@pytest.mark.parametrize(
+    ("board", "said"), [("ESP33", "there is no board ESP33"), ("", "which board? Name it with BOARD=...")]
+)
+def test_no_board_and_an_unknown_one_list_the_boards(board: str, said: str) -> None:
+    done = run(board, os.environ["PATH"])
     assert done.returncode == 2
-    assert (
-        done.stderr == f"firmware: which board? Name it with BOARD=...; there are: {', '.join(trees.board_names())}\n"
+    assert f"  {said}; there are: {listed()}\n" in done.stderr
+
+
+@pytest.fixture
+def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without anything; a directory for its programs."""
+    monkeypatch.setattr(trees, "board_names", lambda: [BOARD])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("IDF_PATH", "MICROPYTHON_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_in_three_lines_it_says_all_that_is_to_be_installed(nothing: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert firmware.main([BOARD]) == 2
+    head, micropython, docker, idf = capfd.readouterr().err.splitlines()
+    assert head == "firmware: this is missing:"
+    release = trees.pinned("MICROPYTHON_RELEASE")
+    assert micropython.startswith(f"  MicroPython: `git clone -b {release} ")
+    assert micropython.endswith(" ../micropython`, and MICROPYTHON_DIR=../micropython")
+    assert docker.startswith("  Docker: `sudo apt install docker.io`, `sudo adduser $USER docker`, log out and in")
+    assert f"espressif/idf:{trees.pinned('ESP_IDF_RELEASE')}" in docker
+    assert idf.startswith("  or, instead of it, ESP-IDF") and f"-b {trees.pinned('ESP_IDF_RELEASE')} " in idf
+
+
+DENIED = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get x"
+STOPPED = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+
+
+@pytest.mark.parametrize(
+    ("script", "what", "said"),
+    [
+        (f"echo Client: >&2; echo 'ERROR: {DENIED}' >&2; echo errors pretty printing info >&2", "group docker", DENIED),
+        (f"echo '{STOPPED}' >&2", "`sudo systemctl start docker`", STOPPED),
+        ("echo something else >&2", "`sudo systemctl start docker`", "something else"),
+        ("", "`sudo systemctl start docker`", "nothing (exit status 7)"),
+    ],
+)
+def test_a_docker_that_does_not_serve_us_says_why_and_what_to_do(
+    nothing: Path, capfd: pytest.CaptureFixture[str], script: str, what: str, said: str
+) -> None:
+    Place.lay(nothing / "docker", f"#!/bin/sh\n{script}\nexit 7\n".encode())
+    (nothing / "docker").chmod(stat.S_IRWXU)
+    assert firmware.main([BOARD]) == 2
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "Docker" in line]
+    assert line.startswith("  Docker is installed, but ") and what in line and said in line
+    assert ("`sudo adduser $USER docker`" in line) == (said == DENIED)
+    assert ('`sudo HOME="$HOME" make firmware ...`' in line) == (said == DENIED)
+
+
+def test_a_docker_that_hangs(nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Place.lay(nothing / "docker", b"#!/bin/sh\nwhile :; do /bin/sleep 1; done\n")
+    (nothing / "docker").chmod(stat.S_IRWXU)
+    monkeypatch.setattr(firmware, "DOCKER_LIMIT_S", 0.1)
+    assert "does not answer" in str(firmware.docker_trouble())
+
+
+def test_a_docker_that_works_is_no_trouble(nothing: Path) -> None:
+    Place.lay(nothing / "docker", b"#!/bin/sh\n")
+    (nothing / "docker").chmod(stat.S_IRWXU)
+    assert firmware.docker_trouble() is None
+
+
+def test_what_esp_idf_needs_of_debian_is_said_at_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.setenv("IDF_TOOLS_PATH", str(tmp_path / "espressif"))
+    assert firmware.main(["--check", BOARD]) == 2
+    assert capfd.readouterr().err == "firmware: tools: `sudo apt install git gcc libc6-dev cmake ninja-build`\n"
+    # Espressif's own will do.
+    for name in ("cmake", "ninja"):
+        (tmp_path / "espressif/tools" / name).mkdir(parents=True)
+    assert firmware.main(["--check", BOARD]) == 2
+    assert capfd.readouterr().err == "firmware: tools: `sudo apt install git gcc libc6-dev`\n"
+
+
+@pytest.mark.parametrize("lost", [*trees.WHOLE, *trees.SUBMODULES])
+def test_a_micropython_that_is_not_whole_is_refused(place: Place, capfd: pytest.CaptureFixture[str], lost: str) -> None:
+    (place.micropython / lost).unlink()
+    assert firmware.main(["--check", BOARD]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(
+        f"firmware: MICROPYTHON_DIR={place.micropython} is not whole, and no git clone: it lacks {lost}."
+    )
+    assert "Name another: `git clone -b " in said
+
+
+def test_submodules_of_a_git_clone_are_fetched_when_it_is_built(
+    place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place.lay(place.micropython / ".git/HEAD", b"")
+    for name in trees.SUBMODULES:
+        (place.micropython / name).unlink()
+    assert firmware.main(["--check", BOARD]) == 0
+    (place.micropython / "mpy-cross/Makefile").unlink()
+    assert firmware.main(["--check", BOARD]) == 2
+    assert "is a git clone with files missing (`git status` there lists them): it lacks mpy-cross/Makefile" in (
+        capfd.readouterr().err
     )
 
 
-@pytest.mark.parametrize("docker", [None, "exit 1"])
-def test_nothing_to_build_with_says_in_three_lines_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], docker: str | None
-) -> None:
-    if docker:
-        (tmp_path / "docker").write_text(f"#!/bin/sh\n{docker}\n")
-        (tmp_path / "docker").chmod(stat.S_IRWXU)
-    monkeypatch.setattr(trees, "board_names", lambda: [BOARD])
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("IDF_PATH", raising=False)
-    assert firmware.main([BOARD]) == 2
-    lines = capfd.readouterr().err.splitlines()
-    assert len(lines) == 3
-    assert lines[0].startswith("firmware: there is neither an ESP-IDF (IDF_PATH) nor a Docker at work")
-    assert f"git clone -b {trees.pinned('ESP_IDF_RELEASE')} " in lines[1]
-    assert f"espressif/idf:{trees.pinned('ESP_IDF_RELEASE')}" in lines[2]
-
-
-def test_without_a_micropython_says_which(
+def test_the_source_that_the_simulated_board_is_made_of_is_refused(
     place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("MICROPYTHON_DIR")
+    debians = trees.TOP / "build/micropython"
+    shutil.copytree(place.micropython, debians)
+    for name in trees.SUBMODULES:
+        (debians / name).unlink()
+    monkeypatch.setenv("MICROPYTHON_DIR", str(debians))
+    assert firmware.main(["--check", BOARD]) == 2
+    assert "is Debian's source, for the simulated board: it lacks lib/micropython-lib" in capfd.readouterr().err
+
+
+def test_wrong_trees_are_said_together(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MICROPYTHON_DIR", str(tmp_path / "mp"))
+    monkeypatch.setenv("IDF_PATH", str(tmp_path / "idf2"))
+    assert firmware.main(["--check", BOARD]) == 2
+    assert capfd.readouterr().err.splitlines() == [
+        "firmware: this is missing:",
+        f"  MICROPYTHON_DIR={tmp_path}/mp is no MicroPython source tree with its ESP32 port: name a git clone of it.",
+        f"  IDF_PATH={tmp_path}/idf2 is no ESP-IDF source tree: name the directory that has its export.sh.",
+    ]
+
+
+def test_a_folder_that_may_not_be_written_to(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As after a make by root. (Root, who may run this test, is refused nothing by the system itself.)"""
+
+    def refuse(path: Path, *_args: object, **_kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
     assert firmware.main([BOARD]) == 2
-    said = capfd.readouterr().err
-    assert said.startswith("firmware: MICROPYTHON_DIR=... must name a git clone of MicroPython: git clone -b ")
+    assert capfd.readouterr().err == (
+        f"firmware: {place.results}: Permission denied. An earlier make run as root left it so: "
+        f"`sudo chown -R $USER {trees.TOP}/build`, and try again.\n"
+    )
+
+
+def test_a_file_where_a_folder_should_be(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    place.lay(place.results, b"")
+    assert firmware.main([BOARD]) == 2
+    assert capfd.readouterr().err == f"firmware: {place.results}: File exists.\n"
 
 
 # ---- In a container ----
 
 
 def test_mpbuild_is_asked_for_our_board_in_espressifs_image(place: Place) -> None:
-    place.lay(
-        place.micropython / "ports/esp32/boards/ESP32_GENERIC/board.json",
-        b'{"mcu": "esp32", "product": "", "vendor": "", "images": [], "deploy": []}',
-    )
     command = firmware.container_command(place.micropython, firmware.variables(BOARD, place.results / "idf"))
     assert command.startswith("docker run --rm ")
     assert f" {firmware.image()} bash -c " in command
@@ -271,8 +417,36 @@ def test_mpbuild_is_asked_for_our_board_in_espressifs_image(place: Place) -> Non
 
 
 def test_a_container_that_would_not_see_our_files_is_not_started(
-    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.delenv("IDF_PATH")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    with pytest.raises(trees.TreeError, match="have Speakeasy in a folder of it"):
-        firmware.build_in_container(place.micropython, [])
+    monkeypatch.setenv("PATH", str(place.programs))
+    place.program("docker", "")
+    for sudo in (False, True):
+        if sudo:
+            monkeypatch.setenv("SUDO_USER", "ada")
+        else:
+            monkeypatch.delenv("SUDO_USER", raising=False)
+        assert firmware.main(["--check", BOARD]) == 2
+        said = capfd.readouterr().err
+        assert f"sees nothing but {tmp_path}/home: have Speakeasy in a folder of it." in said
+        assert ('With sudo: `sudo HOME="$HOME" make firmware ...`.' in said) == sudo
+
+
+@pytest.mark.parametrize("name", ["speak easy", "micro python"])
+def test_a_container_takes_no_spaces(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.delenv("IDF_PATH")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(place.programs))
+    place.program("docker", "")
+    assert firmware.main(["--check", BOARD]) == 0
+    if name == "speak easy":
+        monkeypatch.setattr(trees, "TOP", tmp_path / name)
+    else:
+        shutil.move(place.micropython, tmp_path / name)
+        monkeypatch.setenv("MICROPYTHON_DIR", str(tmp_path / name))
+    assert firmware.main(["--check", BOARD]) == 2
+    assert "no spaces in paths" in capfd.readouterr().err
