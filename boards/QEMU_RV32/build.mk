@@ -17,9 +17,10 @@ rv32-check: sim-check
 	@test -f "$(MBEDTLS_DIR)/library/aes.c" || { \
 	  echo "QEMU_RV32: no mbedTLS source in $(MBEDTLS_DIR): set MBEDTLS_DIR or let 'make mbedtls' fetch it." >&2; exit 1; }
 
-# As for the SIM board: objects of another MicroPython must not be mixed in.
+# As for the SIM board: objects of another MicroPython must not be mixed in. Nor of another configuration: MicroPython's rules follow its
+# headers into objects, but not into the list of names, and not what the makefile says.
 rv32-source: rv32-check
-	@source="$(abspath $(MICROPYTHON_DIR)) $$(cksum < "$(MICROPYTHON_DIR)/py/mpconfig.h") $$(riscv64-unknown-elf-gcc --version | head -n 1)"; \
+	@source="$(abspath $(MICROPYTHON_DIR)) $$(cat "$(MICROPYTHON_DIR)/py/mpconfig.h" $(RV32_DIR)/mpconfigboard.* | cksum) $$(riscv64-unknown-elf-gcc --version | head -n 1)"; \
 	if [ "$$(cat "$(RV32_BUILD)/source" 2>/dev/null)" != "$$source" ]; then \
 	  rm -rf "$(RV32_BUILD)" && mkdir -p "$(RV32_BUILD)" && echo "$$source" > "$(RV32_BUILD)/source"; fi
 

@@ -10,7 +10,7 @@ _HASH = const(32)
 _MODE_CTR = const(6)
 
 
-def digest(*parts: bytes) -> bytes:
+def digest(*parts: bytes | memoryview) -> bytes:
     """SHA-256 of the joined parts."""
     h = sha256()
     for part in parts:

@@ -265,6 +265,7 @@ class Pairing:
         if mode != session.MODE_PHONE or role == OWNER:
             self._lockout.good()
         self._openness.session_began()
+        end = _in_ms(SESSION_MS)
         try:
             welcome = {
                 "op": "welcome",
@@ -275,7 +276,6 @@ class Pairing:
             }
             await self._send(link, accept)
             await self._send(link, outward.seal(json.dumps(welcome).encode()))
-            end = _in_ms(SESSION_MS)
             while not caller.leaving:
                 deadline = _in_ms(SILENCE_MS)
                 if time.ticks_diff(end, deadline) < 0:

@@ -5,8 +5,11 @@ secret.
 """
 
 import asyncio
+import gc
 
 from micropython import const
+
+from . import COLLECT_AT
 
 BYTES = 32
 BASE = b"\x09" + bytes(31)
@@ -21,6 +24,15 @@ _LOW = (1 << _BITS) - 1
 async def multiply(scalar: bytes, point: bytes) -> bytes:
     """X25519(scalar, point), all of 32 bytes; zeros for a point of small order. It takes a chip a part of a second,
     in which other tasks have their turns."""
+    # Nearly all that is allocated here is garbage at once, and much: for speed the heap may run full meanwhile.
+    gc.threshold(-1)
+    try:
+        return await _multiply(scalar, point)
+    finally:
+        gc.threshold(COLLECT_AT)
+
+
+async def _multiply(scalar: bytes, point: bytes) -> bytes:
     k = int.from_bytes(scalar, "little") & ((1 << 254) - 8) | 1 << 254
     x1 = int.from_bytes(point, "little") & _LOW
     # The Montgomery ladder, with the RFC's names. 2**255 is 19 modulo _P: to fold a number there once is less than half

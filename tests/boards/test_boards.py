@@ -247,6 +247,14 @@ def test_micropythons_options_are_the_boards_to_set(name: str) -> None:
     assert {"MICROPY_HW_BOARD_NAME", "MICROPY_HW_MCU_NAME"} <= set(given)
 
 
+def test_the_heap_is_as_large_as_was_tried() -> None:
+    """Where MicroPython's heap would grow at Wi-Fi's expense, it is large enough from the start."""
+    (tried,) = re.findall(r"^HEAP_KIB = (\d+)$", (TOP / "tests/firmware/test_rv32_memory.py").read_text(), re.MULTILINE)
+    for name in ("ESP32", "ESP32_C3", "ESP32_C6", "OLIMEX_ESP32_POE"):
+        (kib,) = re.findall(r"MICROPY_GC_INITIAL_HEAP_SIZE \((\d+) \* 1024\)", headers(BOARDS / name))
+        assert int(kib) >= int(tried)
+
+
 def test_the_filters_limits_are_its_own(build: Build) -> None:
     """A board's PF_... are limits of pf.h that may be set, and that go together: else the core does not build."""
     limits = {name: value for name, value in build.defines.items() if not name.startswith("MICROPY_")}

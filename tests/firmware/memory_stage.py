@@ -167,7 +167,6 @@ class Bridge:
 
     def __init__(self, kib):
         gc.collect()
-        gc.threshold(4096)  # what is alive counts here, not the gaps of a heap that was let run full
         self.tests_own = gc.mem_alloc()
         self.peak = 0
         self.ballast = bytearray(gc.mem_free() - 1024 * kib)
@@ -280,7 +279,6 @@ async def life(kib):
     await bridge.leave()
     pairing = bridge.peak
     while len(bridge.phones.all()) < MAX_PHONES:
-        bridge.look()
         bridge.phones.add(bridge.phones.draft("A phone with a name of 30 bytes", OWNER))
     for number, one in enumerate(bridge.phones.all()):
         bridge.policy.grant(one["id"], bytes((10, 70, 0, number + 1)), 40_000)
