@@ -31,7 +31,7 @@ dorm: ready ## bring the virtual dorm up, to play with by hand: speakeasy dorm s
 	@$(AS_ROOT) $(BIN)/speakeasy dorm up $(if $(BLE),--ble $(BLE)) $(ARGS)
 
 RUNGS := lint test-core test-host test-boards test-firmware test-rv32 test-lwip test-ble test-dorm
-test: ## everything below, from lint to the whole dorm
+test: ## all rungs, from lint to the whole dorm
 	@for rung in $(RUNGS); do \
 	  echo "== make $$rung"; began=$$(date +%s); \
 	  $(MAKE) $$rung || { echo "== make $$rung FAILED: mend it, and try again with \`make $$rung\`" >&2; exit 1; }; \
@@ -109,10 +109,10 @@ command: .venv/stamp-flash $(STAMPS)/packages-command ## the command speakeasy a
 ON_BOARD = $(BIN)/speakeasy board
 .PHONY: flash label monitor shell deploy
 AT = $(if $(PORT),--port "$(PORT)")
-flash: .venv/stamp-flash ## put it on the board, and print its label: make flash BOARD=... (PORT= BAUD= OUT= ERASE=1)
+flash: .venv/stamp-flash ## put the firmware on a board, and write its label: make flash BOARD=... (PORT= BAUD= OUT= ERASE=1)
 	@$(ON_BOARD) flash $(if $(BOARD),--board "$(BOARD)") $(AT) $(if $(BAUD),--baud "$(BAUD)") $(if $(OUT),--out "$(OUT)") $(if $(filter-out 0,$(ERASE)),--erase) $(ARGS)
 
-label: .venv/stamp-flash ## print the label of a bridge on a cable again (PORT= OUT=)
+label: .venv/stamp-flash ## write the label of a bridge on a cable again (PORT= OUT=)
 	@$(ON_BOARD) label $(AT) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 monitor: .venv/stamp-flash ## what the board says on its serial console (PORT=)

@@ -15,8 +15,8 @@ from speakeasy.terminal import err
 
 LONGEST_LINE = 1000
 
-# No argument of a command: see no_secret_in_arguments.
-NoSecrets = Annotated[list[str] | None, typer.Argument(hidden=True)]
+# For a command that hands what it does not know to no_secret_in_arguments: nothing of it is shown by typer.
+WORDS_TOO = {"allow_extra_args": True}
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether you are sure.")]
 

@@ -568,7 +568,7 @@ async def _keep_status(demo: Demo) -> None:
 
 def _console(*, stderr: bool = False) -> Console:
     # Lines stay whole in a log; in a terminal they break where the terminal does it.
-    return Console(highlight=False, soft_wrap=True, stderr=stderr)
+    return Console(highlight=False, soft_wrap=True, emoji=False, stderr=stderr)
 
 
 def _copy_logs(source: Path, target: Path) -> None:

@@ -29,8 +29,9 @@ CALLED_VARIABLE, PERSON_VARIABLE = "SPEAKEASY_CALLED", "SPEAKEASY_AS"
 OF_NOBODY = ("dorm", "demo", "board")
 
 # Lines are not broken by us: a terminal does that, and a script wants them whole.
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# What others have named may hold ":key:": no emoji is made of it.
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 LONGEST_S = 1 << 40  # what is no time that anything lasts
 
@@ -88,9 +89,10 @@ def as_called(text: str) -> str:
     return re.sub(rf"`(~?){NAME}(?: ([^`]*))?`", shown_as, text)
 
 
-def command(words: str = "") -> str:
-    """A command of ours to show to a person, as markup."""
-    return f"[bold]{escape(typed(words))}[/]"
+def command(words: str = "", *, theirs: bool = False) -> str:
+    """A command of ours to show to a person, as markup. `theirs`: for somebody else, at another machine."""
+    text = escape(f"{NAME} {words}" if theirs else typed(words))
+    return f"[bold]{text}[/]" if out.is_terminal else f"`{text}`"
 
 
 # --- failing --------------------------------------------------------------------------------------------------------
@@ -145,10 +147,13 @@ def counter_table(counters: Mapping[str, int]) -> Table:
     return table
 
 
-def show_qr(link: str) -> None:
-    """A QR code, where there is a screen that can show one: in colours of its own, so that light is light."""
-    if out.is_terminal and out.encoding.startswith("utf"):
-        out.print(links.qr(link), style="bright_white on black", markup=False)
+def show_qr(link: str) -> bool:
+    """A QR code, where there is a screen that can show one: in colours of its own, so that light is light. Returns
+    whether there is one."""
+    if not (out.is_terminal and out.encoding.startswith("utf")):
+        return False
+    out.print(links.qr(link), style="bright_white on black", markup=False)
+    return True
 
 
 def show_json(value: dict[str, Any]) -> None:

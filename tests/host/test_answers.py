@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from speakeasy import reach, uplinks
+from speakeasy import reach, terminal, uplinks
+from speakeasy.app import app
 from speakeasy.errors import OWNER
 from speakeasy.store import DEFAULT_CLAIM_PORT, PhoneKey, Store
-from speakeasy.terminal import LONGEST_S, duration, show_json
+from speakeasy.terminal import LONGEST_S, duration, show_json, shown
+from typer.testing import CliRunner
 
 BRIDGE, PHONE = b"bridge 1", b"phone 01"
 
@@ -77,3 +79,16 @@ def test_json_is_printable_ascii_and_says_the_same(capsys: pytest.CaptureFixture
     line = capsys.readouterr().out
     assert line.endswith("\n") and line[:-1].isascii() and line[:-1].isprintable()
     assert json.loads(line) == value
+
+
+@pytest.mark.parametrize("text", ["my:key:1400", "02:ab:42:00:cd:20", ":100::x:", "[bold]a[/]"])
+def test_what_others_named_is_shown_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.out.print(f'its key is "{shown(text)}"')
+    terminal.err.print(shown(text))
+    assert capsys.readouterr() == (f'its key is "{text}"\n', f"{text}\n")
+
+
+@pytest.mark.parametrize("of", ["join", "pair", "segment"])
+def test_what_guards_from_secrets_is_not_in_the_help(of: str) -> None:
+    usage = CliRunner().invoke(app, [of, "--help"]).output.partition("\n\n")[0]
+    assert usage.startswith("Usage: ") and "no_" not in usage and "..." not in usage

@@ -799,7 +799,7 @@ COMMANDS: list[tuple[list[str], str, dict[str, Any], dict[str, Any], str, dict[s
         "token",
         {"token": "ab" * 16, "url": "http://10.66.0.117:7780/t#abab"},
         {},
-        "this phone is out; speakeasy claim swaps them back.",
+        "this phone is out; `speakeasy claim` swaps them back.",
         {},
     ),
     (["log", "-n", "1"], "log", {"lines": ["new", "old"]}, {"page": 0}, "new\n", {"lines": ["new"]}),

@@ -231,10 +231,10 @@ def forget(
     out.print(f"The bridge has forgotten {shown(ssid)} and its key.")
 
 
-@app.command()
+@app.command(context_settings=asking.WORDS_TOO)
 def join(
+    ctx: typer.Context,
     ssid: Annotated[str, typer.Argument(metavar="SSID", help="The name of the Wi-Fi network.")],
-    no_more: asking.NoSecrets = None,
     no_key: Annotated[str | None, typer.Option("--key", "--password", hidden=True)] = None,
     is_open: Annotated[bool, typer.Option("--open", help="The network has no key.")] = False,
     user: Annotated[
@@ -262,7 +262,7 @@ def join(
     input, or from SPEAKEASY_WIFI_KEY.
     """
     with failures():
-        asking.no_secret_in_arguments(no_more, no_key, but=IN_QUOTES)
+        asking.no_secret_in_arguments(ctx.args, no_key, but=IN_QUOTES)
         wifi_name(ssid)
         if user is not None and is_open:
             raise UsageError("A network has users, or is open: --user or --open. Nothing was changed.")

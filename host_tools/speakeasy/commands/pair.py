@@ -104,9 +104,9 @@ async def _let_in(store: Store, bridge: Bridge) -> Lease | str:
         return str(error)
 
 
-@app.command()
+@app.command(context_settings=asking.WORDS_TOO)
 def pair(
-    no_more: asking.NoSecrets = None,
+    ctx: typer.Context,
     no_code: Annotated[str | None, typer.Option("--code", "--invite", "--link", hidden=True)] = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="What owners will see this phone as.")
@@ -121,7 +121,7 @@ def pair(
     SPEAKEASY_CODE or SPEAKEASY_INVITE.
     """
     with failures():
-        asking.no_secret_in_arguments(no_more, no_code)
+        asking.no_secret_in_arguments(ctx.args, no_code)
         store = Store.default()
         own_name = _own_name(name)
         bridge_id = _bridge_id(bridge, store)

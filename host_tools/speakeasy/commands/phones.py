@@ -11,7 +11,7 @@ from speakeasy.errors import OWNER, SpeakeasyError, UsageError
 from speakeasy.reach import BridgeOption, ask, ask_pages, choose, open_session, run
 from speakeasy.session import Session, printable
 from speakeasy.store import Bridge, Store
-from speakeasy.terminal import JsonOption, duration, failures, out, show_json, show_qr, shown
+from speakeasy.terminal import JsonOption, command, duration, failures, out, show_json, show_qr, shown
 
 LONGEST_NAME = 32  # characters, SPEC 2.4
 DEFAULT_MINUTES = 10  # of an invite
@@ -126,12 +126,13 @@ def invite(
             }
         )
         return
-    show_qr(link)
+    pictured = show_qr(link)
     out.print(f"[bold]{shown(text)}[/]")
     out.print(f"{shown(link)}")
     out.print(
         f"For one {role.value}, once, within {duration(answer.get('expires_s'))}: on that machine, run "
-        "[bold]speakeasy pair[/], and paste the text or the link, which the picture holds."
+        f"{command('pair', theirs=True)}, and paste the text or the link"
+        f"{', which the picture holds' if pictured else ''}."
     )
 
 

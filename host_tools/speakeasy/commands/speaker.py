@@ -139,9 +139,9 @@ def services(
     out.print(f"Phones that are let in may reach these ports of the speaker: {named}.")
 
 
-@app.command()
+@app.command(context_settings=asking.WORDS_TOO)
 def segment(
-    no_more: asking.NoSecrets = None,
+    ctx: typer.Context,
     name: Annotated[str | None, typer.Option("--name", metavar="SSID", help="Another name for it.")] = None,
     key: Annotated[bool, typer.Option("--key", help="Another key for it.")] = False,
     bridge: BridgeOption = None,
@@ -153,7 +153,7 @@ def segment(
     SPEAKEASY_SEGMENT_KEY.
     """
     with failures():
-        asking.no_secret_in_arguments(no_more, but=IN_QUOTES)
+        asking.no_secret_in_arguments(ctx.args, but=IN_QUOTES)
         wanted = {} if name is None else {"ssid": wifi_name(name)}
         if key:
             wanted["key"] = wifi_key("new key of the speaker's network", SEGMENT_KEY_VARIABLE)
