@@ -5,7 +5,7 @@ FROZEN_MANIFEST = $(VARIANT_DIR)/manifest.py
 
 # The unix port's sockets under another name (modusocket.c), the ESP32 port's under theirs (modsocket.c).
 MICROPY_PY_SOCKET = 0
-PKTFILTER_GLUE = glue_lwip.c
+PKTFILTER_GLUE = glue_lwip.c glue_posix.c
 
 SIM_LWIP_PORT = $(LWIP_DIR)/contrib/ports/unix/port
 SIM_LWIP_SRC = $(addprefix $(LWIP_DIR)/src/, \

@@ -23,6 +23,7 @@
 #include "lwip/tcpip.h"
 
 #include "glue_lwip.h"
+#include "glue_posix.h"
 
 enum {
     FRAME_MAX = 1518,
@@ -416,16 +417,6 @@ static int take_taps(void)
     return 0;
 }
 
-static int start_thread(void)
-{
-    pthread_t thread;
-    const int error = pthread_create(&thread, NULL, receive, NULL);
-    if (error == 0) {
-        (void)pthread_detach(thread);
-    }
-    return error;
-}
-
 static void changed(struct netif *netif, netif_nsc_reason_t reason, const netif_ext_callback_args_t *args)
 {
     (void)args;
@@ -462,7 +453,7 @@ int stack_start(void)
     struct order order = {.on = true};
     int error = errno_of(tcpip_api_call(do_watch, &order.call));
     if (error == 0 && take_taps() == 0) {
-        error = start_thread(); /* without TAPs: lwIP with its loopback alone */
+        error = glue_posix_thread(receive); /* without TAPs: lwIP with its loopback alone */
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     started = error == 0;

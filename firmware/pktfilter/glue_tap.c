@@ -11,18 +11,15 @@
 #include <linux/if_tun.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "glue_posix.h"
+
 enum {
-    TICK_MS = 100,
-    DEAUTH_MS = 1200, /* Linux tells of a carrier at most once a second: a shorter gap may go unseen over there */
-    BATCH = 64,       /* frames taken from one port before the others get their turn */
+    BATCH = 64, /* frames taken from one port before the others get their turn */
     READ_MAX = PF_FRAME_MAX + 4,
 };
 
@@ -43,18 +40,6 @@ void glue_lock(void)
 void glue_unlock(void)
 {
     (void)pthread_mutex_unlock(&glue.lock);
-}
-
-uint32_t glue_now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint32_t)((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000);
-}
-
-int glue_random(uint8_t *buf, size_t len)
-{
-    return getrandom(buf, len, 0) == (ssize_t)len ? 0 : EIO;
 }
 
 void glue_out(void *ctx, enum pf_port port, const uint8_t *frame, size_t len)
@@ -82,7 +67,7 @@ void glue_deauth(const uint8_t mac[6])
     (void)mac; /* the segment has one station */
     set_carrier(0);
     glue.link_down = true;
-    glue.link_up_at = glue_now_ms() + DEAUTH_MS;
+    glue.link_up_at = glue_now_ms() + GLUE_POSIX_DEAUTH_MS;
 }
 
 static void take_frames(enum pf_port port)
@@ -132,7 +117,7 @@ static void *run(void *arg)
             }
         }
         if ((int32_t)(glue_now_ms() - next_tick) >= 0) {
-            next_tick = glue_now_ms() + TICK_MS;
+            next_tick = glue_now_ms() + GLUE_POSIX_TICK_MS;
             do_timers();
         }
     }
@@ -156,22 +141,6 @@ static int parse_taps(int fd[PF_PORT_COUNT])
     return 0;
 }
 
-static int start_thread(void)
-{
-    /* MicroPython's signals are not this thread's business. */
-    sigset_t all;
-    sigset_t before;
-    pthread_t thread;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int error = pthread_create(&thread, NULL, run, NULL);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0) {
-        (void)pthread_detach(thread);
-    }
-    return error;
-}
-
 int glue_start(struct pf *pf, enum glue_ethernet ethernet)
 {
     (void)ethernet;
@@ -191,7 +160,7 @@ int glue_start(struct pf *pf, enum glue_ethernet ethernet)
         glue.fd[i] = fd[i];
     }
     glue.pf = pf;
-    error = start_thread();
+    error = glue_posix_thread(run);
     glue.started = error == 0;
     return error;
 }

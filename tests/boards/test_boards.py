@@ -85,6 +85,9 @@ def test_there_are_sockets_enough(build: Build) -> None:
     discovery = 1
     assert claims + guard + events + discovery <= int(build.options["LWIP_MAX_SOCKETS"])
     assert claims + guard + events <= int(build.options["LWIP_MAX_ACTIVE_TCP"])
+    simulated = re.search(r"^_MAX_SOCKETS = (\d+)$", (BOARDS / "SIM/kernel/socket.py").read_text(), re.MULTILINE)
+    on_lwip = re.search(r"^#define MEMP_NUM_NETCONN (\d+)$", (BOARDS / "SIM_LWIP/lwipopts.h").read_text(), re.MULTILINE)
+    assert simulated and on_lwip and simulated[1] == on_lwip[1] == build.options["LWIP_MAX_SOCKETS"]
     # lwIP's numbers for sockets are the upper ones below FD_SETSIZE; ESP-IDF's own files have the others.
     assert int(build.options["LWIP_MAX_SOCKETS"]) <= 64 - 16
 

@@ -31,10 +31,9 @@ _NAME_UNKNOWN = -2
 _NAME_FAILED = -202  # lwIP's EAI_FAIL
 _DNS_PORT = 53
 _DNS_TRIES = 4  # one second each, as lwIP does
-# CONFIG_LWIP_MAX_SOCKETS, as a board has to set it (lwIP's own default is 10): 9 for the claims, 17 for the HTTP guard,
-# 12 for its events, 1 for discovery, 1 in between. The chip takes back sockets that were dropped without close() at the
-# next collection; here they stay taken.
-_MAX_SOCKETS = 40
+# CONFIG_LWIP_MAX_SOCKETS of the boards (esp32_common/sdkconfig.speakeasy). The chip takes back sockets that were
+# dropped without close() at the next collection; here they stay taken.
+_MAX_SOCKETS = 48
 _ENFILE = 23
 _LEVELS = {SO_REUSEADDR: SOL_SOCKET, SO_BROADCAST: SOL_SOCKET, SO_BINDTODEVICE: SOL_SOCKET}
 
