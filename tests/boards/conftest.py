@@ -43,6 +43,8 @@ class Build:
     name: str
     directory: Path
     chip: str
+    variant: str
+    sdkconfig: str  # all files of ESP-IDF's options, one behind the other
     options: dict[str, str]  # of ESP-IDF; the last one of a name counts
     manifest: Path
     defines: dict[str, str]
@@ -72,11 +74,14 @@ def read(name: str, variant: str, scratch: Path) -> Build:
     assert done.returncode == 0, done.stdout + done.stderr
     said = dict(line.split("=", 1) for line in (out / "board.txt").read_text().splitlines())
     assert set(said) == set(VARIABLES)
+    sdkconfig = Path(said["SDKCONFIG_DEFAULTS"]).read_text()
     return Build(
         name=name,
+        variant=variant,
+        sdkconfig=sdkconfig,
         directory=BOARDS / name,
         chip=said["IDF_TARGET"],
-        options=options(Path(said["SDKCONFIG_DEFAULTS"]).read_text()),
+        options=options(sdkconfig),
         manifest=Path(said["MICROPY_FROZEN_MANIFEST"]),
         defines=dict(define.split("=", 1) for define in said["MICROPY_DEF_BOARD"].split(";") if define),
         modules=said["USER_C_MODULES"],

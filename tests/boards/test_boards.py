@@ -19,15 +19,32 @@ QSTRS = TOP / "build/sim/genhdr/qstrdefs.preprocessed.h"
 HAS_AIOBLE = (LIBRARY / "micropython/bluetooth/aioble").is_dir()
 # As esp32_common.cmake has it, by the chip's architecture.
 MARCH = {"esp32": "xtensawin", "esp32s3": "xtensawin", "esp32c3": "rv32imc", "esp32c6": "rv32imc"}
-# Pins that a board's maker or user cannot have: those of the flash, of octal PSRAM, of the USB socket.
+# Pins that a board's maker or user cannot have: those of the flash, of octal PSRAM, of the USB socket, of the console.
 TAKEN = {
-    "esp32": {6, 7, 8, 9, 10, 11, 20, 24, 28, 29, 30, 31},
+    "esp32": {1, 3, 6, 7, 8, 9, 10, 11, 20, 24, 28, 29, 30, 31},
     "esp32s3": {19, 20, *range(22, 38)},
     "esp32c3": {*range(11, 20)},
     "esp32c6": {12, 13, *range(24, 31)},
 }
 PINS = {"esp32": 40, "esp32s3": 49, "esp32c3": 22, "esp32c6": 31}
 INPUT_ONLY = {"esp32": range(34, 40)}
+# What no board may lack, whatever its other options are.
+ALWAYS = {
+    "BOOTLOADER_APP_ROLLBACK_ENABLE": "y",  # health.py says when an image is good
+    "ESP_INT_WDT": "y",
+    "ESP_TASK_WDT_EN": "y",
+    "BOOTLOADER_WDT_ENABLE": "y",
+    "ESP_SYSTEM_PANIC_PRINT_REBOOT": "y",
+    "PARTITION_TABLE_CUSTOM": "y",
+    "LWIP_IPV6": "n",  # the filter lets none through
+    "ESP_WIFI_NVS_ENABLED": "n",  # keys are in the settings alone, which a factory reset erases
+    "BT_NIMBLE_NVS_PERSIST": "n",
+    "ESP_WIFI_ENTERPRISE_SUPPORT": "y",
+    "ESP_WIFI_SOFTAP_SAE_SUPPORT": "y",
+    "BT_ENABLED": "y",
+    "BT_NIMBLE_ENABLED": "y",
+}
+SMALL = ("esp32c3", "esp32c6")  # Wi-Fi, Bluetooth and MicroPython in 400 KB
 
 
 def constant(module: str, name: str) -> int:
@@ -63,6 +80,32 @@ def test_the_boards_files_are_all_read(build: Build) -> None:
     assert build.manifest.is_file() and build.manifest.parent == build.directory
     assert Path(build.modules) == FIRMWARE / "micropython.cmake"
     assert build.options["PARTITION_TABLE_CUSTOM_FILENAME"] == f'"{build.directory / "partitions.csv"}"'
+
+
+def test_no_board_lacks_what_all_need(build: Build) -> None:
+    assert {name: build.options.get(name) for name in ALWAYS} == ALWAYS
+    assert "WEBREPL" not in build.sdkconfig + headers(build.directory)
+
+
+def test_every_file_of_options_is_read(build: Build) -> None:
+    """The common ones, the board's own, its variant's, and those that MicroPython has for every board of that chip."""
+    wanted = [BOARDS / "esp32_common/sdkconfig.speakeasy", build.directory / "sdkconfig.board"]
+    wanted += [BOARDS / "esp32_common/sdkconfig.small"] if build.chip in SMALL else []
+    wanted += [build.directory / f"sdkconfig.{build.variant.lower()}"] if build.variant else []
+    wanted += [PORT / "boards/sdkconfig.base", PORT / "boards/sdkconfig.ble"]
+    generic = PORT / f"boards/ESP32_GENERIC_{build.chip.removeprefix('esp32').upper()}/mpconfigboard.cmake"
+    own = f"boards/sdkconfig.{build.chip.removeprefix('esp32')}"
+    wanted += [PORT / own] if generic.is_file() and own in generic.read_text() else []
+    assert not [path for path in wanted if path.read_text() not in build.sdkconfig]
+
+
+def test_what_the_chip_has_or_lacks(build: Build) -> None:
+    """PSRAM is an ESP32-S3's, which starts without it, too; where there is none the filter's tables are smaller."""
+    assert (build.options.get("SPIRAM") == "y") == (build.chip == "esp32s3")
+    if build.chip == "esp32s3":
+        assert build.options["SPIRAM_IGNORE_NOTFOUND"] == "y"
+    else:
+        assert int(build.defines["PF_FLOWS"]) <= 256
 
 
 def test_one_choice_of_each_kind(build: Build) -> None:
@@ -222,6 +265,17 @@ def test_ethernet_is_what_micropython_takes(directory: Path) -> None:
 
 
 def test_boards_with_ethernet_have_its_driver(build: Build) -> None:
+    """MicroPython's, and ESP-IDF's; the page has the pins. The chip gives the clock on one of two (Kconfig)."""
+    arguments = ethernet(build.directory / ("qemu" if "qemu" in build.manifest.name else "modules"))
+    if arguments.get("phy_type") == "PHY_OPENETH":
+        assert build.options["ETH_USE_OPENETH"] == "y"
+    elif arguments:
+        assert build.options["ETH_PHY_INTERFACE_RMII"] == "y"
+        clock = int(build.options["ETH_RMII_CLK_OUT_GPIO"])
+        assert build.options["ETH_RMII_CLK_OUTPUT"] == "y" and clock in (16, 17)
+        words = f"MDC GPIO{arguments['mdc']}, MDIO GPIO{arguments['mdio']}, power GPIO{arguments['power']}, "
+        words += f"clock out GPIO{clock}, PHY address {arguments['phy_addr']} |"
+        assert words in (build.directory / "README.md").read_text()
     has = bool(ethernet(build.directory / ("qemu" if "qemu" in build.manifest.name else "modules")))
     off = "#define MICROPY_PY_NETWORK_LAN (0)" in (build.directory / "mpconfigboard.h").read_text()
     assert has == (build.defines.get("MICROPY_PY_NETWORK_LAN") == "1" or not off)
@@ -248,6 +302,9 @@ def test_micropythons_options_are_the_boards_to_set(name: str) -> None:
     asked = set(re.findall(r"\b(MICROPY_HW_(?:BOARD_NAME|MCU_NAME|ENABLE_UART_REPL))\b", text))
     assert set(given) <= left | asked
     assert {"MICROPY_HW_BOARD_NAME", "MICROPY_HW_MCU_NAME"} <= set(given)
+    assert '\n#include "../esp32_common/mpconfig_speakeasy.h"\n' in (BOARDS / name / "mpconfigboard.h").read_text()
+    # pairing.py's cipher
+    assert re.search(r"^#define MICROPY_PY_CRYPTOLIB_CTR \(1\)$", headers(BOARDS / name), re.MULTILINE)
 
 
 def test_the_heap_is_as_large_as_was_tried() -> None:
@@ -275,6 +332,16 @@ def test_micropython_cmake_has_the_whole_core() -> None:
         == sources
     )
     assert set(re.findall(r"\bpf\w*\.c\b", (FIRMWARE / "pktfilter/micropython.mk").read_text())) == sources
+
+
+def test_micropython_cmake_has_all_that_is_the_chips() -> None:
+    """The filter's glue for it, and every module in C: nothing links them together before a real build."""
+    assert "set(PKTFILTER_GLUE glue_lwip.c glue_esp.c)" in (FIRMWARE / "pktfilter/micropython.cmake").read_text()
+    included = re.findall(r"/(\w+)/micropython\.cmake\)$", (FIRMWARE / "micropython.cmake").read_text(), re.MULTILINE)
+    assert set(included) == {path.parent.name for path in FIRMWARE.glob("*/micropython.cmake")}
+    for path in FIRMWARE.glob("*/micropython.cmake"):
+        modules = {source.name for source in path.parent.glob("mod*.c")}
+        assert modules and modules <= set(re.findall(r"/(mod\w+\.c)", path.read_text()))
 
 
 # ---- What is frozen ----

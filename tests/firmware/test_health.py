@@ -193,6 +193,48 @@ async def test_an_image_is_not_confirmed_while_a_task_ails_or_is_started_again()
     supervised.cancel()
 
 
+async def test_an_image_whose_task_was_started_again_waits_from_then_on():
+    clock, dog, confirmed = Clock(0), Dog(), []
+    h = Health(clock, dog, lambda: confirmed.append(clock.now))
+    starts = []
+
+    async def main():
+        starts.append(1)
+        if len(starts) == 1:
+            clock.now = health.WELL_S - 1
+            raise ValueError
+        await asyncio.sleep(60)
+
+    tasks = [asyncio.create_task(h.supervise("one", main))]
+    await until(lambda: len(starts) == 2, 12_000)
+    clock.now += health.WELL_S - 1
+    tasks.append(asyncio.create_task(h.run()))
+    await until(lambda: dog.fed > 1)
+    equal(confirmed, [])
+    clock.now += 1
+    await until(lambda: confirmed)
+    equal(confirmed, [2 * health.WELL_S - 1])
+    for task in tasks:
+        task.cancel()
+
+
+def test_the_bootloader_is_told():
+    told = []
+
+    class Chip:
+        class Partition:
+            @classmethod
+            def mark_app_valid_cancel_rollback(cls):
+                told.append(1)
+
+    real, health.esp32 = health.esp32, Chip
+    try:
+        health.confirm_image()
+    finally:
+        health.esp32 = real
+    equal(told, [1])
+
+
 def test_the_boards_own_word_is_taken():
     """This board's image came by cable, so there is nothing to confirm: that must not end the watch."""
     health.confirm_image()

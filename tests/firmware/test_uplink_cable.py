@@ -120,7 +120,8 @@ async def test_a_short_gap_changes_nothing():
         await b.reaches(uplink.UP)
         b.plug.now = DISCONNECTED
         await b.reaches(uplink.LOST)
-        equal((b.told, b.up.addr), ([NOTHING, THERE], X))
+        await b.turns()
+        equal((b.told, b.up.addr, b.up.state), ([NOTHING, THERE], X, uplink.LOST))
         b.plug.now = GOT_IP
         await b.reaches(uplink.UP)
         equal(b.told, [NOTHING, THERE])

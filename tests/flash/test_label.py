@@ -34,13 +34,24 @@ def code_with(check: str) -> bytes:
 def test_a_camera_sees_what_pair_takes(code: bytes) -> None:
     one = Label(BRIDGE, code)
     (text,) = seen(one.svg())
-    assert text == one.link
+    assert text == one.link == f"speakeasy:#code={codes.write(code)}"
     credential = links.credential(text)
     assert (credential.mode, credential.secret) == (MODE_SETUP_CODE, code)
 
 
 def test_a_poor_camera_reads_it_too() -> None:
     assert seen(label().svg(), dots_per_mm=3) == [label().link]
+
+
+def test_around_the_picture_is_room() -> None:
+    """Four modules of light (ISO/IEC 18004), of which there are 17 + 4 for each version."""
+    (inner,) = (node for node in ET.fromstring(label().svg()).iter() if node.get("shape-rendering"))
+    size = int(inner.get("viewBox", "").split()[2])
+    (path,) = inner
+    dark = [[int(number) for number in found] for found in re.findall(r"M(\d+) (\d+)h(\d+)", path.get("d", ""))]
+    assert min(x for x, _, _ in dark) == min(y for _, y, _ in dark) == 4
+    assert max(x + width for x, _, width in dark) == max(y + 1 for _, y, _ in dark) == size - 4
+    assert (size - 8 - 17) % 4 == 0
 
 
 def test_the_code_is_there_to_be_typed() -> None:
@@ -56,10 +67,13 @@ class Page(HTMLParser):
         super().__init__()
         self.outside: list[str] = []
         self.words = ""
+        self.policy = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.outside += [f"{tag} {name}" for name, _ in attrs if name in ("src", "href", "action", "xlink:href")]
+        if ("http-equiv", "Content-Security-Policy") in attrs:
+            self.policy = dict(attrs)["content"] or ""
         self.outside += [tag] * (tag in ("script", "link", "iframe", "img", "object", "base"))
 
     def handle_data(self, data: str) -> None:
@@ -73,6 +87,7 @@ def test_the_page_has_the_same_drawing_and_loads_nothing() -> None:
     assert seen(drawing) == [label().link]
     read = Page(page)
     assert read.outside == []
+    assert "default-src 'none'" in read.policy
     assert label().code in read.words and BRIDGE.hex() in read.words and "speakeasy pair" in read.words
     assert "url(" not in page and "@import" not in page
 
