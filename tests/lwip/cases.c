@@ -123,6 +123,21 @@ static void case_too_long(void)
     nothing_leaked();
 }
 
+/* The longest one of lwIP's leaves as a copy, too: the buffer stays lwIP's. */
+static void case_longest(void)
+{
+    static const uint8_t router_mac[6] = {2, 0, 0, 0, 0x42, ROUTER};
+    begin(3);
+    struct frame f;
+    frames_udp(&f, PF_HOST_UPLINK, router_mac, uplink_mac, x_addr, 5000, server_addr, 53, PF_FRAME_MAX - 42);
+    CHECK(f.len == PF_FRAME_MAX, "%zu bytes", f.len);
+    for (enum kind kind = RAM; kind < KINDS; kind++) {
+        play(&f, &(struct shape){.kind = kind, .align = 2});
+    }
+    CHECK(harness_frames == KINDS && lost() == 0, "%lu frames", harness_frames);
+    nothing_leaked();
+}
+
 static unsigned given_back;
 
 static void give_back_nothing(struct pbuf *p)
@@ -637,6 +652,7 @@ static const struct {
     {"kinds", case_kinds},
     {"no_copy", case_no_copy},
     {"too_long", case_too_long},
+    {"longest", case_longest},
     {"empty", case_empty},
     {"no_memory", case_no_memory},
     {"no_memory_at_all", case_no_memory_at_all},

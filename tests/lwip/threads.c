@@ -166,6 +166,7 @@ void threads_run(void)
     harness_takes = TAKE_OTHER;
     harness_other = everywhere;
     running = PORTS;
+    memory_is_short(200); /* so that frames are lost in all of them, too */
     for (unsigned i = 0; i < THREADS; i++) {
         void *argument = i < PORTS ? (void *)(uintptr_t)&ports[i] : NULL;
         CHECK(pthread_create(&threads[i], NULL, i < PORTS ? at_port : others[i - PORTS], argument) == 0, "thread");
@@ -173,6 +174,7 @@ void threads_run(void)
     for (unsigned i = 0; i < THREADS; i++) {
         CHECK(pthread_join(threads[i], NULL) == 0, "thread");
     }
+    memory_is_short(0);
     CHECK(taken > 0, "%lu frames came out", taken);
     while (mailbox.count > 0) {
         (void)pbuf_free(mailbox.p[--mailbox.count]);

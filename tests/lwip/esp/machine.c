@@ -112,11 +112,13 @@ esp_err_t esp_timer_create(const esp_timer_create_args_t *create_args, esp_timer
     return ESP_OK;
 }
 
+static esp_err_t timer_result = ESP_OK;
+
 esp_err_t esp_timer_start_periodic(esp_timer_handle_t handle, uint64_t period)
 {
     CHECK(handle == &timer && !timer.runs && period == 100000);
-    timer.runs = true;
-    return ESP_OK;
+    timer.runs = timer_result == ESP_OK;
+    return timer_result;
 }
 
 esp_err_t esp_timer_stop(esp_timer_handle_t handle)
@@ -236,13 +238,15 @@ static void note_report(struct esp_netif_obj *i, const uint8_t *frame, size_t le
     }
 }
 
+static err_t sends_result = ERR_OK;
+
 static err_t sends(struct netif *netif, struct pbuf *p)
 {
     struct esp_netif_obj *const i = netif->state;
     note_report(i, p->payload, p->len);
     CHECK(p->next == NULL && locks_held == (i == &lan ? 1 : 0)); /* the cable's own, and never the filter's */
     i->sent++;
-    return ERR_OK;
+    return sends_result;
 }
 
 /* In the place of tcpip_input(). */
@@ -349,13 +353,22 @@ int main(int argc, char **argv)
     pf_init(&pf, key, glue_out, NULL, glue_now_ms());
     frames_configure(&pf, 1, glue_now_ms());
     glue_unlock();
+    uint8_t random[3] = {0};
+    CHECK(glue_now_ms() == now_us / 1000);
+    CHECK(glue_random(random, sizeof(random)) == 0 && random[0] == 9 && random[2] == 9);
 
-    /* Without its interfaces it does not start, nor when lwIP cannot be asked. */
+    /* Without its interfaces, or its timer, it does not start, nor when lwIP cannot be asked. */
     CHECK(glue_start(&pf, ethernet) == ENODEV);
+    segment->made = true;
+    CHECK(glue_start(&pf, ethernet) == ENODEV);
+    segment->made = false;
     uplink->made = true;
     CHECK(glue_start(&pf, ethernet) == ENODEV && !timer.runs);
     segment->made = true;
     driver_starts(uplink);
+    timer_result = ESP_FAIL;
+    CHECK(glue_start(&pf, ethernet) == EIO && !timer.runs);
+    timer_result = ESP_OK;
     exec_result = ESP_FAIL;
     CHECK(glue_start(&pf, ethernet) == EIO && !timer.runs);
     exec_result = ESP_OK;
@@ -376,6 +389,11 @@ int main(int argc, char **argv)
     tells_of_groups(uplink);
     CHECK(segment->joins[0] + segment->joins[1] == 0);
     CHECK(all_multicast == !by_wifi);
+    /* What a driver does not take is lost. */
+    const uint32_t lost = pf.counters[PF_C_glue_lost];
+    sends_result = ERR_MEM;
+    CHECK(comes_through(uplink, segment) == 1 && pf.counters[PF_C_glue_lost] == lost + 1);
+    sends_result = ERR_OK;
     /* Another interface is nothing to the glue. */
     static struct esp_netif_obj other;
     driver_starts(&other);
