@@ -112,6 +112,12 @@ def run() -> None:
     try:
         asyncio.run(main())
     except OSError as e:
-        log("app", "the bridge cannot start: error %d; it stays closed, and tries again" % number(e))
-        time.sleep(_NO_FILTER_PAUSE_S)
-        sys.exit(1)
+        _give_up("error %d" % number(e))
+    except Exception as e:  # noqa: BLE001  (no watchdog runs yet: nothing else would start the bridge again)
+        _give_up(type(e).__name__)  # its text may quote what it choked on
+
+
+def _give_up(why: str) -> None:
+    log("app", "the bridge cannot start: %s; it stays closed, and tries again" % why)
+    time.sleep(_NO_FILTER_PAUSE_S)
+    sys.exit(1)

@@ -141,6 +141,9 @@ class Uplink(Addressed):
     async def run(self) -> None:
         """Keep the uplink up for ever, trying the remembered networks in their order."""
         self._radio.active(True)
+        # Here, where nothing is being joined: MicroPython configures the driver with it, which refuses while it joins.
+        self._radio.disconnect()
+        self._radio.config(reconnects=_RETRIES)
         pause_ms = FIRST_PAUSE_MS
         told_off = False
         asked_last = None
@@ -227,7 +230,6 @@ class Uplink(Addressed):
         start = time.ticks_ms()
         while radio.isconnected() and time.ticks_diff(time.ticks_ms(), start) < _SETTLE_MS:
             await asyncio.sleep_ms(_POLL_MS)
-        radio.config(reconnects=_RETRIES)
         # Of a failed attempt before this the driver may tell until the next event comes, whenever that is.
         before = radio.status()
         try:

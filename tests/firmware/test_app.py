@@ -56,6 +56,17 @@ def test_a_radio_that_refuses_is_said_too():
     assert "cannot start: error 0" in said, said
 
 
+def test_whatever_else_goes_wrong_is_no_reason_to_stay_dead():
+    """MicroPython makes a RuntimeError of an error of the driver's that it does not know."""
+
+    def refuse(self, what):
+        raise RuntimeError("Wifi Unknown Error 0x3012")
+
+    Wire.config = refuse
+    said = boot()
+    assert "cannot start: RuntimeError; it stays closed" in said and "0x3012" not in said, said
+
+
 class Plug:
     """The same of an Ethernet socket."""
 
