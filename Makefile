@@ -43,35 +43,40 @@ PYTEST = $(BIN)/python -m pytest -q -p no:cacheprovider
 # Real processes, radios and packets, in real time: what fails there is run once more, from a new start. It is said at the end, for it is a
 # fault all the same.
 TWICE = $(SETUP)/twice.sh $@ $(BIN)/python -m pytest -q
+# Tests that reckon run side by side on all processors; those that mostly wait for the product's own times, so many at once that a machine
+# with two processors still idles a little.
+RECKONING := -n $(shell nproc) --dist worksteal
+WAITING := -n 4 --dist worksteal
+DORMS := -n 2
 
 test-core: dev $(STAMPS)/packages-fuzz ## the packet filter in C, with sanitizers
-	@$(PYTEST) tests/core $(ARGS)
+	@$(PYTEST) $(RECKONING) tests/core $(ARGS)
 
 test-host: dev sim ## the phone's side; flashing a board, and its label
-	@$(PYTEST) tests/host tests/flash --ignore=tests/flash/test_prompt.py $(ARGS)
+	@$(PYTEST) $(RECKONING) tests/host tests/flash --ignore=tests/flash/test_prompt.py $(ARGS)
 
 test-boards: dev sim $(STAMPS)/packages-boards ## the ESP32 boards' files, by MicroPython's own tools, as far as they go without ESP-IDF; make firmware, check-idf
 	@$(PYTEST) tests/boards tests/idf $(ARGS)
 
 test-firmware: dev sim ## every MicroPython module, and the simulated board's drivers, on the board's own interpreter
 	@$(PYTEST) tests/firmware $(ARGS)
-	@$(AS_ROOT) $(PYTEST) tests/sim $(ARGS)
+	@$(AS_ROOT) $(PYTEST) $(WAITING) tests/sim $(ARGS)
 
 test-rv32: dev rv32 ## the same modules on the ESP32-C3's instruction set, in QEMU: 32-bit numbers, littlefs, mbedTLS
 	@$(PYTEST) tests/firmware --board=QEMU_RV32 $(ARGS)
 	@$(PYTEST) tests/flash/test_prompt.py
 
 test-ble: dev sim ## pairing over a real Bluetooth LE link without a radio
-	@$(TWICE) tests/ble $(ARGS)
+	@$(TWICE) $(WAITING) tests/ble $(ARGS)
 
 test-dorm: dev ready ## everything end to end on real packets (needs root or sudo)
-	@$(AS_ROOT) $(TWICE) tests/dorm $(ARGS)
+	@$(AS_ROOT) $(TWICE) $(DORMS) tests/dorm $(ARGS)
 
 # Those of the data plane; all: make test-lwip LWIP_DORM=tests/dorm
 LWIP_DORM ?= $(addprefix tests/dorm/test_,life.py addressing.py strangers.py changes.py)
 test-lwip: dev sim-lwip ## the data plane end to end with lwIP as the bridge's IP stack, as on the chip, under sanitizers (needs root or sudo)
 	@$(PYTEST) tests/lwip $(ARGS)
-	@$(AS_ROOT) $(TWICE) --stack=lwip $(LWIP_DORM) $(ARGS)
+	@$(AS_ROOT) $(TWICE) $(DORMS) --stack=lwip $(LWIP_DORM) $(ARGS)
 
 test-attacks: dev ready ## the attacks of SECURITY.md alone; test-ble and test-dorm have them, too (needs root or sudo)
 	@$(PYTEST) tests/host/test_security.py $(ARGS)

@@ -22,7 +22,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get(_MARK) or os.environ.get("SPEAKEASY_CORE_LIBRARY"):
         return  # or: the caller's own build of it (coverage, mutants)
     build = subprocess.run(
-        ["make", "--no-print-directory", "-s", "-C", str(HERE), "lib"], capture_output=True, text=True, check=False
+        ["make", "--no-print-directory", "-s", f"-j{os.cpu_count()}", "-C", str(HERE), "lib"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if build.returncode != 0:
         pytest.exit(f"the packet filter does not build:\n{build.stdout}{build.stderr}", returncode=1)

@@ -1,5 +1,6 @@
 """Each fuzz target over its corpus, and a short run that is the same every time; the fast path against the rules."""
 
+import fcntl
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
+BUILD = HERE.parents[1] / "build" / "fuzz"
 CLEAN = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS")}
 TARGETS = {"frames": 1000, "pressure": 4000, "packet": 5000, "tcp": 5000, "icmp": 5000, "arp": 5000, "dhcp": 5000}
 TARGETS |= {"relay": 5000, "fragments": 2000}
@@ -18,6 +20,17 @@ def make(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, env=CLEAN, capture_output=True, text=True, timeout=600, check=False)
 
 
+@pytest.fixture(scope="module")
+def built() -> None:
+    """All of them, by one process of pytest's: the others wait for it."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = make(HERE / "fuzz", f"-j{os.cpu_count()}", "all")
+    assert result.returncode == 0, result.stdout + result.stderr[-4000:]
+
+
+@pytest.mark.usefixtures("built")
 @pytest.mark.parametrize(("target", "runs"), TARGETS.items())
 def test_target(target: str, runs: int) -> None:
     corpus = list((HERE / "fuzz" / "corpus" / target).iterdir())

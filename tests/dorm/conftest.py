@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -19,8 +20,11 @@ from dorm.people import Controller
 from dorm.speaker.machine import SpeakerMachine
 from dorm_life import LIMIT_S, claim, find, own, settled
 
+FAULTY = "the bridge's program is faulty: "
+_FAULT_STATUS = 4  # of pytest: not 1, after which twice.sh tries once more
 # AddressSanitizer's, UndefinedBehaviorSanitizer's and lwIP's own words.
 _REPORT = re.compile(r"^.*(?:AddressSanitizer|: runtime error: |Assertion \").*$", re.MULTILINE)
+_faults: list[str] = []  # tests
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,6 +42,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip("the board with lwIP has no Ethernet yet"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """pytest -n: what is tested on one dorm stays together, in its order. A module's two dorms, one for each mode, know
+    nothing of each other."""
+    from xdist.scheduler import LoadScopeScheduling  # only here: without -n nobody needs it
+
+    class ByDorm(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            module, _, test = nodeid.partition("::")
+            return module + PRIVATE if PRIVATE in re.split(r"[][-]", test) else module
+
+    return ByDorm(config, log)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed and FAULTY in report.longreprtext:
+        _faults.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _faults and not hasattr(session.config, "workerinput"):
+        session.exitstatus = _FAULT_STATUS
+
+
 @pytest.fixture(scope="module")
 def run_dirs(request: pytest.FixtureRequest) -> Iterator[Path]:
     """Where run directories go. Their logs are kept in build/log/<module> for whoever looks into a failure."""
@@ -45,12 +73,16 @@ def run_dirs(request: pytest.FixtureRequest) -> Iterator[Path]:
     # Short: a Unix socket's path has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="dorm-") as name:
         yield Path(name)
-        shutil.rmtree(kept, ignore_errors=True)
+        faults = []
         for log in Path(name).glob("*/log"):
-            shutil.copytree(log, kept / log.parent.name)
-        for console in kept.glob("*/bridge.log"):
-            if found := _REPORT.search(console.read_text(errors="replace")):
-                pytest.exit(f"the bridge's program is faulty: {found[0]}: see {console}", returncode=4)  # no second try
+            dorms = kept / log.parent.name
+            shutil.rmtree(dorms, ignore_errors=True)
+            shutil.copytree(log, dorms)
+            console = dorms / "bridge.log"
+            if console.is_file() and (found := _REPORT.search(console.read_text(errors="replace"))):
+                faults.append(f"{found[0]}: see {console}")
+        if faults:
+            pytest.fail(f"{FAULTY}{faults[0]}", pytrace=False)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
