@@ -6,14 +6,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <time.h>
 
 #include "glue_posix.h"
-#include "stack.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static atomic_int link_down_ms; /* how long the segment's radio stays silent yet */
 
 void glue_platform_lock(void)
 {
@@ -27,9 +24,7 @@ void glue_platform_unlock(void)
 
 void glue_platform_deauth(const uint8_t mac[6])
 {
-    (void)mac; /* the segment has one station */
-    stack_segment_carrier(false);
-    atomic_store(&link_down_ms, GLUE_POSIX_DEAUTH_MS);
+    glue_posix_deauth(mac);
 }
 
 static void *tick(void *arg)
@@ -39,11 +34,6 @@ static void *tick(void *arg)
     for (;;) {
         (void)nanosleep(&interval, NULL);
         glue_lwip_tick();
-        int left = atomic_load(&link_down_ms);
-        if (left > 0 && atomic_compare_exchange_strong(&link_down_ms, &left, left - GLUE_POSIX_TICK_MS) &&
-            left <= GLUE_POSIX_TICK_MS) {
-            stack_segment_carrier(true);
-        }
     }
     return NULL;
 }

@@ -2,14 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_tun.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -135,14 +133,6 @@ static err_t radio_init(struct netif *netif)
     netif->output = etharp_output;
     netif->linkoutput = radio_output;
     return ERR_OK;
-}
-
-void stack_segment_carrier(bool up)
-{
-    int carrier = up;
-    if (radios[STACK_SEGMENT].fd >= 0) {
-        (void)ioctl(radios[STACK_SEGMENT].fd, TUNSETCARRIER, &carrier);
-    }
 }
 
 /* --- in lwIP's thread ------------------------------------------------------------------------------------------- */

@@ -46,7 +46,4 @@ extern void (*stack_changed)(void);
 /* As igmp_joingroup(). */
 err_t stack_join_group(const ip4_addr_t *interface, const ip4_addr_t *group);
 
-/* The segment's radio: its carrier, as the stations see it. */
-void stack_segment_carrier(bool up);
-
 #endif

@@ -28,7 +28,7 @@ uint32_t glue_now_ms(void);
 /* 0, or an errno value. */
 int glue_random(uint8_t *buf, size_t len);
 
-/* Drops the speaker's link, so that the speaker asks for an address when it comes back. Lock held. */
+/* Drops the link of one station of the segment, which asks for an address when it comes back. Lock held. */
 void glue_deauth(const uint8_t mac[6]);
 
 #endif

@@ -2,11 +2,13 @@
 #ifndef GLUE_POSIX_H
 #define GLUE_POSIX_H
 
-enum {
-    GLUE_POSIX_TICK_MS = 100,
-    GLUE_POSIX_DEAUTH_MS =
-        1200, /* Linux tells of a carrier at most once a second: a shorter gap may go unseen over there */
-};
+#include <stdint.h>
+
+enum { GLUE_POSIX_TICK_MS = 100 };
+
+/* Tells the air that the access point throws out a station (host_tools/dorm/wifi.py). Never waits; without an air
+ * nothing happens. */
+void glue_posix_deauth(const uint8_t mac[6]);
 
 /* A thread that runs as long as the process. Signals are for the interpreter's alone. 0, or an errno value. */
 int glue_posix_thread(void *(*run)(void *arg));

@@ -8,12 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_tun.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "glue_posix.h"
@@ -28,8 +26,6 @@ static struct {
     struct pf *pf;
     int fd[PF_PORT_COUNT]; /* -1: gone */
     bool started;
-    bool link_down;
-    uint32_t link_up_at;
 } glue = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = {-1, -1, -1, -1}};
 
 void glue_lock(void)
@@ -54,20 +50,9 @@ void glue_out(void *ctx, enum pf_port port, const uint8_t *frame, size_t len)
     }
 }
 
-static void set_carrier(int up)
-{
-    /* Kernels before 5.0 do not know it: then the link just stays as it is. */
-    if (glue.fd[PF_SEGMENT] >= 0) {
-        (void)ioctl(glue.fd[PF_SEGMENT], TUNSETCARRIER, &up);
-    }
-}
-
 void glue_deauth(const uint8_t mac[6])
 {
-    (void)mac; /* the segment has one station */
-    set_carrier(0);
-    glue.link_down = true;
-    glue.link_up_at = glue_now_ms() + GLUE_POSIX_DEAUTH_MS;
+    glue_posix_deauth(mac);
 }
 
 static void take_frames(enum pf_port port)
@@ -91,12 +76,7 @@ static void take_frames(enum pf_port port)
 static void do_timers(void)
 {
     glue_lock();
-    const uint32_t now = glue_now_ms();
-    pf_tick(glue.pf, now);
-    if (glue.link_down && (int32_t)(now - glue.link_up_at) >= 0) {
-        glue.link_down = false;
-        set_carrier(1);
-    }
+    pf_tick(glue.pf, glue_now_ms());
     glue_unlock();
 }
 

@@ -361,14 +361,15 @@ static mp_obj_t mod_dhcp_send(size_t n_args, const mp_obj_t *args)
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(mod_dhcp_send_obj, 4, 4, mod_dhcp_send);
 
-static mp_obj_t mod_deauth(void)
+static mp_obj_t mod_deauth(mp_obj_t mac_in)
 {
+    const uint8_t *mac = get_mac(mac_in);
     lock();
-    glue_deauth(filter.speaker_mac);
+    glue_deauth(mac);
     glue_unlock();
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_0(mod_deauth_obj, mod_deauth);
+static MP_DEFINE_CONST_FUN_OBJ_1(mod_deauth_obj, mod_deauth);
 
 static mp_obj_t mod_poll(void)
 {

@@ -11,6 +11,7 @@ from .settings import (
     MODES,
     SEGMENT,
     is_hosts,
+    is_mac,
     is_network,
     is_segment,
     is_services,
@@ -123,14 +124,17 @@ class NetworkOperations:
 
     def do_setup(self, _caller: Caller, request: dict) -> dict:
         """Open or close the set-up window, say which machine is the speaker, or see how things are."""
-        self._needs_access_point()
         segment = self._segment
+        if segment.cable:
+            raise Refusal(
+                "by-cable",
+                "The speaker's place is on the bridge's cable: there is no set-up window, nor need of one. Plug it in.",
+            )
         speaker, open_s = request.get("speaker"), request.get("open_s")
         if speaker is not None:
-            known = [mac for mac in segment.seen if inet.mac_text(mac) == speaker]
-            if not known:
-                raise Refusal("not-found", "No such machine was there in the last set-up window; nothing was changed.")
-            segment.decide(known[0])
+            if not is_mac(speaker):
+                raise Refusal("bad-request", "That is no machine's MAC; nothing was changed.")
+            segment.decide(speaker)
         elif open_s == 0 and type(open_s) is int:
             if segment.state == SETUP:
                 segment.close_setup()
@@ -143,7 +147,8 @@ class NetworkOperations:
             segment.open_setup(open_s)
         return {
             "left_s": segment.left_s(),
-            "seen": [inet.mac_text(mac) for mac in segment.seen],
+            "seen": [inet.mac_text(mac) for mac in self._policy.asked],
+            "forgotten": self._policy.forgotten,
             "undecided": segment.undecided,
             "speaker": self._settings.speaker,
         }

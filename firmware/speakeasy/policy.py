@@ -16,7 +16,7 @@ from .settings import PRIVATE
 LEASE_S = 12 * 3600
 CLAIM_PORT = 7780
 MAX_DNS = 3
-MAX_SETUP = 8  # machines that get an address in one set-up window
+MAX_ASKED = 8  # machines that are remembered to have asked for an address
 
 _POLL_MS = const(50)
 _TCP = const(6)
@@ -71,7 +71,9 @@ class Policy:
         self._told: dict = {}  # bit -> when it was logged last
         self._phone_at: dict = {}  # address -> phone id (hex)
         self._dhcp = dhcp.Server()
-        self._setup: list | None = None  # in a set-up window: who has asked for an address, in the order of these
+        self.asked: list = []  # MACs of who asked for an address on the segment, the last one last
+        self.forgotten = 0  # how many of them there were no room for any more
+        self._setup: list | None = None  # in a set-up window: `asked` in the order of the addresses
         self._by_dhcp = False  # whether who asks for an address first is the speaker
         self.heard_at = 0  # when the speaker asked for its address last, `clock.milliseconds`
         self._last_news = dhcp.NOTHING
@@ -155,7 +157,7 @@ class Policy:
                     "the speaker's address is %s from now on: it is disconnected, and comes again for it"
                     % inet.text(self._wanted()),
                 )
-                pktfilter.deauth()
+                pktfilter.deauth(self._speaker or self._acked)
 
     def speaker_seen(self, mac: bytes) -> None:
         """The one station of the segment; another MAC than before ends the earlier one's flows."""
@@ -176,12 +178,18 @@ class Policy:
         from the segment but what asks for an address: that gets one there, without a router."""
         if is_open:
             if self._speaker is not None:
-                pktfilter.deauth()
+                pktfilter.deauth(self._speaker)
+            self.asked = []
+            self.forgotten = 0
             self._setup = []
         else:
             self._setup = None
         self.speaker_gone()
         self._program()
+
+    def throw_out(self, mac: bytes) -> None:
+        """Disconnect one station of the segment; the others notice nothing."""
+        pktfilter.deauth(mac)
 
     def speaker_gone(self) -> None:
         """There is no speaker any more: its flows end, and another one may come."""
@@ -295,6 +303,7 @@ class Policy:
             n = pktfilter.dhcp_recv(server.request)
             if n == 0:
                 return
+            self._has_asked(server.client())
             if self._setup is not None:
                 self._serve_setup(n, self._setup)
                 continue
@@ -316,14 +325,24 @@ class Policy:
                 self._last_news = server.event
                 log("dhcp", "%s: %s" % (_DHCP_NEWS[server.event], inet.text(self._wanted())))
 
+    def _has_asked(self, mac: bytes) -> None:
+        # A frame that got here was enciphered with the segment's key: the driver's list has machines without it, too.
+        asked, places = self.asked, self._setup
+        if mac in asked:
+            asked.remove(mac)
+        elif len(asked) == MAX_ASKED:
+            # Whoever makes up MACs keeps nobody out: the one that has asked for nothing the longest gives way.
+            gone = asked.pop(0)
+            self.forgotten += 1
+            if places is not None:
+                places[places.index(gone)] = mac
+        elif places is not None:
+            places.append(mac)
+        asked.append(mac)
+
     def _serve_setup(self, n: int, known: list) -> None:
         server = self._dhcp
-        asking = server.client()
-        if asking not in known:
-            if len(known) >= MAX_SETUP:
-                return
-            known.append(asking)
-        addr = self.host[:3] + bytes((self.host[3] + 1 + known.index(asking),))
+        addr = self.host[:3] + bytes((self.host[3] + 1 + known.index(server.client()),))
         server.configure(self.host, addr, inet.SEGMENT_MASK, inet.ZERO, b"")
         size = server.answer(n, None)
         if size:

@@ -7,23 +7,26 @@ import network
 from micropython import const
 
 from . import clock, inet
-from .eventlog import log, seldom
+from .eventlog import log, number, seldom
 
 DOWN = "down"
 UP = "up"
 SETUP = "set-up"  # a window is open
+UNDECIDED = "undecided"  # an owner has to say who is the speaker; until then nobody is
 
 SETUP_LEAST_S = 60
 SETUP_S = 900
 SETUP_MOST_S = 1800
-MAX_SEEN = 8  # machines that a window remembers, and has addresses for
-TURN_AWAY_S = 10  # a machine that is not the speaker is thrown out so often
 
 _POLL_MS = const(500)
 
 
 class Segment:
-    """`radio`: the access point's WLAN; `policy.speaker_seen` learns of its one station; `beat()` at each turn."""
+    """`radio`: the access point's WLAN; `policy.speaker_seen` learns of its one station; `beat()` at each turn.
+
+    The driver lists a station before its handshake is through, so also who does not know the key. One that has asked
+    for an address (`policy.asked`) knows it.
+    """
 
     cable = False
 
@@ -35,9 +38,7 @@ class Segment:
         self._host = b""
         self._given: tuple = ()  # what the driver was told
         self._until = 0  # when the window closes by itself, `clock.seconds`
-        self._turned_away = -TURN_AWAY_S
-        self.seen: list = []  # the MACs that were there in the last window
-        self.undecided = False  # which of them is the speaker
+        self._undecided = False  # before the window was opened
         self.state = DOWN
         self.present = False  # whether the speaker is there now
 
@@ -54,6 +55,11 @@ class Segment:
             self._beat()
             await asyncio.sleep_ms(_POLL_MS)
 
+    @property
+    def undecided(self) -> bool:
+        """Whether an owner has to say who is the speaker."""
+        return self.state != SETUP and self._settings.undecided
+
     def _open(self) -> None:
         # The driver takes a configuration only of a running interface, so for a moment there is a network with a
         # default name; the filter is bound by now and drops whatever comes from it.
@@ -61,7 +67,7 @@ class Segment:
         self._configure()
         self._address()
         if self.state == DOWN:
-            self.state = UP
+            self._closed()
 
     def left_s(self) -> int:
         """For how many seconds the window is still open."""
@@ -69,48 +75,54 @@ class Segment:
 
     def open_setup(self, seconds: int) -> None:
         """Let a second machine onto the speaker's Wi-Fi. Nobody is the speaker meanwhile: the two reach one another,
-        and nothing beyond."""
+        and nothing beyond. OSError when the flash does not take it: then nothing is opened."""
+        if self.state != SETUP:
+            self._undecided = self._settings.undecided
+            if self._settings.speaker is None:
+                # Where the power goes before the window is closed, the phone may be the first to come back.
+                self._settings.change(undecided=True)
+            self.present = False
+            self.state = SETUP
+            self._policy.setup(True)
+            log("segment", "a second machine may be on the speaker's Wi-Fi, for %d s" % seconds)
         self._until = clock.seconds() + seconds
-        if self.state == SETUP:
-            return
-        self.seen = []
-        self.undecided = self.present = False
-        self.state = SETUP
-        self._policy.setup(True)
-        log("segment", "a second machine may be on the speaker's Wi-Fi, for %d s" % seconds)
 
     def close_setup(self) -> None:
-        """Throw everybody out, and let the one speaker come back: where there were several, an owner must have said
-        who. Who was alone there before may have been the phone, come early."""
-        chosen = self._settings.speaker
-        seen = [inet.mac_text(mac) for mac in self.seen]
-        self.undecided = chosen not in seen and (len(seen) > 1 or (chosen is not None and len(seen) == 1))
+        """Throw everybody out, and let the one speaker come back: the one that an owner has chosen. Where none is, or
+        another one was there, an owner has to say who; also of one that was there alone, for it may be the phone."""
+        asked = self._policy.asked
+        undecided = self._undecided
+        if asked:
+            undecided = self._settings.speaker not in [inet.mac_text(mac) for mac in asked]
+        try:
+            if undecided != self._settings.undecided:
+                self._settings.change(undecided=undecided)
+        except OSError as e:
+            log("segment", "the flash does not take that the window is closed (error %d)" % number(e))
         self._close()
-        if self.undecided:
-            log("segment", "several machines were there: say which is the speaker, with 'speakeasy setup --speaker'")
 
-    def decide(self, mac: bytes) -> None:
-        """That machine is the speaker from now on, and no other one."""
-        self._settings.change(speaker=inet.mac_text(mac))
-        self.undecided = False
+    def decide(self, mac: str) -> None:
+        """That machine (`settings.is_mac`) is the speaker from now on, and no other one."""
+        self._settings.change(speaker=mac, undecided=False)
         self._close()
 
     def _close(self) -> None:
         if self.state == SETUP:
             log("segment", "one machine only may be on the speaker's Wi-Fi again")
-        self.state = UP
+        self._closed()
         self.present = False
         self._policy.setup(False)
-        self._throw_out()
+        self._configure()  # first: then there is room for one only
+        for mac in self._stations():
+            self._policy.throw_out(mac)
 
-    def _throw_out(self) -> None:
-        # MicroPython cannot throw out one. The driver keeps its configuration meanwhile: first, then, room for one.
-        self._turned_away = clock.seconds()
-        self._configure()
-        self._radio.active(False)
-        self._radio.active(True)
-        self._host = b""
-        self._address()
+    def _closed(self) -> None:
+        self.state = UNDECIDED if self._settings.undecided else UP
+        if self.state == UNDECIDED:
+            log("segment", "nobody is the speaker until an owner says who is, with 'speakeasy setup --speaker'")
+
+    def _stations(self) -> list:
+        return [bytes(station[0]) for station in self._radio.status("stations")]
 
     def _wanted(self) -> tuple:
         # One station: the driver forwards between stations, unfiltered.
@@ -137,32 +149,29 @@ class Segment:
         self._host = host
 
     def _watch(self) -> None:
-        stations = self._radio.status("stations")
         if self.state == SETUP:
-            for station in stations:
-                mac = bytes(station[0])
-                if mac not in self.seen and len(self.seen) < MAX_SEEN:
-                    self.seen.append(mac)
             return
-        if not stations:
+        speaker = self._speaker_of(self._stations())
+        if speaker is None:
             if self.present:
                 self.present = False
                 log("segment", "the speaker has left its Wi-Fi")
-            return
-        mac = bytes(stations[0][0])
-        if self.undecided:
-            return
-        if self._settings.speaker not in (None, inet.mac_text(mac)):
-            self._turn_away(mac)
-            return
-        if not self.present or mac != self._policy.speaker:
+        elif not self.present or speaker != self._policy.speaker:
             self.present = True
-            log("segment", "the machine %s is on the speaker's Wi-Fi" % inet.mac_text(mac))
-            self._policy.speaker_seen(mac)
+            log("segment", "the machine %s is on the speaker's Wi-Fi" % inet.mac_text(speaker))
+            self._policy.speaker_seen(speaker)
 
-    def _turn_away(self, mac: bytes) -> None:
-        self.present = False
-        if clock.seconds() - self._turned_away < TURN_AWAY_S:
-            return
-        seldom("segment", "the machine %s is not the speaker: it is thrown out of its Wi-Fi" % inet.mac_text(mac))
-        self._throw_out()
+    def _speaker_of(self, stations: list) -> bytes | None:
+        # Which of them is the speaker; one that cannot be has no business there.
+        if self.state == UNDECIDED:
+            return None
+        policy = self._policy
+        chosen = self._settings.speaker
+        speaker = None
+        for mac in stations:
+            if chosen not in (None, inet.mac_text(mac)):
+                seldom("segment", "the machine %s is not the speaker: it is thrown out" % inet.mac_text(mac))
+                policy.throw_out(mac)
+            elif speaker is None and (mac == policy.speaker or mac in policy.asked):
+                speaker = mac
+        return speaker

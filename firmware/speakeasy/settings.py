@@ -1,8 +1,8 @@
 """Everything the bridge is told and must remember: typed, versioned, saved whole (`files`).
 
 The file holds `{"version": 1, "uplinks": [...], "segment": {...}, "mode": ..., "hosts": [...], "services": [...],
-"ethernet": ..., "speaker": ..., "phones": [...]}`. A damaged one, or one of a newer firmware, is kept as settings.bad
-and defaults are used; `damaged` then says so for the status.
+"ethernet": ..., "speaker": ..., "undecided": ..., "phones": [...]}`. A damaged one, or one of a newer firmware, is
+kept as settings.bad and defaults are used; `damaged` then says so for the status.
 """
 
 import json
@@ -56,6 +56,7 @@ class Settings:
     hosts: list of addresses (text) of local machines that the speaker may open connections to. services: list of
     "tcp/PORT" or "udp/PORT" that leased phones may open to the speaker. ethernet: one of ETHERNETS, from the next start
     on; None without a socket. speaker: the MAC (text) of the only machine that may be it; None: whoever has the key.
+    undecided: nobody is the speaker until an owner says who.
     phones: list of {"id": 8 bytes hex, "name", "role", "key": 32 bytes hex}.
     """
 
@@ -63,6 +64,7 @@ class Settings:
         self._files = files
         self.ethernet = SEGMENT if has_ethernet else None
         self.speaker: str | None = None
+        self.undecided = False
         self.damaged = False
         self.uplinks: list = []
         self.mode = PASSTHROUGH
@@ -89,8 +91,8 @@ class Settings:
         return "<Settings: %d networks, %d phones>" % (len(self.uplinks), len(self.phones))
 
     def change(self, **parts) -> None:
-        """Replace whole parts (uplinks=, segment=, mode=, hosts=, services=, ethernet=, speaker=, phones=) and save.
-        When the flash refuses (OSError), RAM is as it was: nothing counts that would not survive."""
+        """Replace whole parts (uplinks=, segment=, mode=, hosts=, services=, ethernet=, speaker=, undecided=, phones=)
+        and save. When the flash refuses (OSError), RAM is as it was: nothing counts that would not survive."""
         before = {name: getattr(self, name) for name in parts}
         for name, value in parts.items():
             setattr(self, name, value)
@@ -113,6 +115,7 @@ class Settings:
                 "services": self.services,
                 "ethernet": self.ethernet,
                 "speaker": self.speaker,
+                "undecided": self.undecided,
                 "phones": self.phones,
             },
         )
@@ -157,8 +160,13 @@ class Settings:
                 "the speaker's open ports are unknown to this firmware: tcp/1400 alone is; name them again",
             )
 
-        if is_mac(saved.get("speaker")):  # older files have none
-            self.speaker = saved["speaker"]
+        speaker = saved.get("speaker")  # older files have neither
+        undecided = saved.get("undecided", False)
+        if (speaker is None or is_mac(speaker)) and isinstance(undecided, bool):
+            self.speaker, self.undecided = speaker, undecided
+        else:
+            self.undecided = True
+            log("settings", "which machine is the speaker is unknown to this firmware: an owner has to say")
         # Older files have none; on a board without a socket it means nothing.
         ethernet = saved.get("ethernet")
         if self.ethernet and ethernet in ETHERNETS:

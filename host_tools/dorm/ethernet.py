@@ -125,7 +125,7 @@ class Plug:
         while True:
             await self._until(True)
             await asyncio.sleep(LINK_S)
-            if not self._linked():
+            if not self.linked:
                 continue
             await self._carrier(True)
             self._become(CONNECTED)
@@ -138,11 +138,13 @@ class Plug:
             await self._leave_if(UPLINK)
             self._become(DISCONNECTED)
 
-    def _linked(self) -> bool:
+    @property
+    def linked(self) -> bool:
+        """Whether somebody is at the other end."""
         return self.plugged and (self.wanted.side == UPLINK or self._there())
 
     async def _until(self, linked: bool) -> None:
-        while self._linked() != linked:
+        while self.linked != linked:
             self._moved.clear()
             await self._moved.wait()
 

@@ -15,6 +15,8 @@ has no "n" gets no answer. The air tells {"event": name, ...} at any time:
     pin       pin, level                                             what the pin reads now
     renew                                                            a DHCP client of the board's own asks again now
 
+Beside it `out.sock` takes datagrams of 6 bytes: the MAC of a station that the access point throws out.
+
 Nothing that the board's process sends can bring the air down: what is not understood is refused with one sentence.
 """
 
@@ -24,6 +26,7 @@ import ipaddress
 import json
 import logging
 import re
+import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -39,6 +42,7 @@ from dorm.namespaces import Namespace
 logger = logging.getLogger(__name__)
 
 SOCKET = "wifi.sock"
+OUT_SOCKET = "out.sock"
 LINE_LIMIT = 4096  # bytes, of one message of the board
 
 # How long a radio takes. A real one is slower; these are long enough to be seen by the firmware as states of their own.
@@ -46,6 +50,7 @@ ASSOCIATE_S = 0.3
 SCAN_S = 0.5
 BEACON_LOSS_S = 0.5  # until a station notices that its access point is gone
 LEASE_POLL_S = 0.05
+OUT_S = 1.2  # how long who was thrown out stays away. Linux tells of a carrier at most once a second
 
 # wifi_err_reason_t, <esp_wifi_types.h>
 REASON_NONE = 0
@@ -267,6 +272,7 @@ class WifiAir:
         self.reset_cause = PWRON_RESET
         self.led_changes: deque[int] = deque(maxlen=256)
         self._server: asyncio.AbstractServer | None = None
+        self._out: asyncio.BaseTransport | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._changed = asyncio.Event()
         self._guests: list[str] = []
@@ -297,6 +303,7 @@ class WifiAir:
         self._joining: asyncio.Task[None] | None = None
         self._leasing: asyncio.Task[None] | None = None
         self._serving_speaker: asyncio.Task[None] | None = None
+        self._outside: asyncio.Task[None] | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -307,9 +314,18 @@ class WifiAir:
         await self._silence()
         self._server = await asyncio.start_unix_server(self._serve, str(path), limit=LINE_LIMIT)
         path.chmod(0o600)
+        out = directory / OUT_SOCKET
+        out.unlink(missing_ok=True)
+        self._out, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Out(self.throw_out), local_addr=str(out), family=socket.AF_UNIX
+        )
+        out.chmod(0o600)
 
     async def stop(self) -> None:
         """The air is gone, radios silent."""
+        if self._out is not None:
+            self._out.close()
+            self._out = None
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -320,7 +336,7 @@ class WifiAir:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
-        for task in (self._joining, self._serving_speaker, self._leasing):
+        for task in (self._joining, self._serving_speaker, self._outside, self._leasing):
             await _end(task)
         await self.plug.power_lost()
         async with self._lock:
@@ -749,12 +765,16 @@ class WifiAir:
         """Whoever was associated is not any more; the speaker joins when it knows the network."""
         if self.plug.on(ethernet.SEGMENT):
             return
-        await _end(self._serving_speaker)
-        self._serving_speaker = None
+        for task in (self._serving_speaker, self._outside):
+            await _end(task)
+        self._serving_speaker = self._outside = None
         self._guests.clear()
         self._tell_stations([])
         async with self._lock:
             await self._speaker_namespace.carrier(topology.SEGMENT_RADIO, False)
+        self._bring_speaker()
+
+    def _bring_speaker(self) -> None:
         if self.speaker_present and self.ap.lets_in(self.speaker_knows) and self.ap.max_clients >= 1:
             self._serving_speaker = asyncio.create_task(self._join_speaker())
 
@@ -764,6 +784,28 @@ class WifiAir:
             async with self._lock:
                 await self._speaker_namespace.carrier(topology.SEGMENT_RADIO, True)
             self._tell_stations([*self.stations, topology.MAC[topology.SPEAKER]])
+
+    def throw_out(self, mac: str) -> None:
+        """The access point throws out a station; by cable, the bridge lets go of its link for a moment."""
+        speaker = topology.MAC[topology.SPEAKER]
+        if self.plug.on(ethernet.SEGMENT) or (mac == speaker and speaker in self.stations):
+            if self._outside is None or self._outside.done():
+                self._outside = asyncio.create_task(self._stay_outside())
+        elif mac in self._guests:
+            self._guests.remove(mac)
+            self._tell_stations([one for one in self.stations if one != mac])
+            if speaker not in self.stations:
+                self._bring_speaker()  # it goes on trying
+
+    async def _stay_outside(self) -> None:
+        """The speaker comes back at once: for the board it was never away."""
+        async with self._lock:
+            await self._speaker_namespace.carrier(topology.SEGMENT_RADIO, False)
+        await asyncio.sleep(OUT_S)
+        async with self._lock:
+            by_cable, joined = self.plug.on(ethernet.SEGMENT), topology.MAC[topology.SPEAKER] in self.stations
+            back = self.plug.linked if by_cable else joined
+            await self._speaker_namespace.carrier(topology.SEGMENT_RADIO, back)
 
     async def _op_mac(self, message: dict[str, Any]) -> dict[str, Any]:
         mac = _get(message, "mac", str)
@@ -850,6 +892,15 @@ class WifiAir:
             raise Refused("timeout_ms is out of range")
         self.watchdog_ms = timeout_ms
         return {}
+
+
+class _Out(asyncio.DatagramProtocol):
+    def __init__(self, throw_out: Callable[[str], None]) -> None:
+        self._throw_out = throw_out
+
+    def datagram_received(self, data: bytes, _: object) -> None:
+        if len(data) == 6:
+            self._throw_out(data.hex(":"))
 
 
 async def _end(task: "asyncio.Task[None] | None") -> None:

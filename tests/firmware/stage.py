@@ -239,8 +239,8 @@ class FakeFilter:
     def dhcp_send(self, buffer, n, to_mac, to_addr):
         self.sent.append((bytes(buffer[:n]), to_mac, to_addr))
 
-    def deauth(self):
-        self.calls.append(("deauth",))
+    def deauth(self, mac):
+        self.calls.append(("deauth", mac))
 
     def poll(self):
         bits = self.bits

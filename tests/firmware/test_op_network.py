@@ -316,7 +316,7 @@ def test_setup_opens_and_closes_a_window_within_its_limits():
     calls = []
     b.segment.open_setup = lambda seconds: calls.append(seconds)
     b.segment.close_setup = lambda: calls.append("close")
-    closed = {"id": 7, "ok": True, "left_s": 0, "seen": [], "undecided": False, "speaker": None}
+    closed = {"id": 7, "ok": True, "left_s": 0, "seen": [], "forgotten": 0, "undecided": False, "speaker": None}
     equal(b.good(owner, "setup"), closed)
     for wrong in (-1, 1, SETUP_LEAST_S - 1, SETUP_MOST_S + 1, "60", True, False, 60.5, [60]):
         b.refused("bad-request", owner, "setup", open_s=wrong)
@@ -328,17 +328,23 @@ def test_setup_opens_and_closes_a_window_within_its_limits():
     b.good(owner, "setup", open_s=0)
     equal(calls, [SETUP_LEAST_S, SETUP_MOST_S, "close"])
     b.segment.cable = True
-    b.refused("by-cable", owner, "setup", open_s=60)
+    for request in ({}, {"open_s": 60}, {"open_s": 0}, {"speaker": "02:00:00:00:42:20"}):
+        assert "no set-up window" in b.refused("by-cable", owner, "setup", **request)["say"]
     equal(len(calls), 3)
 
 
-def test_setup_takes_one_for_the_speaker_that_was_there():
+def test_setup_takes_one_for_the_speaker_whether_it_was_there_or_not():
     b = Bridge()
     owner = b.enrolled()
     chosen = []
     b.segment.decide = chosen.append
-    b.segment.seen = [b"\2\0\0\0\x42\x99"] * 1
-    for mac in ("", "02:00:00:00:42:20", 5, [], "02:00:00:00:42:9"):
-        b.refused("not-found", owner, "setup", speaker=mac)
-    equal(b.good(owner, "setup", speaker="02:00:00:00:42:99")["seen"], ["02:00:00:00:42:99"])
-    equal(chosen, [b"\2\0\0\0\x42\x99"])
+    b.policy.asked = [b"\2\0\0\0\x42\x99", b"\2\0\0\0\x42\x98"]
+    b.policy.forgotten = 3
+    for mac in ("", 5, [], "02:00:00:00:42:9", "02:00:00:00:42:9G", "03:00:00:00:42:99", "02:00:00:00:42:AB"):
+        b.refused("bad-request", owner, "setup", speaker=mac)
+    equal(chosen, [])
+    answer = b.good(owner, "setup", speaker="02:00:00:00:42:99")
+    equal((answer["seen"], answer["forgotten"]), (["02:00:00:00:42:99", "02:00:00:00:42:98"], 3))
+    # A neighbour that comes under many MACs must not keep the owner from naming the one on the label.
+    b.good(owner, "setup", speaker="02:00:00:00:42:20")
+    equal(chosen, ["02:00:00:00:42:99", "02:00:00:00:42:20"])

@@ -405,7 +405,10 @@ def test_the_loop_that_serves_the_filter_allocates_nothing():
     equal((bits, size, none, len(frames.taken())), (EVENT_DHCP, 300, 0, 1))
 
 
-def test_deauth_takes_nothing():
+def test_deauth_takes_a_mac():
     start()
-    pktfilter.deauth()
-    refused(pktfilter.deauth, SPEAKER_MAC)
+    pktfilter.deauth(SPEAKER_MAC)
+    for wrong in (SPEAKER_MAC[:5], SPEAKER_MAC + b"\0", b""):
+        with raises(ValueError):
+            pktfilter.deauth(wrong)
+    refused(pktfilter.deauth, None)

@@ -75,11 +75,11 @@ def test_the_mode_is_switched_at_run_time():
     assert not p.guarded
     p.addressing("private", ["10.66.0.9", "10.66.0.8"])
     equal(filter.calls[-2][8:], (inet.SEGMENT_HOST, True, b"\x0a\x42\0\x09\x0a\x42\0\x08"))
-    equal((filter.calls[-1], p.guarded, len(p.leases())), (("deauth",), True, 1))
+    equal((filter.calls[-1], p.guarded, len(p.leases())), (("deauth", SPEAKER_MAC), True, 1))
     p.addressing("private", [])
     equal((filter.calls[-1][0], filter.calls[-1][9:]), ("configure", (True, b"")))
     p.addressing("passthrough", [])
-    equal((filter.calls[-1], filter.calls[-2][9:]), (("deauth",), (False, b"")))
+    equal((filter.calls[-1], filter.calls[-2][9:]), (("deauth", SPEAKER_MAC), (False, b"")))
     equal((p.guarded, len(p.leases())), (False, 1))
 
 
@@ -115,7 +115,7 @@ def test_the_segment_steps_aside_and_stays_there_without_an_uplink():
         p.speaker_seen(SPEAKER_MAC)
         p.uplink_changed(b"\xc0\xa8\x4d\x09", b"\xff\xff\xff\0", b"\xc0\xa8\x4d\x01", b"")
         equal((p.host, p.alias), (b"\xac\x1f\x4d\x01", b"\xac\x1f\x4d\x02"))
-        equal((filter.configured[7], filter.calls[-1]), (p.host, ("deauth",)))
+        equal((filter.configured[7], filter.calls[-1]), (p.host, ("deauth", SPEAKER_MAC)))
         p.uplink_changed(inet.ZERO, inet.ZERO, inet.ZERO, b"")
         equal(p.host, b"\xac\x1f\x4d\x01")
         p.uplink_changed(X, MASK, ROUTER, ROUTER)
@@ -424,14 +424,50 @@ async def test_in_a_setup_window_nobody_is_the_speaker_and_each_gets_an_address_
         equal(3 in test_dhcp.options_of(filter.sent[-1][0]), True)
 
 
-async def test_a_setup_window_has_addresses_for_eight():
+async def test_of_more_than_eight_in_a_setup_window_the_last_eight_have_addresses():
     import test_dhcp
 
     p = make()
     p.setup(True)
-    for n in range(policies.MAX_SETUP + 1):
+    macs = [b"\2\0\0\0\0" + bytes((n,)) for n in range(policies.MAX_ASKED + 1)]
+    given = []
+    # The first one asks again in between, as one that is there does.
+    for mac in macs[:-1] + macs[:1] + macs[-1:]:
+        filter.frames = [test_dhcp.request(1, mac=mac)]
+        await turn(p, 1)
+        given.append(filter.sent[-1][0][19])
+    first = inet.SEGMENT_SPEAKER[3]
+    # Only the one that was silent the longest has lost its address, to the last one.
+    equal(given, [first + n for n in range(policies.MAX_ASKED)] + [first, first + 1])
+    equal((p.asked, p.forgotten), (macs[2:-1] + macs[:1] + macs[-1:], 1))
+    assert "deauth" not in names()
+    p.setup(False)
+    equal(len(p.asked), policies.MAX_ASKED)
+    p.setup(True)
+    equal((p.asked, p.forgotten), ([], 0))
+
+
+async def test_who_asked_is_known_without_a_window_too():
+    import test_dhcp
+
+    p = make()
+    for mac in (MAC, SPEAKER_MAC, MAC):
+        filter.frames = [test_dhcp.request(1, mac=mac)]
+        await turn(p, 1)
+    equal(p.asked, [SPEAKER_MAC, MAC])
+    for n in range(policies.MAX_ASKED):
         filter.frames = [test_dhcp.request(1, mac=b"\2\0\0\0\0" + bytes((n,)))]
         await turn(p, 1)
-        equal(len(filter.sent), min(n + 1, policies.MAX_SETUP))
-    equal(filter.sent[-1][0][16:20][3], inet.SEGMENT_SPEAKER[3] + policies.MAX_SETUP - 1)
-    assert "deauth" not in names()
+    equal((len(p.asked), p.forgotten), (policies.MAX_ASKED, 2))
+    p.throw_out(MAC)
+    equal(filter.calls[-1], ("deauth", MAC))
+
+
+async def test_one_that_asked_before_it_was_seen_is_made_to_come_again():
+    import test_dhcp
+
+    p = make()
+    filter.frames = [test_dhcp.request(3, X)]
+    await turn(p, 1)
+    p.addressing("private", [])
+    equal((p.speaker, filter.calls[-1]), (None, ("deauth", SPEAKER_MAC)))

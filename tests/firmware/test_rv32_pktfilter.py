@@ -74,8 +74,10 @@ def test_an_idle_flow_ends_a_lease_stays():
 def test_the_speaker_is_made_to_come_again():
     start()
     equal(frames.deauthed()[0], 0)
-    pktfilter.deauth()
-    equal(frames.deauthed(), (1, SPEAKER_MAC))
+    pktfilter.deauth(PHONE_MAC)
+    equal(frames.deauthed(), (1, PHONE_MAC))
+    pktfilter.deauth(SPEAKER_MAC)
+    equal(frames.deauthed(), (2, SPEAKER_MAC))
 
 
 def test_a_queue_that_is_full_loses_frames_and_counts_them():

@@ -213,7 +213,7 @@ async def test_another_address_makes_the_speaker_ask_again():
         b.asks(kind=REQUEST, requested=X)
         await b.turns()
         b.policy.addressing("private", [])
-        assert ("deauth",) in filter.calls  # the glue takes the link down, and up again
+        assert ("deauth", SPEAKER_MAC) in filter.calls  # the glue takes the link down, and up again
         b.plug.now = DISCONNECTED
         await b.turns()
         equal((b.segment.present, b.policy.speaker), (False, SPEAKER_MAC))

@@ -12,7 +12,7 @@ PHONE = {"id": "0011223344556677", "name": "Zoë's phone", "role": "owner", "key
 
 
 def snapshot(s):
-    return json.dumps([s.uplinks, s.segment, s.mode, s.hosts, s.services, s.phones])
+    return json.dumps([s.uplinks, s.segment, s.mode, s.hosts, s.services, s.speaker, s.undecided, s.phones])
 
 
 def test_first_boot_makes_a_segment_and_keeps_it():
@@ -74,6 +74,8 @@ def test_power_cut_at_every_operation_of_every_save():
         yield s.order_networks(["Dorm", "Other"])
         yield s.change(segment={"ssid": "Speaker", "key": "only for the speaker"})
         yield s.change(services=["tcp/1400", "tcp/1443"])
+        yield s.change(undecided=True)
+        yield s.change(speaker="02:00:00:00:42:20", undecided=False)
         yield s.forget_network("Dorm")
         yield s.change(services=[])
 
@@ -327,8 +329,25 @@ def test_the_speakers_mac():
         content = good()
         content["speaker"] = wrong
         Files().save(settings.FILE, content)
+        with Console() as console:
+            s = Settings(Files(), BRIDGE_ID)
+        # Nobody, then, until an owner says who: the file's age is no reason to doubt it, other contents are.
+        equal((s.speaker, s.undecided, s.damaged, s.phones), (None, wrong is not None, False, [PHONE]))
+        equal("which machine is the speaker" in console.text, wrong is not None)
+
+
+def test_that_nobody_is_the_speaker():
+    Settings(Files(), BRIDGE_ID).change(speaker="02:00:00:00:42:20", undecided=True)
+    s = Settings(Files(), BRIDGE_ID)
+    equal((s.speaker, s.undecided), ("02:00:00:00:42:20", True))
+    for saved, undecided in ((False, False), (True, True), (None, True), (0, True), ("", True), ([], True)):
+        content = good()
+        content["undecided"] = saved
+        Files().save(settings.FILE, content)
         s = Settings(Files(), BRIDGE_ID)
-        equal((s.speaker, s.damaged, s.phones), (None, False, [PHONE]))
+        equal((s.undecided, s.speaker, s.damaged, s.phones), (undecided, None, False, [PHONE]))
+    Files().save(settings.FILE, good())  # an older one
+    equal(Settings(Files(), BRIDGE_ID).undecided, False)
 
 
 def test_is_hosts():

@@ -219,6 +219,14 @@ def test_status_says_what_to_do(home: Path, bridge: Bridge) -> None:
         assert words in text
 
 
+def test_status_says_that_nobody_is_the_speaker(home: Path, bridge: Bridge) -> None:
+    pair()
+    bridge.answers["status"] = {**STATUS, "segment": {"state": "undecided", "speaker": None}}
+    shown = " ".join(run("status").stdout.split())
+    assert "Nobody is the speaker until an owner says who is, and no music plays" in shown
+    assert "speakeasy setup --speaker MAC" in shown and "No speaker yet" not in shown
+
+
 def test_status_in_words_and_for_scripts(home: Path, bridge: Bridge) -> None:
     pair()
     bridge.counters = {"drop_no_lease": 7, "pass_uplink_speaker": 3, "something_new": 1}
@@ -738,10 +746,10 @@ COMMANDS: list[tuple[list[str], str, dict[str, Any], dict[str, Any], str, dict[s
     (
         ["setup"],
         "setup",
-        {"left_s": 900, "seen": [], "undecided": False, "speaker": None},
+        {"left_s": 900, "seen": [], "forgotten": 0, "undecided": False, "speaker": None},
         {"open_s": 900},
         "two machines may be on the speaker's Wi-Fi",
-        {"left_s": 900, "seen": [], "undecided": False, "speaker": None},
+        {"left_s": 900, "seen": [], "forgotten": 0, "undecided": False, "speaker": None},
     ),
     (
         ["setup", "--minutes", "30"],
@@ -760,11 +768,35 @@ COMMANDS: list[tuple[list[str], str, dict[str, Any], dict[str, Any], str, dict[s
         {"undecided": True},
     ),
     (
+        ["setup", "--show"],
+        "setup",
+        {"left_s": 0, "seen": ["02:00:00:00:42:99"], "forgotten": 3, "undecided": True},
+        {},
+        "More machines were there than the bridge remembers",
+        {"forgotten": 3},
+    ),
+    (
+        ["setup", "--show"],
+        "setup",
+        {"left_s": 0, "seen": ["02:00:00:00:42:20"], "speaker": "02:00:00:00:42:20"},
+        {},
+        "A phone that was beside it still knows that Wi-Fi's key",
+        {"speaker": "02:00:00:00:42:20"},
+    ),
+    (
+        ["setup", "--speaker", "02:00:00:00:42:21"],
+        "setup",
+        {"left_s": 0, "seen": ["02:00:00:00:42:20"], "speaker": "02:00:00:00:42:21"},
+        {"speaker": "02:00:00:00:42:21"},
+        "It was not there lately: compare the MAC",
+        {"speaker": "02:00:00:00:42:21"},
+    ),
+    (
         ["setup", "--speaker", "02:00:00:00:42:AB"],
         "setup",
         {"left_s": 0, "speaker": "02:00:00:00:42:ab"},
         {"speaker": "02:00:00:00:42:ab"},
-        "The speaker is 02:00:00:00:42:ab, and no other machine.",
+        "The speaker is 02:00:00:00:42:ab, and no other machine: others are thrown out.",
         {"speaker": "02:00:00:00:42:ab"},
     ),
     (["setup", "--show"], "setup", {"left_s": 0}, {}, "one machine at a time", {"left_s": 0}),

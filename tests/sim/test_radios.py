@@ -29,7 +29,9 @@ SEGMENT = """
     from speakeasy.settings import Settings
     settings = Settings(Files(), b"12345678")
     ap = network.WLAN(network.WLAN.IF_AP)
-    segment = Segment(ap, settings, Policy(bytes(6), bytes(6), lambda: None), lambda: None)
+    policy = Policy(bytes(6), bytes(6), lambda: None)
+    policy.asked = [bytes((2, 0, 0, 0, 0x42, 0x20))]  # the speaker: nobody serves its DHCP here
+    segment = Segment(ap, settings, policy, lambda: None)
     async def until(what):
         while not what():
             await asyncio.sleep_ms(20)

@@ -76,6 +76,60 @@ async def test_there_is_room_for_one_station(bench: Bench) -> None:
     assert "two" not in bench.board.serial()
 
 
+async def test_one_station_is_thrown_out_and_no_other(bench: Bench) -> None:
+    await bench.run(
+        AP
+        + UP
+        + """
+    import pktfilter
+    ap.config(max_clients=2)
+    wait(2)
+    print("two")
+    pktfilter.deauth(b"\\x02\\0\\0\\0\\x42\\x98")
+    pktfilter.deauth(b"\\x02\\0\\0\\0\\x42\\x99")
+    print("left", wait(1))
+    pktfilter.deauth(b"\\x02\\0\\0\\0\\x42\\x20")
+    """
+        + STAY
+    )
+    air = bench.air
+    await air.wait(lambda: air.stations == [topology.MAC[topology.SPEAKER]], LIMIT_S, "the speaker")
+    assert air.join_segment("02:00:00:00:42:99", "only for the speaker")
+    await bench.says("^two")
+    assert "B '" in await bench.says(r"^left (.*)$")
+    assert air.stations == [topology.MAC[topology.SPEAKER]]
+    while await carrier(bench):
+        pass
+    while not await carrier(bench):
+        pass
+    assert air.stations == [topology.MAC[topology.SPEAKER]]
+
+
+async def test_who_is_thrown_out_makes_room_for_the_speaker(bench: Bench) -> None:
+    await bench.air.roam_speaker(False)
+    await bench.run(
+        AP
+        + UP
+        + """
+    import pktfilter
+    print("open")
+    print("there", wait(1))
+    while ap.status("stations")[0][0][5] == 0x99:
+        pktfilter.deauth(b"\\x02\\0\\0\\0\\x42\\x99")
+        time.sleep_ms(100)
+        wait(1)
+    print("then", wait(1))
+    """
+        + STAY
+    )
+    air = bench.air
+    await bench.says("^open")
+    assert air.join_segment("02:00:00:00:42:99", "only for the speaker")
+    air.speaker_present = True
+    assert "x99" in await bench.says(r"^there (.*)$")
+    assert "B '" in await bench.says(r"^then (.*)$")
+
+
 async def test_wrong_settings_are_refused_and_not_kept(bench: Bench) -> None:
     await bench.run(
         AP

@@ -68,6 +68,7 @@ class SpeakerMachine:
         self._software: Program | None = None
         self._netlink: socket.socket | None = None
         self._off = False
+        self.links: list[bool] = []  # each change of its link
 
     async def start(self) -> None:
         self._netlink = self.namespace.inside(_netlink_socket)
@@ -122,6 +123,7 @@ class SpeakerMachine:
                 if name != self.ifname or has == had:
                     continue
                 had = has
+                self.links.append(has)
                 _log.info("speaker: link %s", "up" if has else "down")
                 # The lease stays in use while the link is away, as players do; a new link asks for a new one.
                 await self.dhcp.stop()

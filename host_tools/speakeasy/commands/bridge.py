@@ -91,6 +91,9 @@ def _show_status(state: dict[str, Any], role: str) -> None:
         _row("speaker", f"{shown(segment.get('speaker'))}, as {shown(segment.get('addr'))}")
     elif segment.get("state") == "set-up":
         _row("speaker", f"It is being set up: two machines may be on the bridge's own Wi-Fi; {run_it('setup', role)}.")
+    elif segment.get("state") == "undecided":
+        choose_it = run_it("setup --speaker MAC", role)
+        _row("speaker", f"Nobody is the speaker until an owner says who is, and no music plays; {choose_it}.")
     elif ethernet == Ethernet.segment:
         _row("speaker", "No speaker yet: plug it into the bridge's Ethernet.")
     else:

@@ -168,7 +168,10 @@ def segment(
         f'"[bold]{shown(now["key"])}[/]"; it is {shown(now["state"])}.'
     )
     if wanted:
-        out.print("It changes within a second. Tell the speaker its new name and key.")
+        out.print(
+            "It changes within a second. Tell the speaker its new name and key: until then it is on no network, and "
+            f"silent. Whoever tells it by a phone ({command('setup')}) has that phone know the key, too."
+        )
 
 
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -182,7 +185,7 @@ def setup(
     done: Annotated[bool, typer.Option("--done", help="Close it now.")] = False,
     speaker: Annotated[
         str | None,
-        typer.Option("--speaker", metavar="MAC", help="Close it; of those that were there, it is this."),
+        typer.Option("--speaker", metavar="MAC", help="Close it; the speaker is this, no other."),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Only show how things are.")] = False,
     bridge: BridgeOption = None,
@@ -191,7 +194,8 @@ def setup(
     """Let a phone beside the speaker, to set it up.
 
     Owners only. For the program of the speaker's maker: while the window is open a second machine may be on the
-    bridge's own Wi-Fi. The two reach each other, and nothing else; music stops.
+    bridge's own Wi-Fi. The two reach each other, and nothing else; music stops. Afterwards say which of them is the
+    speaker: any other machine is thrown out then. A bridge with the speaker on its cable needs no window.
     """
     with failures():
         if sum((minutes is not None, done, speaker is not None, show)) > 1:
@@ -208,26 +212,40 @@ def setup(
     store, chosen = choose(bridge)
     answer = run(ask(store, chosen, "setup", **wanted))
     if as_json:
-        members = ("left_s", "seen", "undecided", "speaker")
+        members = ("left_s", "seen", "forgotten", "undecided", "speaker")
         show_json({"bridge": chosen.id.hex(), **{member: answer.get(member) for member in members}})
         return
     _show_setup(answer)
 
 
 def _show_setup(answer: dict[str, Any]) -> None:
-    seen = answer.get("seen")
-    for mac in seen if isinstance(seen, list) else []:
+    told = answer.get("seen")
+    seen = told if isinstance(told, list) else []
+    for mac in seen:
         out.print(f" was there: {shown(mac)}")
+    if answer.get("forgotten"):
+        out.print("More machines were there than the bridge remembers: these are the last ones.")
     if answer.get("left_s"):
         out.print(
             f"For {duration(answer['left_s'])} two machines may be on the speaker's Wi-Fi ({command('segment')}: "
             "name and key). Join it with a phone, run the program of the speaker's maker, and have the speaker join "
-            f"it, too. Then let the phone forget that Wi-Fi, and {command('setup --done')}."
+            "it, too. The two reach each other, and nothing else. Then let the phone forget that Wi-Fi, and "
+            f"{command('setup --done')}."
         )
     elif answer.get("undecided") is True:
-        out.print(f"Which of them is the speaker? Until it is said, none is: {command('setup --speaker MAC')}")
+        out.print(
+            "Which machine is the speaker? Until it is said, none is, and no music plays: "
+            f"{command('setup --speaker MAC')}. The speaker's MAC is on its label, and in its maker's program; a "
+            "phone shows its own beside the name of its Wi-Fi."
+        )
     elif answer.get("speaker"):
-        out.print(f"The speaker is {shown(answer['speaker'])}, and no other machine.")
+        out.print(f"The speaker is {shown(answer['speaker'])}, and no other machine: others are thrown out.")
+        if answer["speaker"] not in seen:
+            out.print("It was not there lately: compare the MAC, and have the speaker join its Wi-Fi.")
+        out.print(
+            "A phone that was beside it still knows that Wi-Fi's key: let it forget the network. What a key in wrong "
+            "hands is good for stands in SECURITY.md."
+        )
     else:
         out.print("The speaker is whoever is on its Wi-Fi: one machine at a time.")
 
