@@ -114,7 +114,7 @@ command: .venv/stamp-flash $(STAMPS)/packages-command ## the command speakeasy a
 ON_BOARD = $(BIN)/speakeasy board
 .PHONY: flash label monitor shell deploy
 AT = $(if $(PORT),--port "$(PORT)")
-flash: .venv/stamp-flash ## put the firmware on a board, and write its label: make flash BOARD=... (PORT= BAUD= OUT= ERASE=1)
+flash: .venv/stamp-flash ## put the firmware on a board, and write its label: make flash BOARD=... (PORT= BAUD= OUT= ERASE=1, which without a terminal wants ARGS=--yes)
 	@$(ON_BOARD) flash $(if $(BOARD),--board "$(BOARD)") $(AT) $(if $(BAUD),--baud "$(BAUD)") $(if $(OUT),--out "$(OUT)") $(if $(filter-out 0,$(ERASE)),--erase) $(ARGS)
 
 label: .venv/stamp-flash ## write the label of a bridge on a cable again (PORT= OUT=)

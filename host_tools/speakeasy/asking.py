@@ -76,12 +76,12 @@ def prompted(text: str, *, hide: bool = False) -> str:
         raise typer.Exit(CTRL_C) from None
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Goes on only if a person says so, or `yes` was given. Raises SpeakeasyError when not."""
+def confirm(question: str, *, yes: bool, say: str = "--yes") -> None:
+    """Goes on only if a person says so, or `yes` was given; `say`: how it is. Raises SpeakeasyError when not."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise SpeakeasyError(f"{question} Say so with --yes. Nothing was changed.")
+        raise SpeakeasyError(f"{question} Say so with {say}. Nothing was changed.")
     try:
         sure = typer.confirm(question, err=True)
     except typer.Abort:

@@ -67,14 +67,19 @@ class Tree:
         (out / "flash.json").write_text(json.dumps(known | facts))
         return image
 
-    def run(self, *words: str, limit_s: float = LIMIT_S) -> Done:
-        """The real command, in a process of its own, as make calls it."""
+    def command(self, *words: str, usb: Path | None = None) -> tuple[list[str], dict[str, str]]:
+        """The real command as make calls it, and its environment; on a computer with these USB ports, perhaps."""
         env = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": str(self.top),
             "ESPTOOL_CFGFILE": str(self.top / "esptool.cfg"),
         }
-        argv = [sys.executable, "-m", "speakeasy.cli", "board", *words]
+        program = ["-m", "speakeasy.cli"] if usb is None else [str(Path(__file__).with_name("with_usb.py")), str(usb)]
+        return [sys.executable, *program, "board", *words], env
+
+    def run(self, *words: str, usb: Path | None = None, limit_s: float = LIMIT_S) -> Done:
+        """The same, in a process of its own."""
+        argv, env = self.command(*words, usb=usb)
         done = subprocess.run(
             argv,
             cwd=self.top,
@@ -87,10 +92,10 @@ class Tree:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def flash(self, board: str, port: str, *words: str) -> Done:
-        return self.run(
-            *("flash", "--board", board, "--port", port, "--out", str(self.labels), "--source", str(self.top)), *words
-        )
+    def flash(self, board: str, port: str | None, *words: str, usb: Path | None = None) -> Done:
+        where = ["--port", port] if port else []
+        told = ("flash", "--board", board, *where, "--out", str(self.labels), "--source", str(self.top))
+        return self.run(*told, *words, usb=usb)
 
 
 @pytest.fixture

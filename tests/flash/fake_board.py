@@ -8,6 +8,7 @@ The commands are those of Espressif's "Serial Protocol"; addresses of registers 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ from typing import Any
 
 from esptool.targets import CHIP_DEFS
 from serial.rfc2217 import PortManager
+from serial.tools.list_ports_common import ListPortInfo
 
 TOP = Path(__file__).resolve().parents[2]
 SIM = Path(os.environ.get("SPEAKEASY_SIM", TOP / "build/sim/speakeasy-sim"))
@@ -31,6 +33,7 @@ READ_ID = 0x9F
 CONSOLE_BAUD = 115200
 SIM_RESET = 3  # exit status of the SIM board: machine.reset()
 WAIT_S = 120.0
+QUIET_S = 2.0  # nothing more is sent: a chip that is a USB device itself is another one by then
 
 SYNC, READ_REG, WRITE_REG, SPI_PARAMS, SPI_ATTACH, SET_BAUD, MD5, SECURITY = (
     0x08,
@@ -46,6 +49,13 @@ MEM_BEGIN, MEM_END, MEM_DATA = 0x05, 0x06, 0x07
 FLASH_BEGIN, FLASH_DATA, FLASH_END = 0x02, 0x03, 0x04
 DEFL_BEGIN, DEFL_DATA, DEFL_END = 0x10, 0x11, 0x12
 ERASE_FLASH = 0xD0
+
+
+def usb(device: str, location: str | None = None, serial_number: str | None = None, vid: int = 0x303A) -> ListPortInfo:
+    """What pyserial knows of a USB port."""
+    port = ListPortInfo(device)
+    port.vid, port.location, port.serial_number = vid, location, serial_number
+    return port
 
 
 class Lines:
@@ -98,6 +108,11 @@ class FakeBoard:
         self.locked = False  # secure download mode
         self.bad_cell: int | None = None  # of the flash: stays what it is
         self.app_says: bytes | None = None  # instead of what the firmware says
+        self.flash_id: int | None = None  # instead of that of a flash of this size
+        self.pull_after: int | None = None  # blocks of data that are written, and the cable is pulled
+        self.stays_out = False  # for then: until plug_in
+        self.usb: Path | None = None  # a list of USB ports, with this one: it is another one after each start
+        self._leaving = False  # as soon as nothing more is sent
         self._registers: dict[int, int] = {}
         self._lock = threading.RLock()
         self._state = "off"
@@ -106,9 +121,27 @@ class FakeBoard:
         self._held = False
         self._app: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
+        self.plug_in()
+
+    def plug_in(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = f"rfc2217://127.0.0.1:{self._server.getsockname()[1]}?timeout={WAIT_S:.0f}"
-        threading.Thread(target=self._serve, daemon=True).start()
+        if self.usb:
+            facts = {"device": self.port, "vid": 0x303A, "location": "1-2:1.0", "serial_number": None}
+            self._list(facts)
+        threading.Thread(target=self._serve, args=(self._server,), daemon=True).start()
+
+    def _list(self, *ports: dict[str, object]) -> None:
+        assert self.usb
+        new = self.usb.with_suffix(".new")
+        new.write_text(json.dumps(ports))
+        new.replace(self.usb)
+
+    def on_usb(self, ports: Path) -> None:
+        """Is a USB device itself from now on, listed in that file."""
+        self.usb = ports
+        self._server.close()
+        self.plug_in()
 
     def power_on(self) -> None:
         """Starts what is on the flash."""
@@ -123,10 +156,10 @@ class FakeBoard:
 
     # ---- the cable ----
 
-    def _serve(self) -> None:
-        while True:
+    def _serve(self, server: socket.socket) -> None:
+        while not self._leaving:
             try:
-                connection, _ = self._server.accept()
+                connection, _ = server.accept()
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -138,10 +171,22 @@ class FakeBoard:
                     while data := connection.recv(65536):
                         with self._lock:
                             self._receive(b"".join(manager.filter(data)))
+                        connection.settimeout(QUIET_S if self._leaving else None)
+                        if self.pull_after == 0:
+                            self.pull_after = None
+                            if self.stays_out:
+                                server.close()
+                            connection.shutdown(socket.SHUT_RDWR)
+                            break
                 except OSError:
                     pass
             with self._lock:
                 self._connection = None
+        # It goes away, and comes back as another.
+        self._leaving = False
+        self._list()
+        server.close()
+        self.plug_in()
 
     def write(self, data: bytes) -> None:
         """PortManager's, and ours: to whoever is at the other end, if anybody is."""
@@ -153,6 +198,8 @@ class FakeBoard:
                     pass
 
     def _say(self, data: bytes, baud: int) -> None:
+        if self._leaving:
+            return  # there is no port to say it on
         wrong = self.lines.baudrate != baud
         self.write((b"\x80" * len(data) if wrong else data).replace(b"\xff", b"\xff\xff"))
 
@@ -177,6 +224,7 @@ class FakeBoard:
             return
         self._state = "app"
         self.starts += 1
+        self._leaving = self.usb is not None
         self._say(b"\r\nrst:0x1 (POWERON),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n", CONSOLE_BAUD)
         if self.app_says is not None:
             self._say(self.app_says, CONSOLE_BAUD)
@@ -187,7 +235,7 @@ class FakeBoard:
 
     def _begin(self) -> None:
         self._packet: bytearray | None = None
-        self._stub = False
+        self._synced = self._stub = False
         self._baud = CONSOLE_BAUD
         self._at = 0
         self._inflate: Any = None
@@ -195,6 +243,8 @@ class FakeBoard:
         self._raw = False
 
     def _receive(self, data: bytes) -> None:
+        if self._state == "rom" and not self._synced:
+            self._baud = self.lines.baudrate  # the ROM's loader measures it
         if self.lines.baudrate != self._baud:
             return  # noise
         for byte in data:
@@ -265,6 +315,7 @@ class FakeBoard:
         return known
 
     def _sync(self, op: int, _body: bytes) -> None:
+        self._synced = True
         for _ in range(8):
             self._answer(op, value=0 if self._stub else 0x20120707)
 
@@ -285,7 +336,8 @@ class FakeBoard:
             command = self._registers.get(base + self.chip.SPI_USR2_OFFS, 0) & 0xFF
             # A Winbond W25Q of this size.
             size = len(self.flash).bit_length() - 1
-            self._registers[base + self.chip.SPI_W0_OFFS] = (size << 16 | 0x40EF) if command == READ_ID else 0
+            known = size << 16 | 0x40EF if self.flash_id is None else self.flash_id
+            self._registers[base + self.chip.SPI_W0_OFFS] = known if command == READ_ID else 0
             self._registers[base] = 0
         self._answer(op)
 
@@ -319,6 +371,8 @@ class FakeBoard:
         self._at += len(data)
         if self.bad_cell is not None:
             self.flash[self.bad_cell] = 0xA5
+        if self.pull_after:
+            self.pull_after -= 1
         self._answer(op)
 
     def _md5(self, op: int, body: bytes) -> None:

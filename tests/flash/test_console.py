@@ -1,12 +1,18 @@
 """The firmware's console: what `make flash` makes of a board that does not start, and `make monitor`, `make deploy`."""
 
+import os
+import re
 import subprocess
+import threading
 from collections.abc import Callable
 
 import pytest
+import typer
 from conftest import LIMIT_S, Tree
-from fake_board import SIM, FakeBoard
-from speakeasy.board import console, ports
+from fake_board import SIM, FakeBoard, usb
+from mpremote import transport_serial
+from speakeasy.board import console, image, ports
+from speakeasy.commands import board as board_commands
 from speakeasy.commands.board import FROM_MOUNT
 from speakeasy.errors import FAILED, NOT_REACHED, NotReached, SpeakeasyError
 
@@ -19,6 +25,7 @@ class Line:
 
     timeout = 0.0
     in_waiting = 0
+    closed = False
 
     def __init__(self, *pieces: bytes, gone: bool = False) -> None:
         self._pieces = list(pieces)
@@ -30,6 +37,9 @@ class Line:
         if self._gone:
             raise ports.serial.SerialException("device disconnected")
         return b""
+
+    def close(self) -> None:
+        self.closed = True
 
 
 BOOT = b"rst:0x1 (POWERON),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
@@ -44,7 +54,7 @@ BOOT = b"rst:0x1 (POWERON),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
     ],
 )
 def test_the_first_line_is_waited_for(pieces: tuple[bytes, ...]) -> None:
-    assert console.wait_for_boot("P", Line(*pieces), LIMIT_S) == "0.1.0"
+    assert console.wait_for_boot(ports.Place("P"), Line(*pieces), LIMIT_S) == "0.1.0"
 
 
 @pytest.mark.parametrize(
@@ -52,32 +62,61 @@ def test_the_first_line_is_waited_for(pieces: tuple[bytes, ...]) -> None:
 )
 def test_another_line_is_none(line: bytes) -> None:
     with pytest.raises(SpeakeasyError, match="does not start"):
-        console.wait_for_boot("P", Line(line), 0.1)
+        console.wait_for_boot(ports.Place("P"), Line(line), 0.1)
 
 
 def test_silence() -> None:
     with pytest.raises(NotReached, match=r"says nothing on P within 0 s\. Press the board's RESET") as caught:
-        console.wait_for_boot("P", Line(b"\r\n"), 0.1)
+        console.wait_for_boot(ports.Place("P"), Line(b"\r\n"), 0.1)
     assert "`make label`" in str(caught.value)
 
 
-def test_what_a_board_said_is_told_but_never_its_label() -> None:
-    said = f"bridge id: 0011\r\nsetup code: {CODE}\r\n\x1b[2JTraceback\r\nMemoryError: \r\n".encode()
+PIECES = (f"bridge id: 0011\r\nsetup code: {CODE}\r\n", f"\x80\x80code: {CODE}\r\n", f"{CODE[8:]}\r\n", f"{CODE[:9]}")
+
+
+@pytest.mark.parametrize("piece", [*PIECES, f'{{"bridge": "00", "code": "{CODE}"}}\r\n'])
+def test_what_a_board_said_is_told_but_never_its_label(piece: str) -> None:
+    said = f"{piece}\r\n\x1b[2JTraceback\r\nMemoryError: \r\n".encode()
     with pytest.raises(SpeakeasyError) as caught:
-        console.wait_for_boot("P", Line(said), 0.1)
-    assert CODE not in str(caught.value) and "\x1b" not in str(caught.value)
+        console.wait_for_boot(ports.Place("P"), Line(said), 0.1)
+    assert not re.search("00000", str(caught.value)) and "\x1b" not in str(caught.value)
     assert "Traceback / MemoryError:" in str(caught.value) and "`make monitor`" in str(caught.value)
 
 
 def test_a_port_that_goes_and_comes_back(plugged: Plug) -> None:
     board = plugged("B_S3")
-    assert console.wait_for_boot(board.port, Line(BOOT, gone=True), LIMIT_S) == ""
+    line = Line(BOOT, gone=True)
+    assert console.wait_for_boot(ports.Place(board.port), line, LIMIT_S) == ""
+    assert line.closed, "or the system gives it another name"
+
+
+def test_a_port_that_comes_back_under_another_name(plugged: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "PAUSE_S", 0.0)
+    board = plugged("B_S3")
+    looks = [[usb("/dev/ttyACM7", "1-2:1.0")], [], [usb("/dev/ttyACM6", "1-1:1.0")], []]
+    later = [usb("/dev/ttyACM6", "1-1:1.0"), usb(board.port, "1-2:1.0")]
+    place = ports.Place("/dev/ttyACM7", lambda: looks.pop(0) if looks else later)
+    assert console.wait_for_boot(place, Line(gone=True), LIMIT_S) == ""
+    assert place.name == board.port
+
+
+def test_a_port_on_another_machine_that_goes_while_it_is_set_up(plugged: Plug) -> None:
+    class Far(Line):
+        @property
+        def timeout(self) -> float:
+            return 0.0
+
+        @timeout.setter
+        def timeout(self, _value: float) -> None:
+            raise ValueError("Remote does not accept parameters")
+
+    assert console.wait_for_boot(ports.Place(plugged("B_S3").port), Far(), LIMIT_S) == ""
 
 
 def test_a_port_that_goes_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "PAUSE_S", 0.0)
+    monkeypatch.setattr(ports, "PAUSE_S", 0.0)
     with pytest.raises(NotReached, match="/dev/no-such did not come back"):
-        console.wait_for_boot("/dev/no-such", Line(gone=True), 0.1)
+        console.wait_for_boot(ports.Place("/dev/no-such"), Line(gone=True), 0.1)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +157,7 @@ def test_who_runs_something_else_has_no_label(plugged: Plug, monkeypatch: pytest
     board.power_on()
     monkeypatch.setattr(console, "_ASK", "import no_such_module")
     with pytest.raises(NotReached, match=r"does not tell its label\. Is Speakeasy on it\?"):
-        console.read_label(board.port, 0.0)
+        console.read_label(ports.Place(board.port), 0.0)
 
 
 def test_the_monitor_shows_what_is_said_and_changes_nothing(plugged: Plug) -> None:
@@ -132,15 +171,102 @@ def test_the_monitor_shows_what_is_said_and_changes_nothing(plugged: Plug) -> No
     assert board.starts == 1, "to look changes nothing"
 
 
+def test_a_monitor_that_writes_to_a_file_leaves_out_the_setup_code(tree: Tree, plugged: Plug) -> None:
+    board = plugged("B_S3")
+    board.app_says = f"[1] app: one\r\nsetup code: {CODE}\r\n[2] app: two\r\n".encode()
+    argv, environment = tree.command("monitor", "--port", board.port)
+    ended = threading.Event()
+
+    def start_again() -> None:
+        while not ended.wait(1.0):
+            board.power_on()  # nobody knows when the other end has begun to listen
+
+    starter = threading.Thread(target=start_again)
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True) as monitor:
+        starter.start()
+        assert monitor.stdout
+        said: list[str] = []
+        try:
+            while said[-3:] != ["[1] app: one\n", f"{console.HIDDEN}\n", "[2] app: two\n"]:
+                said.append(monitor.stdout.readline())
+                assert said[-1], "it ended"
+        finally:
+            ended.set()
+            starter.join()
+            monitor.kill()
+    assert CODE not in "".join(said)
+
+
+class Pipes:
+    """A program's standard input and output, as mpremote wants a serial port."""
+
+    timeout = 0.0
+
+    def __init__(self, program: subprocess.Popen[bytes]) -> None:
+        self._program = program
+
+    def read(self, size: int) -> bytes:
+        assert self._program.stdout
+        data = self._program.stdout.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
+
+    def write(self, data: bytes) -> None:
+        assert self._program.stdin
+        self._program.stdin.write(data)
+        self._program.stdin.flush()
+
+
 def test_what_is_mounted_runs_in_place_of_what_is_frozen(tree: Tree) -> None:
-    """`make deploy`, once mpremote has mounted the directory: here it is one of the interpreter's own."""
+    """`make deploy`: mpremote's own two ends of the mount, and MicroPython's import between them."""
     package = tree.top / "firmware/speakeasy"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("WHERE = 'the mounted one'\n")
-    (tree.top / "firmware/main.py").write_text("import os, speakeasy\nprint(speakeasy.WHERE, 'runs in', os.getcwd())\n")
-    code = FROM_MOUNT.replace("/remote", str(tree.top / "firmware"))
-    done = subprocess.run([SIM, "-c", code], capture_output=True, text=True, check=True, cwd=tree.top)
-    assert done.stdout == "the mounted one runs in /\n"
+    (package / "deeper.py").write_text("LONG = " + repr("x" * 3000) + "\n")
+    (tree.top / "firmware/main.py").write_text(
+        "import os, speakeasy\nfrom speakeasy import deeper\n"
+        "print(speakeasy.WHERE, 'runs in', os.getcwd(), len(deeper.LONG))\n"
+    )
+    # Its patience is for a PC that has nothing else to do.
+    assert "ipoll(1000)" in transport_serial.fs_hook_code
+    far_end = transport_serial.fs_hook_code.replace("ipoll(1000)", "ipoll(100000)").replace(
+        "poll(1000)", "poll(100000)"
+    )
+    code = f"{far_end}\n__mount()\n{FROM_MOUNT}\n"
+    with subprocess.Popen(
+        [SIM, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tree.top
+    ) as board:
+        cable = Pipes(board)
+        near_end = transport_serial.PyboardCommand(cable, cable, str(tree.top / "firmware"))
+        console_ = transport_serial.SerialIntercept(cable, near_end)
+        said = b""
+        try:
+            while not said.endswith(b"\n"):
+                said += console_.read(1)
+        except EOFError:
+            assert board.stderr
+            raise AssertionError(said.decode() + board.stderr.read().decode()) from None
+        assert said == b"the mounted one runs in / 3000\n"
+        assert board.wait(LIMIT_S) == 0
+
+
+def test_the_watchdog_waits_while_the_cable_brings_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is typed into a bridge by `make deploy`; with the watchdog of one that ran before it would start again."""
+    typed: list[str] = []
+
+    def execute(_program: str, argv: list[str]) -> None:
+        typed.extend(argv)
+        raise OSError(8, "not run here")
+
+    monkeypatch.setattr(board_commands.os, "execv", execute)
+    ours, theirs = os.openpty()
+    with pytest.raises(typer.Exit):
+        board_commands.deploy(port=os.ttyname(theirs), source=None)
+    for end in (ours, theirs):
+        os.close(end)
+    assert typed[-4:-1] == ["mount", str(image.TOP / "firmware"), "exec"]
+    assert typed[-1] == f"import machine; machine.WDT(timeout=86_400_000); {FROM_MOUNT}"
 
 
 def test_a_board_that_says_nothing_answers_no_bootloader_either(tree: Tree, plugged: Plug) -> None:

@@ -86,7 +86,7 @@ def test_erased_it_is_a_new_bridge(tree: Tree, plugged: Plug) -> None:
     first = identity(board)
 
     asked = tree.flash("B_S3", board.port, "--erase")
-    assert asked.status == FAILED and "Say so with --yes" in asked.err
+    assert asked.status == FAILED and "Say so with --yes (with make: ARGS=--yes)." in asked.err
     assert (board.erased, identity(board)) == (0, first)
 
     done = tree.flash("B_S3", board.port, "--erase", "--yes", "--json")
@@ -102,6 +102,83 @@ def test_erased_it_is_a_new_bridge(tree: Tree, plugged: Plug) -> None:
         "phones": 0,
         "owners": 0,
     }
+
+
+def test_a_chip_that_is_a_usb_device_itself_is_found_and_followed(tree: Tree, plugged: Plug) -> None:
+    """Nobody names the port; after its start the board is on another one."""
+    tree.build("B_S3")
+    board = plugged("B_S3")
+    ports = tree.top / "usb.json"
+    board.on_usb(ports)
+    before = board.port
+    done = tree.flash("B_S3", None, "--json", usb=ports)
+    assert done.status == 0, done.all
+    assert f"Looking at the board on {before}." in done.err and "It is back, on rfc2217://" in done.err
+    told = json.loads(done.out)
+    assert told["bridge"] == identity(board)["bridge"] and told["port"] != before
+    (text,) = seen((tree.labels / f"label-{told['bridge']}.svg").read_text())
+    assert links.credential(text).secret == bytes.fromhex(identity(board)["setup"])
+
+
+def test_a_cable_that_is_pulled_in_the_middle_costs_nothing(tree: Tree, plugged: Plug) -> None:
+    tree.build("B_S3")
+    board = plugged("B_S3")
+    assert tree.flash("B_S3", board.port).status == 0
+    paired(board, "owner")
+    before = {path.name: path.read_bytes() for path in board.files.iterdir()}
+    newer = tree.build("B_S3", "two")
+
+    board.pull_after, board.stays_out = 2, True
+    done = tree.flash("B_S3", board.port)
+    assert done.status == NOT_REACHED and "error: Writing failed (" in done.err
+    assert "is not whole now: flash it again. Its identity, phones and settings are elsewhere in its flash" in done.err
+    assert "another cable, another USB port, or BAUD=115200" in done.err
+    at = board.chip.BOOTLOADER_FLASH_OFFSET
+    assert board.flash[at : at + len(newer)] != newer
+
+    board.plug_in()
+    done = tree.flash("B_S3", board.port)
+    assert done.status == 0, done.all
+    assert board.flash[at : at + len(newer)] == newer
+    assert {path.name: path.read_bytes() for path in board.files.iterdir()} == before
+    assert "It knows 1 phone already, and has an owner" in done.out
+
+
+def test_a_loose_contact_is_got_over(tree: Tree, plugged: Plug) -> None:
+    """esptool begins again by itself."""
+    image = tree.build("B_S3")
+    board = plugged("B_S3")
+    board.pull_after = 1
+    done = tree.flash("B_S3", board.port)
+    assert done.status == 0, done.all
+    at = board.chip.BOOTLOADER_FLASH_OFFSET
+    assert board.flash[at : at + len(image)] == image and board.pull_after is None
+    assert "Now pair: " in done.out
+
+
+def test_a_cable_that_is_pulled_after_it_was_erased(tree: Tree, plugged: Plug) -> None:
+    tree.build("B_S3")
+    board = plugged("B_S3")
+    board.pull_after, board.stays_out = 1, True
+    done = tree.flash("B_S3", board.port, "--erase", "--yes")
+    assert done.status == NOT_REACHED and "run the same again, with ERASE=1" in done.err
+    board.plug_in()
+    assert tree.flash("B_S3", board.port, "--erase", "--yes").status == 0
+
+
+def test_a_label_that_could_not_be_written_is_there_for_the_next_one(tree: Tree, plugged: Plug) -> None:
+    tree.build("B_C3")
+    board = plugged("B_C3")
+    tree.labels.write_text("in the way")
+    done = tree.flash("B_C3", board.port)
+    assert done.status == FAILED and "The bridge keeps its setup code: run `make label OUT=DIRECTORY`" in done.err
+    labels = tree.top / "elsewhere"
+    for _ in range(2):  # whenever somebody has the board in the hand
+        done = tree.run("label", "--port", board.port, "--out", str(labels))
+        assert done.status == 0, done.all
+        assert f"Asking the board on {board.port} for its label." in done.err
+        (text,) = seen((labels / f"label-{identity(board)['bridge']}.svg").read_text())
+        assert links.credential(text).secret == bytes.fromhex(identity(board)["setup"])
 
 
 def test_the_label_again_without_flashing(tree: Tree, plugged: Plug) -> None:
@@ -150,6 +227,17 @@ def test_the_flash_is_too_small(tree: Tree, plugged: Plug, megabytes: int, enoug
     assert board.starts == 1, "it goes on with what it had"
 
 
+@pytest.mark.parametrize("flash_id", [0x000000, 0xFFFFFF, 0x9940EF])
+def test_a_flash_that_nobody_knows(tree: Tree, plugged: Plug, flash_id: int) -> None:
+    tree.build("B_S3")
+    board = plugged("B_S3")
+    board.flash_id = flash_id
+    done = tree.flash("B_S3", board.port)
+    assert done.status == FAILED
+    assert "The size of this board's flash is not known" in done.err and "Nothing was written." in done.err
+    nothing_was_done(board, tree)
+
+
 def test_a_chip_that_is_locked(tree: Tree, plugged: Plug) -> None:
     tree.build("B_C6")
     board = plugged("B_C6")
@@ -187,3 +275,15 @@ def test_two_who_want_one_port(tree: Tree, plugged: Plug) -> None:
     os.close(ours)
     os.close(theirs)
     assert done.status == NOT_REACHED and "Another program uses /dev/pts/" in done.err
+
+
+def test_a_port_that_cannot_reset_a_board_says_what_to_do_and_nothing_of_esptools(tree: Tree) -> None:
+    (tree.top / "esptool.cfg").write_text("[esptool]\ntimeout = 1\nsync_timeout = 0.1\nconnect_attempts = 1\n")
+    tree.build("B_C3")
+    ours, theirs = os.openpty()
+    done = tree.flash("B_C3", os.ttyname(theirs))
+    os.close(ours)
+    os.close(theirs)
+    assert done.status == NOT_REACHED
+    looking, error = done.err.splitlines()
+    assert looking.startswith("Looking at the board on ") and error.startswith("error: No ESP32 answered on /dev/pts/")

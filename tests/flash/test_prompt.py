@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import LIMIT_S, Tree
 from fake_board import TOP
-from speakeasy.board import console
+from speakeasy.board import console, ports
 
 ELF = TOP / "build/rv32/firmware.elf"
 QEMU = ("qemu-system-riscv32", "-machine", "virt", "-bios", "none", "-display", "none", "-monitor", "none")
@@ -39,7 +39,7 @@ def test_the_label_is_the_one_that_is_saved(port: str) -> None:
     # Whoever types starts without a file system here; an ESP32 has one by then.
     said = _mpremote(port, "exec", "import _boot; from speakeasy import console; console.label()")
     assert said.startswith("bridge id: "), "a first start"
-    told = console.read_label(port, LIMIT_S)
+    told = console.read_label(ports.Place(port), LIMIT_S)
     assert told == console._answer(said) and (told.phones, told.owners) == (0, 0)
     assert f"bridge id: {told.label.bridge.hex()}\n" in said and f"setup code: {told.label.code}\n" in said
 

@@ -1,25 +1,23 @@
 """What is wrong before anything was sent to a board: which board, which port, which image. Each says what to do."""
 
 import json
-from collections.abc import Callable
+import os
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import MB, Tree
+from esptool.util import FatalError
+from fake_board import usb
+from idf import trees
 from serial.tools.list_ports_common import ListPortInfo
-from speakeasy.board import image, ports
+from speakeasy.board import chip, image, ports
 from speakeasy.errors import FAILED, NOT_REACHED, USAGE, NotReached, SpeakeasyError, UsageError
 
-
-def plugged(device: str, vid: int | None) -> ListPortInfo:
-    port = ListPortInfo(device)
-    port.vid = vid
-    return port
-
-
-USB0, ACM0 = plugged("/dev/ttyUSB0", 0x10C4), plugged("/dev/ttyACM0", 0x303A)
-BUILT_IN, OTHER = plugged("/dev/ttyS0", None), plugged("/dev/ttyACM1", 0x2341)
+USB0, ACM0 = usb("/dev/ttyUSB0", vid=0x10C4), usb("/dev/ttyACM0")
+BUILT_IN, OTHER = ListPortInfo("/dev/ttyS0"), usb("/dev/ttyACM1", "1-9:1.0", vid=0x2341)
 
 
 def test_the_only_board_is_found_among_other_ports() -> None:
@@ -71,6 +69,120 @@ def test_a_port_that_cannot_be_opened(monkeypatch: pytest.MonkeyPatch, error: Ex
     assert str(caught.value).startswith(said)
 
 
+# ---- a board that comes back ----
+
+BEFORE = usb("/dev/ttyACM0", "1-2:1.0", "24:58:7C:00:11:22")
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        ([BEFORE], "/dev/ttyACM0"),
+        # In the same socket it is the same board, whatever it is now.
+        ([usb("/dev/ttyACM1", "1-2:1.0")], "/dev/ttyACM1"),
+        ([usb("/dev/ttyACM1", "1-2:1.2"), usb("/dev/ttyACM2", "1-3:1.0")], "/dev/ttyACM1"),
+        ([usb("/dev/ttyACM1", "1-2"), usb("/dev/ttyACM2", "1-21:1.0")], "/dev/ttyACM1"),
+        # An adapter with two ports keeps the one that was meant.
+        ([usb("/dev/ttyACM1", "1-2:1.0"), usb("/dev/ttyACM0", "1-2:1.1")], "/dev/ttyACM0"),
+        # Plugged in elsewhere: its USB serial number, as the bootloader writes it or as MicroPython does.
+        ([usb("/dev/ttyACM0", "1-3:1.0"), usb("/dev/ttyACM1", "1-4:1.0", BEFORE.serial_number)], "/dev/ttyACM1"),
+        ([usb("/dev/ttyACM1", "1-4:1.0", "24587c0011220000")], "/dev/ttyACM1"),
+        ([usb("/dev/ttyACM1", None, "24587C001122")], "/dev/ttyACM1"),
+        # Others are not taken for it.
+        ([usb("/dev/ttyACM1", "1-4:1.0", "24587c001123")], "/dev/ttyACM0"),
+        ([usb("/dev/ttyACM1", "1-4:1.0")], "/dev/ttyACM0"),
+        ([usb("/dev/ttyACM1", None, "24587c")], "/dev/ttyACM0"),
+        ([], "/dev/ttyACM0"),
+    ],
+)
+def test_a_board_is_found_again(there: list[ListPortInfo], found: str) -> None:
+    looks = [[OTHER, BEFORE], [OTHER, *there]]
+    place = ports.Place("/dev/ttyACM0", lambda: looks.pop(0))
+    assert (place.now(), place.name) == (found, found)
+
+
+def test_a_number_that_two_have_is_none() -> None:
+    both = [usb("/dev/ttyUSB1", "1-3", "0001"), usb("/dev/ttyUSB2", "1-4", "0001")]
+    looks = [[usb("/dev/ttyUSB0", "1-2", "0001")], both, both[:1]]
+    place = ports.Place("/dev/ttyUSB0", lambda: looks.pop(0))
+    assert place.now() == "/dev/ttyUSB0" and place.now() == "/dev/ttyUSB1"
+
+
+def test_a_board_that_goes_through_three_names_is_followed() -> None:
+    looks = [[usb(f"/dev/ttyACM{n}", "1-2:1.0")] for n in (0, 1, 2)]
+    place = ports.Place("/dev/ttyACM0", lambda: looks.pop(0))
+    assert [place.now(), place.now()] == ["/dev/ttyACM1", "/dev/ttyACM2"]
+
+
+def test_a_link_to_a_port_is_that_port(tmp_path: Path) -> None:
+    (tmp_path / "usb-Espressif").symlink_to(tmp_path / "ttyACM0")
+    looks = [[usb(str(tmp_path / name), "1-2:1.0")] for name in ("ttyACM0", "ttyACM1")]
+    place = ports.Place(str(tmp_path / "usb-Espressif"), lambda: looks.pop(0))
+    assert place.name == str(tmp_path / "ttyACM0") and place.now() == str(tmp_path / "ttyACM1")
+
+
+def test_what_is_no_usb_port_is_where_it_was() -> None:
+    for name, there in (("rfc2217://far:4000", []), ("/dev/ttyS0", [BUILT_IN])):
+        assert ports.Place(name, lambda there=there: [*there, USB0]).now() == name  # type: ignore[misc]
+
+
+@pytest.fixture
+def two_ports() -> Iterator[tuple[str, str]]:
+    """Real serial lines, as far as they can be had without hardware: pseudo-terminals."""
+    ends = [os.openpty() for _ in range(2)]
+    yield os.ttyname(ends[0][1]), os.ttyname(ends[1][1])
+    for end in (one for pair in ends for one in pair):
+        os.close(end)
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), ValueError("Remote does not accept"), FatalError("No serial data")])
+def test_a_chip_that_becomes_another_device_on_its_way_into_the_bootloader(
+    two_ports: tuple[str, str], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """One with USB of its own: the first attempt sends it there, and loses it."""
+    first, second = two_ports
+    asked = []
+
+    def connect(port: Any) -> str:
+        asked.append(port.port)
+        if port.port == first:
+            raise error
+        return "loader"
+
+    monkeypatch.setattr(chip, "_connect", connect)
+    looks = [[usb(first, "1-2:1.0")], [usb(first, "1-2:1.0")]]
+    place = ports.Place(first, lambda: looks.pop(0) if looks else [usb(second, "1-2:1.0")])
+    with chip.connected(place) as (esp, port):
+        assert (esp, port.port, asked) == ("loader", second, [first, second])
+    assert not port.is_open
+
+
+@pytest.mark.parametrize(("error", "times"), [(FatalError("No serial data received."), 1), (OSError("gone"), 2)])
+def test_who_does_not_answer_is_not_asked_for_ever(
+    two_ports: tuple[str, str], monkeypatch: pytest.MonkeyPatch, error: Exception, times: int
+) -> None:
+    asked = []
+
+    def connect(port: Any) -> None:
+        asked.append(port.port)
+        raise error
+
+    monkeypatch.setattr(chip, "_connect", connect)
+    place = ports.Place(two_ports[0])
+    with pytest.raises(NotReached, match=f"No ESP32 answered on {two_ports[0]}"), chip.connected(place):
+        pass
+    assert asked == [two_ports[0]] * times
+
+
+def test_a_machine_where_nobody_serves_a_port(tree: Tree) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+    done = tree.run("label", "--port", f"rfc2217://127.0.0.1:{number}")
+    assert done.status == NOT_REACHED
+    assert "could not be opened ([Errno 111] Connection refused). On the machine that has the board" in done.err
+    assert "`esp_rfc2217_server -p 4000 /dev/ttyUSB0`" in done.err
+
+
 def test_the_command_without_a_board(tree: Tree) -> None:
     for words in ((), ("--board", "B_S4"), ("--board", "../boards/B_S3")):
         done = tree.run("flash", "--source", str(tree.top), *words)
@@ -79,9 +191,30 @@ def test_the_command_without_a_board(tree: Tree) -> None:
         assert "There are: B_C3, B_C6, B_ESP32, B_S3. For example: `make flash BOARD=B_C3`." in done.err
 
 
-def test_variants_are_boards_as_well(tree: Tree) -> None:
-    (tree.top / "boards/B_S3/mpconfigvariant_OCT.cmake").touch()
+def test_the_example_is_the_recommended_board() -> None:
+    with pytest.raises(UsageError, match=f"For example: `make flash BOARD={image.RECOMMENDED}`"):
+        image.check_board(None, "flash")
+    assert image.RECOMMENDED == trees.RECOMMENDED
+
+
+def test_variants_are_boards_as_well_but_for_that_of_qemu(tree: Tree) -> None:
+    for name in ("OCT", "QEMU"):
+        (tree.top / f"boards/B_S3/mpconfigvariant_{name}.cmake").touch()
     assert image.boards(tree.top) == ["B_C3", "B_C6", "B_ESP32", "B_S3", "B_S3-OCT"]
+    with pytest.raises(UsageError, match=r"B_S3-QEMU is for Espressif's QEMU, and cannot be flashed. There are: B_C3,"):
+        image.check_board("B_S3-QEMU", "flash", tree.top)
+
+
+@pytest.mark.parametrize(
+    ("baud", "right"), [("115200", True), ("460800", True), ("115199", False), ("fast", False), ("", False)]
+)
+def test_a_rate(tree: Tree, baud: str, right: bool) -> None:
+    tree.build("B_S3")
+    done = tree.run(
+        *("flash", "--source", str(tree.top), "--board", "B_S3", "--port", str(tree.top / "tty"), "--baud", baud)
+    )
+    assert done.status == (NOT_REACHED if right else USAGE)
+    assert (f"error: BAUD={baud} is no rate: a number, 115200 or more." in done.err) != right
 
 
 def test_the_boards_of_this_tree_are_those_that_make_firmware_builds() -> None:

@@ -1,13 +1,14 @@
 """The chip's bootloader, by esptool: which chip, how much flash, and the firmware written to it and read back."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import esptool.cmds
 from esp_pylib.logger import EspLogBase
 from esptool.loader import DEFAULT_TIMEOUT
 from esptool.logger import log
+from esptool.reset import ResetStrategy
 from esptool.targets import CHIP_DEFS
 from esptool.util import FatalError, flash_size_bytes
 
@@ -16,7 +17,9 @@ from speakeasy.board.image import Image, megabytes
 from speakeasy.errors import NotReached, SpeakeasyError
 
 FAST_BAUD = 460800
+BACK_S = 20.0  # until a chip with USB of its own is there again, in its bootloader
 
+_FAILED = (FatalError, *ports.GONE)
 Progress = Callable[[int, int], None]  # so many bytes, of so many
 
 
@@ -37,22 +40,49 @@ class _Quiet(EspLogBase):
 
 _quiet = _Quiet()
 log.set_logger(_quiet)
+# Made when esptool was imported, with its own logger.
+ResetStrategy.print_once.print_callback = _quiet.warn
 
 
 def _reason(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".!")
 
 
-def connect(port: ports.Port) -> Any:
-    """esptool's loader of whatever chip is there, started in its bootloader. Raises NotReached."""
+def _connect(port: ports.Port) -> Any:
+    """esptool's loader of whatever chip is there, started in its bootloader. Raises one of _FAILED."""
     port.timeout = DEFAULT_TIMEOUT  # or esptool sets it for each command, which on a port far away takes a while
-    try:
-        return esptool.cmds.detect_chip(port)
-    except (FatalError, OSError):
-        raise NotReached(
-            f"No ESP32 answered on {port.port}. Hold the board's BOOT button, press and let go RESET, let go BOOT, and "
-            "try again. If there is another board or modem on that port: name the right one with PORT=."
-        ) from None
+    return esptool.cmds.detect_chip(port)
+
+
+@contextmanager
+def connected(place: ports.Place) -> Iterator[tuple[Any, ports.Port]]:
+    """The loader of the chip there, started in its bootloader; its port, for as long as the block lasts. Raises
+    SpeakeasyError."""
+    with ExitStack() as stack:
+        before = place.now()
+        port = stack.enter_context(ports.opened(before))
+        try:
+            esp = _connect(port)
+        except _FAILED as error:
+            # On its way into the bootloader a chip with USB of its own goes away, and comes back as another device.
+            port.close()
+            lost = not isinstance(error, FatalError)
+            after = place.back(BACK_S) if lost else place.now()
+            if after is None or (after == before and not lost):
+                raise _nobody(before) from None
+            port = stack.enter_context(ports.opened(after))
+            try:
+                esp = _connect(port)
+            except _FAILED:
+                raise _nobody(after) from None
+        yield esp, port
+
+
+def _nobody(name: str) -> NotReached:
+    return NotReached(
+        f"No ESP32 answered on {name}. Hold the board's BOOT button, press and let go RESET, let go BOOT, and try "
+        "again. If there is another board or modem on that port: name the right one with PORT=."
+    )
 
 
 def check(esp: Any, image: Image) -> Any:
@@ -96,7 +126,7 @@ def check(esp: Any, image: Image) -> Any:
 def _asked() -> Iterator[None]:
     try:
         yield
-    except (FatalError, OSError) as error:
+    except _FAILED as error:
         raise NotReached(
             f"The chip stopped answering ({_reason(error)}). Nothing was written. Try again, with another cable or USB "
             "port."
@@ -119,10 +149,16 @@ def write(esp: Any, image: Image, progress: Progress, *, erase: bool, baud: int)
         esptool.cmds.write_flash(esp, [(image.offset, image.data)], erase_all=erase)
         if esp.get_baud() != ports.BAUD:
             esp.change_baud(ports.BAUD)  # so that nothing of the first start is missed
-    except (FatalError, OSError) as error:
-        state = (
-            "The firmware on the board is not whole now: flash it again" if begun else "Nothing was written. Try again"
-        )
+    except _FAILED as error:
+        if not begun:
+            state = "Nothing was written. Try again"
+        elif erase:
+            state = "The board is neither erased nor whole now: run the same again, with ERASE=1"
+        else:
+            state = (
+                "The firmware on the board is not whole now: flash it again. Its identity, phones and settings are "
+                "elsewhere in its flash, and stay"
+            )
         raise NotReached(
             f"Writing failed ({_reason(error)}). {state}; if that fails, too: another cable, another USB port, or "
             "BAUD=115200."
@@ -131,5 +167,5 @@ def write(esp: Any, image: Image, progress: Progress, *, erase: bool, baud: int)
 
 def restart(esp: Any) -> None:
     """Have the chip start what is on its flash."""
-    with suppress(FatalError, OSError):  # the cable was pulled: then it starts at the next power
+    with suppress(*_FAILED):  # the cable was pulled: then it starts at the next power
         esptool.cmds.reset_chip(esp, "hard-reset")

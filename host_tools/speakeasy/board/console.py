@@ -25,6 +25,9 @@ _NO_FILES = b"filesystem appears to be corrupted"  # MicroPython's, of what some
 _ASK = "from speakeasy import console; console.label()"
 _RESTART = "import machine; machine.reset()"
 _LINES_SHOWN = 4
+# A line that may hold a setup code, or a part of it: groups of five letters and digits.
+_SECRET = re.compile(r"setup|\"code\"|[0-9A-Z]{5}-[0-9A-Z]{2,5}", re.IGNORECASE)
+HIDDEN = "(a line with the setup code is not shown here: only on a screen)"
 
 
 @dataclass(frozen=True)
@@ -36,35 +39,46 @@ class Told:
     owners: int | None
 
 
+def may_be_secret(line: str) -> bool:
+    """Whether a line of the console may hold the setup code, however garbled or cut."""
+    return bool(_SECRET.search(line))
+
+
 def _shown(said: bytes) -> str:
     """The last lines of the console, for a message: never the label."""
     lines = [line.strip() for line in said.decode(errors="replace").splitlines()]
-    told = [printable(line)[:100] for line in lines if line and not line.lower().startswith("setup code")]
+    told = [printable(line)[:100] for line in lines if line and not may_be_secret(line)]
     return " / ".join(told[-_LINES_SHOWN:])
 
 
-def wait_for_boot(name: str, port: ports.Port, limit_s: float = BOOT_LIMIT_S) -> str:
+def wait_for_boot(place: ports.Place, port: ports.Port, limit_s: float = BOOT_LIMIT_S) -> str:
     """Returns the firmware's version once it says that it starts; "" when its port went away in between, as that of a
     chip with USB of its own does: what it said is lost then, and it is back. Raises NotReached, SpeakeasyError."""
     deadline = time.monotonic() + limit_s
-    port.timeout = ports.READ_S
     said = b""
-    while time.monotonic() < deadline:
-        try:
+    try:
+        port.timeout = ports.READ_S
+        while time.monotonic() < deadline:
             said += port.read(max(1, port.in_waiting))
-        except OSError:
-            return _wait_for_port(name, deadline)
-        if found := _STARTS.search(said):
-            return found[1].decode(errors="replace")
-        if _NO_FILES in said:
-            raise SpeakeasyError(
-                "The board was used for something else before, and its file system is no good. Flash it again with "
-                "ERASE=1, which removes what was left."
-            )
+            if found := _STARTS.search(said):
+                return found[1].decode(errors="replace")
+            if _NO_FILES in said:
+                raise SpeakeasyError(
+                    "The board was used for something else before, and its file system is no good. Flash it again with "
+                    "ERASE=1, which removes what was left."
+                )
+    except ports.GONE:
+        port.close()  # or its name stays taken
+        if place.back(deadline - time.monotonic()) is None:
+            raise NotReached(
+                f"The firmware was written, but {place.name} did not come back after the restart. Unplug the "
+                "board, plug it in again, and run `make label` for its label."
+            ) from None
+        return ""
     if not said.strip():
         raise NotReached(
-            f"The firmware was written, but says nothing on {name} within {limit_s:.0f} s. Press the board's RESET "
-            "button, then run `make label` for its label."
+            f"The firmware was written, but says nothing on {place.name} within {limit_s:.0f} s. Press the "
+            "board's RESET button, then run `make label` for its label."
         )
     raise SpeakeasyError(
         f"The firmware was written, but does not start within {limit_s:.0f} s. The last that the board said: "
@@ -72,32 +86,18 @@ def wait_for_boot(name: str, port: ports.Port, limit_s: float = BOOT_LIMIT_S) ->
     )
 
 
-def _wait_for_port(name: str, deadline: float) -> str:
-    while time.monotonic() < deadline:
-        time.sleep(PAUSE_S)
-        try:
-            with ports.opened(name):
-                return ""
-        except NotReached:
-            pass
-    raise NotReached(
-        f"The firmware was written, but {name} did not come back after the restart. Unplug the board, plug it in "
-        "again, and run `make label` for its label."
-    )
-
-
-def read_label(name: str, limit_s: float = LABEL_LIMIT_S) -> Told:
+def read_label(place: ports.Place, limit_s: float = LABEL_LIMIT_S) -> Told:
     """Asks the firmware for its label, and has it start again: to be asked it is stopped. Raises NotReached."""
     deadline = time.monotonic() + limit_s
     while True:
-        told = _answer(_mpremote(name, _ASK))
+        told = _answer(_mpremote(place.now(), _ASK))
         if told is not None or time.monotonic() > deadline:
             break
         time.sleep(PAUSE_S)
-    _mpremote(name, _RESTART, "--no-follow")
+    _mpremote(place.name, _RESTART, "--no-follow")
     if told is None:
         raise NotReached(
-            f"The board on {name} does not tell its label. Is Speakeasy on it? Press its RESET button and run "
+            f"The board on {place.name} does not tell its label. Is Speakeasy on it? Press its RESET button and run "
             "`make label`; `make monitor` shows what it says; `make flash` puts Speakeasy on it."
         )
     return told
@@ -135,7 +135,7 @@ def lines(name: str) -> Iterator[Iterator[str]]:
         while True:
             try:
                 rest += port.read(max(1, port.in_waiting))
-            except OSError:
+            except ports.GONE:
                 raise NotReached(f"The board on {name} went away. Run `make monitor` when it is back.") from None
             *whole, rest = rest.split(b"\n")
             for line in whole:

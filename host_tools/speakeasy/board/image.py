@@ -10,6 +10,8 @@ from speakeasy.errors import SpeakeasyError, UsageError
 TOP = Path(__file__).resolve().parents[3]
 BINARY, FACTS = "firmware.bin", "flash.json"
 _VARIANT = "mpconfigvariant_"
+_QEMU = "QEMU"  # a variant that is no board
+RECOMMENDED = "ESP32_S3"
 MAGIC = 0xE9  # the first byte of an image that the chip's ROM boots
 
 
@@ -26,9 +28,9 @@ class Image:
 
 
 def boards(top: Path = TOP) -> list[str]:
-    """The boards that there is firmware for, as `make firmware` names them: BOARD, or BOARD-VARIANT."""
+    """The boards that can be flashed, as `make firmware` names them: BOARD, or BOARD-VARIANT."""
     found = [path.parent for path in top.glob("boards/*/mpconfigboard.cmake")]
-    variants = [path for board in found for path in board.glob(f"{_VARIANT}*.cmake")]
+    variants = [path for board in found for path in board.glob(f"{_VARIANT}*.cmake") if path.stem != _VARIANT + _QEMU]
     return sorted(
         [board.name for board in found]
         + [f"{path.parent.name}-{path.stem.removeprefix(_VARIANT)}" for path in variants]
@@ -47,8 +49,13 @@ def check_board(board: str | None, target: str, top: Path = TOP) -> str:
         return str(board)
     if not known:
         raise UsageError(f"There are no boards in {top}/boards. Run make where Speakeasy's source is.")
-    said = "Which board?" if not board else "There is no such board."
-    raise UsageError(f"{said} There are: {', '.join(known)}. For example: `make {target} BOARD={known[0]}`.")
+    said = "There is no such board."
+    if not board:
+        said = "Which board?"
+    elif board.endswith(f"-{_QEMU}"):
+        said = f"{board} is for Espressif's QEMU, and cannot be flashed."
+    example = RECOMMENDED if RECOMMENDED in known else known[0]
+    raise UsageError(f"{said} There are: {', '.join(known)}. For example: `make {target} BOARD={example}`.")
 
 
 def load(board: str, top: Path = TOP) -> Image:

@@ -39,7 +39,8 @@ code {{ font-size: 14pt; white-space: nowrap }}
 <ol>
 <li>Cut out the label, and stick it where strangers do not see it: on the bridge's underside.</li>
 <li>Give the bridge power.</li>
-<li>Near it, run <b>speakeasy pair</b>, and scan or type the setup code. The first phone to pair owns the bridge.</li>
+<li>Near it, run <b>speakeasy pair</b>, and type the setup code, or paste what the QR code says. The first to pair owns
+the bridge.</li>
 <li>Keep this page, and the files that it was made from, as you keep a key; or destroy them.</li>
 </ol>
 </body>

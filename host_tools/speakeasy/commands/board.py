@@ -1,18 +1,22 @@
 """A board on a cable: `make flash`, `make label`, `make monitor`, `make shell` and `make deploy` are these commands."""
 
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from speakeasy import asking
-from speakeasy.errors import SpeakeasyError
+from speakeasy.errors import SpeakeasyError, UsageError
 from speakeasy.terminal import JsonOption, command, err, failures, out, show_json, show_qr, shown
+
+if TYPE_CHECKING:
+    from speakeasy.board.ports import Place
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,7 +33,8 @@ SourceOption = Annotated[
 ]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the label is written.")]
 
-# A day: who works at the prompt does not feed the watchdog, and what is once on cannot be switched off.
+# A day: who works at the prompt, or waits for modules on the cable, does not feed the watchdog, and what is once on
+# cannot be switched off.
 _PATIENT = "import machine; machine.WDT(timeout=86_400_000)"
 # The mounted tree's modules before the frozen ones; the bridge's files stay on its own flash.
 FROM_MOUNT = "import os, sys; sys.path.insert(0, '/remote'); os.chdir('/'); import main"
@@ -49,17 +54,17 @@ def board_failures() -> Iterator[None]:
             raise
 
 
-def _show_label(port: str, out_dir: Path, *, as_json: bool, board: str | None = None) -> None:
+def _show_label(place: "Place", out_dir: Path, *, as_json: bool, board: str | None = None) -> None:
     from speakeasy.board import console
 
-    told = console.read_label(port)
+    told = console.read_label(place)
     drawing, page = told.label.write(out_dir)
     bridge = told.label.bridge.hex()
     if as_json:
         show_json(
             {
                 "board": board,
-                "port": port,
+                "port": place.name,
                 "bridge": bridge,
                 "label": str(drawing),
                 "page": str(page),
@@ -83,6 +88,13 @@ def _show_label(port: str, out_dir: Path, *, as_json: bool, board: str | None = 
         out.print(f"Now pair: {command('pair')}, near it. The first phone to pair owns the bridge.")
 
 
+def _rate(baud: str, least: int) -> int:
+    """Bits a second. Raises UsageError."""
+    if not re.fullmatch("[0-9]{1,7}", baud) or int(baud) < least:
+        raise UsageError(f"BAUD={baud} is no rate: a number, {least} or more. BAUD={least} is the slowest and safest.")
+    return int(baud)
+
+
 @app.command()
 def flash(
     board: BoardOption = None,
@@ -90,7 +102,7 @@ def flash(
     erase: Annotated[
         bool, typer.Option("--erase", help="Erase all that is on it: a new bridge with a new label.")
     ] = False,
-    baud: Annotated[int, typer.Option("--baud", min=115200, help="How fast it is written to.")] = 460800,
+    baud: Annotated[str, typer.Option("--baud", help="How fast it is written to, in bits a second.")] = "460800",
     out_dir: OutOption = Path(),
     source: SourceOption = None,
     yes: asking.YesOption = False,
@@ -102,16 +114,18 @@ def flash(
 
         top = source or image.TOP
         what = image.load(image.check_board(board, "flash", top), top)
-        where = ports.choose(port)
+        rate = _rate(baud, ports.BAUD)
+        place = ports.Place(ports.choose(port))
         if erase:
             asking.confirm(
-                f"Erase all that is on the board at {where}? Its identity, phones and networks are gone then, and its "
-                "old label is worth nothing.",
+                f"Erase all that is on the board at {place.name}? Its identity, phones and networks are gone then, "
+                "and its old label is worth nothing.",
                 yes=yes,
+                say="--yes (with make: ARGS=--yes)",
             )
-        err.print(f"Looking at the board on {shown(where)}.")
-        with ports.opened(where) as serial_port:
-            esp = chip.check(chip.connect(serial_port), what)
+        err.print(f"Looking at the board on {shown(place.name)}.")
+        with chip.connected(place) as (found, serial_port):
+            esp = chip.check(found, what)
             err.print(f"It is an {shown(esp.CHIP_NAME)}. Writing the firmware for {what.board}.")
             columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
             with Progress(*columns, console=err, transient=True) as bar:
@@ -121,13 +135,13 @@ def flash(
                     what,
                     lambda done, of: bar.update(task, completed=done, total=of),
                     erase=erase,
-                    baud=baud,
+                    baud=rate,
                 )
             err.print("Written, and read back: it is the same. Waiting for its first start.")
             chip.restart(esp)
-            version = console.wait_for_boot(where, serial_port)
-        err.print(f"Speakeasy {shown(version)} runs on it." if version else "It is back.")
-        _show_label(where, out_dir, as_json=as_json, board=what.board)
+            version = console.wait_for_boot(place, serial_port)
+        err.print(f"Speakeasy {shown(version)} runs on it." if version else f"It is back, on {shown(place.name)}.")
+        _show_label(place, out_dir, as_json=as_json, board=what.board)
 
 
 @app.command()
@@ -136,15 +150,17 @@ def label(port: PortOption = None, out_dir: OutOption = Path(), as_json: JsonOpt
     with board_failures():
         from speakeasy.board import ports
 
-        where = ports.choose(port)
-        with ports.opened(where):  # says what is wrong with it
+        place = ports.Place(ports.choose(port))
+        with ports.opened(place.name):  # says what is wrong with it
             pass
-        _show_label(where, out_dir, as_json=as_json)
+        err.print(f"Asking the board on {shown(place.name)} for its label. That takes a minute at most.")
+        _show_label(place, out_dir, as_json=as_json)
 
 
 @app.command()
 def monitor(port: PortOption = None) -> None:
-    """Show what the bridge says on its serial console, until Ctrl-C. A first start says the setup code, too."""
+    """Show what the bridge says on its serial console, until Ctrl-C. A first start says the setup code, too, on a
+    screen; not where the output goes elsewhere, into a file for example."""
     with board_failures():
         from speakeasy.board import console, ports
 
@@ -152,7 +168,8 @@ def monitor(port: PortOption = None) -> None:
         err.print(f"What the board on {shown(where)} says; Ctrl-C ends this, and changes nothing.")
         with console.lines(where) as said:
             for line in said:
-                out.print(line, markup=False)
+                hidden = not out.is_terminal and console.may_be_secret(line)
+                out.print(console.HIDDEN if hidden else line, markup=False)
 
 
 def _become(port: str | None, words: list[str], say: str) -> NoReturn:
@@ -188,4 +205,4 @@ def deploy(port: PortOption = None, source: SourceOption = None) -> None:
             "The bridge runs the firmware of this directory, until Ctrl-C or its next start. The packet filter, in C, "
             "is the one that was flashed. Compiling takes memory: best on a board with PSRAM."
         )
-        _become(port, ["mount", str(tree), "exec", FROM_MOUNT], say)
+        _become(port, ["mount", str(tree), "exec", f"{_PATIENT}; {FROM_MOUNT}"], say)
