@@ -104,6 +104,7 @@ def test_what_the_chip_has_or_lacks(build: Build) -> None:
     assert (build.options.get("SPIRAM") == "y") == (build.chip == "esp32s3")
     if build.chip == "esp32s3":
         assert build.options["SPIRAM_IGNORE_NOTFOUND"] == "y"
+        assert build.options.get("BT_NIMBLE_MEM_ALLOC_MODE_EXTERNAL", "n") == "n"
     else:
         assert int(build.defines["PF_FLOWS"]) <= 256
 
@@ -133,6 +134,12 @@ def test_there_are_sockets_enough(build: Build) -> None:
     assert simulated and on_lwip and simulated[1] == on_lwip[1] == build.options["LWIP_MAX_SOCKETS"]
     # lwIP's numbers for sockets are the upper ones below FD_SETSIZE; ESP-IDF's own files have the others.
     assert int(build.options["LWIP_MAX_SOCKETS"]) <= 64 - 16
+
+
+def test_groups_are_joined_by_the_glue_alone() -> None:
+    """MicroPython's socket option calls lwIP's igmp_joingroup() in its own thread, without lwIP's lock."""
+    assert "igmp_joingroup(" in (PORT / "modsocket.c").read_text()
+    assert not [path for path in sorted(FIRMWARE.rglob("*.py")) if "MEMBERSHIP" in path.read_text()]
 
 
 def test_wifi_buffers_fit_each_other(build: Build) -> None:
