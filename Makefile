@@ -109,6 +109,7 @@ firmware: ## a real board's image, build/BOARD/firmware.bin, and the room left: 
 
 .PHONY: command
 command: .venv/stamp-flash $(STAMPS)/packages-command ## the command speakeasy alone, .venv/bin/speakeasy, for a machine that is to pair with a bridge
+	@echo "command: $(BIN)/speakeasy is there; next: $(BIN)/speakeasy pair, near the bridge"
 
 # What talks to a board on a cable: PORT= is wanted where there is more than one. The command says what is missing.
 ON_BOARD = $(BIN)/speakeasy board

@@ -125,8 +125,8 @@ def lacking_of_micropython(environment: Mapping[str, str], board: str) -> list[s
         return [str(error)]
     if trees.is_emulated(board) and not trees.knows_qemu(tree):
         return [
-            f"{board} needs a MicroPython later than 1.28, and this is {trees.micropython_version(tree)}: with a git "
-            f"clone, `git -C {path} pull` on its master."
+            f"{board} needs a MicroPython later than 1.28, and this is {trees.micropython_version(tree)}: in a git "
+            f"clone `git -C {path} fetch --depth 1 origin master && git -C {path} checkout FETCH_HEAD` gets one."
         ]
     return []
 

@@ -28,6 +28,12 @@ class NotReached(SpeakeasyError):
     exit_status = NOT_REACHED
 
 
+class Stopped(SpeakeasyError):
+    """By Ctrl-C, where something had been begun."""
+
+    exit_status = CTRL_C
+
+
 class NotHeard(NotReached):
     """No bridge's Bluetooth was heard. What to do about it depends on who asks: see reach.py and pairing.py."""
 

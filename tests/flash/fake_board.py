@@ -110,6 +110,7 @@ class FakeBoard:
         self.app_says: bytes | None = None  # instead of what the firmware says
         self.flash_id: int | None = None  # instead of that of a flash of this size
         self.pull_after: int | None = None  # blocks of data that are written, and the cable is pulled
+        self.on_block: Callable[[], None] = lambda: None  # of data, before it is answered
         self.stays_out = False  # for then: until plug_in
         self.usb: Path | None = None  # a list of USB ports, with this one: it is another one after each start
         self._leaving = False  # as soon as nothing more is sent
@@ -371,6 +372,7 @@ class FakeBoard:
         self._at += len(data)
         if self.bad_cell is not None:
             self.flash[self.bad_cell] = 0xA5
+        self.on_block()
         if self.pull_after:
             self.pull_after -= 1
         self._answer(op)

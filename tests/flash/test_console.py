@@ -14,7 +14,7 @@ from mpremote import transport_serial
 from speakeasy.board import console, image, ports
 from speakeasy.commands import board as board_commands
 from speakeasy.commands.board import FROM_MOUNT
-from speakeasy.errors import FAILED, NOT_REACHED, NotReached, SpeakeasyError
+from speakeasy.errors import FAILED, NOT_REACHED, NotReached, SpeakeasyError, Stopped
 
 Plug = Callable[..., FakeBoard]
 CODE = "00000-00000-00000-00000-00000-00"
@@ -158,6 +158,22 @@ def test_who_runs_something_else_has_no_label(plugged: Plug, monkeypatch: pytest
     monkeypatch.setattr(console, "_ASK", "import no_such_module")
     with pytest.raises(NotReached, match=r"does not tell its label\. Is Speakeasy on it\?"):
         console.read_label(ports.Place(board.port), 0.0)
+
+
+def test_who_does_not_wait_for_the_label_leaves_a_bridge_that_runs(
+    plugged: Plug, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = plugged("B_S3")
+    board.app_says = b"another program\r\n"
+    board.power_on()
+
+    def ctrl_c(_said: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(console, "_answer", ctrl_c)
+    with pytest.raises(Stopped, match=r"The bridge starts again; `make label`"):
+        console.read_label(ports.Place(board.port), LIMIT_S)
+    assert board.starts == 2
 
 
 def test_the_monitor_shows_what_is_said_and_changes_nothing(plugged: Plug) -> None:

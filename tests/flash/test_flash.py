@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from conftest import BOARDS, Tree
 from fake_board import SIM, FakeBoard
 from qr_reader import seen
 from speakeasy import codes, links
-from speakeasy.errors import FAILED, NOT_REACHED
+from speakeasy.errors import CTRL_C, FAILED, NOT_REACHED
 from speakeasy.session import MODE_SETUP_CODE
 
 Plug = Callable[..., FakeBoard]
@@ -142,6 +143,30 @@ def test_a_cable_that_is_pulled_in_the_middle_costs_nothing(tree: Tree, plugged:
     assert board.flash[at : at + len(newer)] == newer
     assert {path.name: path.read_bytes() for path in board.files.iterdir()} == before
     assert "It knows 1 phone already, and has an owner" in done.out
+
+
+def interrupted(tree: Tree, board: FakeBoard, *words: str) -> tuple[int, str]:
+    """Ctrl-C while the first block of data is on its way; the command's exit status, and what it said."""
+    argv, environment = tree.command(
+        "flash", "--board", "B_S3", "--port", board.port, "--source", str(tree.top), *words
+    )
+    with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as command:
+        assert command.stderr
+        board.on_block = lambda: command.send_signal(signal.SIGINT)
+        said = command.stderr.read()
+    board.on_block = lambda: None
+    return command.returncode, said
+
+
+def test_ctrl_c_in_the_middle_says_what_is_on_the_board(tree: Tree, plugged: Plug) -> None:
+    tree.build("B_S3")
+    board = plugged("B_S3")
+    status, said = interrupted(tree, board)
+    assert status == CTRL_C and "Traceback" not in said
+    assert "error: Stopped. The firmware on the board is not whole now: flash it again." in said
+    status, said = interrupted(tree, board, "--erase", "--yes")
+    assert status == CTRL_C and "error: Stopped. The board is neither erased nor whole now" in said
+    assert tree.flash("B_S3", board.port).status == 0
 
 
 def test_a_loose_contact_is_got_over(tree: Tree, plugged: Plug) -> None:

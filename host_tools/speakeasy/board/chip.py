@@ -14,7 +14,7 @@ from esptool.util import FatalError, flash_size_bytes
 
 from speakeasy.board import ports
 from speakeasy.board.image import Image, megabytes
-from speakeasy.errors import NotReached, SpeakeasyError
+from speakeasy.errors import NotReached, SpeakeasyError, Stopped
 
 FAST_BAUD = 460800
 BACK_S = 20.0  # until a chip with USB of its own is there again, in its bootloader
@@ -116,7 +116,7 @@ def check(esp: Any, image: Image) -> Any:
                 f"This board has {megabytes(size)} of flash, and {image.board} needs {megabytes(image.flash_size)}. "
                 "Nothing was written. Choose a BOARD for less flash, or another board: its page in boards/ says which."
             )
-    except SpeakeasyError:
+    except (SpeakeasyError, KeyboardInterrupt):
         restart(esp)
         raise
     return esp
@@ -134,35 +134,37 @@ def _asked() -> Iterator[None]:
 
 
 def write(esp: Any, image: Image, progress: Progress, *, erase: bool, baud: int) -> None:
-    """Write the image, and compare its checksum with that of the flash. Raises NotReached."""
-    begun = erase
-
-    def note(done: int, of: int) -> None:
-        nonlocal begun
-        begun = True
-        progress(done, of)
-
-    _quiet.progress_to = note
+    """Write the image, and compare its checksum with that of the flash. Raises NotReached, Stopped."""
+    begun = False
+    _quiet.progress_to = progress
     try:
         if baud > esp.get_baud():
             esp.change_baud(baud)
+        begun = True  # it erases before it writes
         esptool.cmds.write_flash(esp, [(image.offset, image.data)], erase_all=erase)
         if esp.get_baud() != ports.BAUD:
             esp.change_baud(ports.BAUD)  # so that nothing of the first start is missed
     except _FAILED as error:
-        if not begun:
-            state = "Nothing was written. Try again"
-        elif erase:
-            state = "The board is neither erased nor whole now: run the same again, with ERASE=1"
-        else:
-            state = (
-                "The firmware on the board is not whole now: flash it again. Its identity, phones and settings are "
-                "elsewhere in its flash, and stay"
-            )
         raise NotReached(
-            f"Writing failed ({_reason(error)}). {state}; if that fails, too: another cable, another USB port, or "
-            "BAUD=115200."
+            f"Writing failed ({_reason(error)}). {_left(begun, erase)}; if that fails, too: another cable, another USB "
+            "port, or BAUD=115200."
         ) from None
+    except KeyboardInterrupt:
+        if not begun:
+            restart(esp)
+        raise Stopped(f"Stopped. {_left(begun, erase)}.") from None
+
+
+def _left(begun: bool, erase: bool) -> str:
+    """What is on the board, and what to do."""
+    if not begun:
+        return "Nothing was written. Try again"
+    if erase:
+        return "The board is neither erased nor whole now: run the same again, with ERASE=1"
+    return (
+        "The firmware on the board is not whole now: flash it again. Its identity, phones and settings are elsewhere "
+        "in its flash, and stay"
+    )
 
 
 def restart(esp: Any) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from speakeasy.board import ports
 from speakeasy.board.label import BRIDGE_ID_BYTES, Label
 from speakeasy.codes import CodeError, read_setup_code
-from speakeasy.errors import NotReached, SpeakeasyError
+from speakeasy.errors import NotReached, SpeakeasyError, Stopped
 from speakeasy.session import printable
 
 BOOT_LIMIT_S = 90.0  # the first start makes the file system
@@ -89,12 +89,16 @@ def wait_for_boot(place: ports.Place, port: ports.Port, limit_s: float = BOOT_LI
 def read_label(place: ports.Place, limit_s: float = LABEL_LIMIT_S) -> Told:
     """Asks the firmware for its label, and has it start again: to be asked it is stopped. Raises NotReached."""
     deadline = time.monotonic() + limit_s
-    while True:
-        told = _answer(_mpremote(place.now(), _ASK))
-        if told is not None or time.monotonic() > deadline:
-            break
-        time.sleep(PAUSE_S)
-    _mpremote(place.name, _RESTART, "--no-follow")
+    try:
+        while True:
+            told = _answer(_mpremote(place.now(), _ASK))
+            if told is not None or time.monotonic() > deadline:
+                break
+            time.sleep(PAUSE_S)
+    except KeyboardInterrupt:
+        raise Stopped("Stopped. The bridge starts again; `make label` asks it for its label.") from None
+    finally:
+        _mpremote(place.name, _RESTART, "--no-follow")
     if told is None:
         raise NotReached(
             f"The board on {place.name} does not tell its label. Is Speakeasy on it? Press its RESET button and run "
