@@ -24,10 +24,10 @@ help:
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
 
 .PHONY: demo test test-core test-host test-boards test-firmware test-rv32 test-ble test-dorm test-lwip test-attacks lint firmware check-idf bench fuzz fuzz-firmware dorm clean
-demo: ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
+demo: may-be-root ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
 	@$(AS_ROOT) $(BIN)/speakeasy demo $(if $(BLE),--ble $(BLE)) $(ARGS)
 
-dorm: ready ## bring the virtual dorm up, to play with by hand: speakeasy dorm shell WHO, ... dorm down
+dorm: may-be-root ready ## bring the virtual dorm up, to play with by hand: speakeasy dorm shell WHO, ... dorm down
 	@$(AS_ROOT) $(BIN)/speakeasy dorm up $(if $(BLE),--ble $(BLE)) $(ARGS)
 
 RUNGS := lint test-core test-host test-boards test-firmware test-rv32 test-lwip test-ble test-dorm
@@ -146,6 +146,11 @@ clean: ## remove what was built or installed here
 # --- what the targets stand on ---------------------------------------------------------------------------------------
 # Each of these does its work once and leaves a stamp; a change of its input does it again.
 .PHONY: ready dev packages micropython mbedtls lwip
+# Said first: building takes minutes.
+.PHONY: may-be-root
+may-be-root:
+	@$(AS_ROOT) true
+
 ready: .venv/stamp-run sim
 dev: .venv/stamp-dev
 packages: $(STAMPS)/packages-demo
