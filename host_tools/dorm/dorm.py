@@ -186,10 +186,8 @@ class Dorm:
             self._lock = None
 
     def _require_board(self) -> None:
-        from dorm.board import LWIP, binary  # see _begin_bridge
+        from dorm.board import binary  # see _begin_bridge
 
-        if self.stack == LWIP and self._ethernet is not None:
-            raise DormError("The bridge on lwIP has no Ethernet: leave out one of the two.")
         binary(self._ble, self.stack)
 
     def _take_run_dir(self) -> None:

@@ -73,6 +73,11 @@ class Plug:
         """Whether that side of the bridge is by cable now."""
         return self.wanted.active and self.wanted.side == side
 
+    @property
+    def up(self) -> bool:
+        """Whether the board has been told of a link."""
+        return self.status in (CONNECTED, GOT_IP)
+
     def plug(self, plugged: bool) -> None:
         """Somebody pulls the cable, or puts it in."""
         self.plugged = plugged

@@ -703,7 +703,7 @@ class WifiAir:
         addr, mask, router = (_quad(message, name) for name in ("addr", "mask", "router"))
         dns = [_quad({"dns": server}, "dns") for server in _get(message, "dns", list)]
         self._tell_address(Address(addr, mask, router, dns[:3]))
-        if self.station.associated and addr != "0.0.0.0":
+        if (self.plug.up if self.plug.on(ethernet.UPLINK) else self.station.associated) and addr != "0.0.0.0":
             self._has_lease()
         return {}
 

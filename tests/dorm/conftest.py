@@ -35,13 +35,6 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["SPEAKEASY_STACK"] = config.getoption("--stack")  # for the dorms of subprocesses, too
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--stack") != KERNEL:
-        for item in items:
-            if item.path.stem == "test_ethernet":
-                item.add_marker(pytest.mark.skip("the board with lwIP has no Ethernet yet"))
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """pytest -n: what is tested on one dorm stays together, in its order. A module's two dorms, one for each mode, know

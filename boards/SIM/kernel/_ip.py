@@ -10,6 +10,14 @@ def joining(hostname):
     """A DHCP client will call itself so. The air starts it."""
 
 
+def cable(segment, on, mac):
+    """The socket's driver is switched on or off, on the side of the segment or the uplink. The air does it."""
+
+
+def set_cable(segment, addr, mask, router):
+    """An address of one's own on the cable. The air is told with the rest of what the driver wants."""
+
+
 def set_mac(ap, mac):
     """The interface has got another hardware address. The air gives it."""
 

@@ -476,7 +476,13 @@ class LAN:
         if is_active:
             wanted = bool(is_active[0])
             if wanted != self._active:
+                segment = self._side() == "segment"
+                if wanted:
+                    _ip.joining(_hostname)
+                    _ip.cable(segment, True, self._mac)
                 self._tell(wanted)
+                if not wanted:
+                    _ip.cable(segment, False, self._mac)
                 self._active = wanted
         return self._active
 
@@ -559,6 +565,8 @@ class LAN:
             self._dhcp = False  # an address of its own ends the looking for another
             _ip.set_server("0.0.0.0")  # and all interfaces' name servers go
         self._static = [_address(addr), _address(mask), _address(router)]
+        if not self._dhcp:
+            _ip.set_cable(self._side() == "segment", *self._static)
         if self._active:
             self._tell(True)
         return None

@@ -4,10 +4,18 @@ import _lwip
 
 _STATION = 0
 _SEGMENT = 1
+_LINKED = (3, 5)  # network.ETH_CONNECTED, ETH_GOT_IP
+
+_cable_is_uplink = False
 
 
 def _associated(_):
     _lwip.link(_air.station["associated"])
+
+
+def _linked(message):
+    if _cable_is_uplink:
+        _lwip.link(message["is"]["status"] in _LINKED)
 
 
 def _renew(_):
@@ -21,6 +29,7 @@ def _changed(_):
 
 _air.look()
 _air.listeners["station"] = _associated
+_air.listeners["ethernet"] = _linked
 _air.listeners["renew"] = _renew
 _lwip.watch(_changed)
 
@@ -28,6 +37,21 @@ _lwip.watch(_changed)
 def switch(ap, on, mac):
     """The radio is switched on or off: the interface comes or goes."""
     _lwip.switch(_SEGMENT if ap else _STATION, on, mac)
+
+
+def cable(segment, on, mac):
+    """The socket's driver is switched on or off: the interface comes or goes."""
+    global _cable_is_uplink
+    _cable_is_uplink = on and not segment
+    _lwip.switch(_SEGMENT if segment else _STATION, on, mac)
+
+
+def set_cable(segment, addr, mask, router):
+    """An address of one's own on the cable."""
+    if segment:
+        set_segment(addr, mask, router)
+    else:
+        set_station(addr, mask, router)
 
 
 def joining(hostname):
