@@ -130,7 +130,7 @@ static mp_obj_t frames_reset(mp_obj_t key_in, mp_obj_t now_in)
     mp_buffer_info_t key;
     mp_get_buffer_raise(key_in, &key, MP_BUFFER_READ);
     need_filter();
-    if (key.len != 16) {
+    if (key.len != 16 || pf_is_stuck(key.buf, key.len)) {
         mp_raise_ValueError(NULL);
     }
     glue.stopped = true;

@@ -25,7 +25,7 @@ void glue_unlock(void);
 /* A clock that never goes back, in ms; wraps. */
 uint32_t glue_now_ms(void);
 
-/* 0, or an errno value. */
+/* Bytes that nobody can guess, whether a radio is on or not; only in the interpreter's thread. 0, or an errno value. */
 int glue_random(uint8_t *buf, size_t len);
 
 /* Drops the link of one station of the segment, which asks for an address when it comes back. Lock held. */

@@ -21,10 +21,12 @@
 
 #include <errno.h>
 
+#include "bootloader_random.h"
 #include "esp_idf_version.h"
 #include "esp_netif.h"
 #include "esp_netif_net_stack.h"
 #include "esp_random.h"
+#include "esp_rom_sys.h"
 #include "esp_timer.h"
 #include "esp_wifi.h"
 #include "freertos/FreeRTOS.h"
@@ -40,6 +42,9 @@
 
 enum { TICK_US = 100000 };
 enum { REPORT_MS = 60000 }; /* a membership ends after 260 s (RFC 2236, section 8.4) */
+
+/* From the ADC alone a bit comes in 0.5 us: ESP-IDF's own bootloader takes 32 of them in twice that time. Here it is a byte. */
+enum { ADC_BYTE_US = 64 };
 
 static struct {
     StaticSemaphore_t room, cable_room;
@@ -74,9 +79,40 @@ uint32_t glue_now_ms(void)
     return (uint32_t)(esp_timer_get_time() / 1000);
 }
 
+#if CONFIG_BT_ENABLED
+/* esp_bt.h, in which this stands, takes NimBLE's own headers along on some chips. The numbers are the same on all:
+ * ESP_BT_CONTROLLER_STATUS_ENABLED. */
+enum { BLUETOOTH_IS_ON = 2 };
+int esp_bt_controller_get_status(void);
+#endif
+
+static bool radio_is_on(void)
+{
+    int8_t power;
+#if CONFIG_BT_ENABLED
+    if (esp_bt_controller_get_status() == BLUETOOTH_IS_ON) {
+        return true;
+    }
+#endif
+    return esp_wifi_get_max_tx_power(&power) == ESP_OK; /* else it was not started */
+}
+
+/* The chip's random numbers are made of a radio's noise. Before one is on (the secrets of the first boot, the keys of every one) they are
+ * made of the ADC's, which must rest again when the radio begins: MicroPython's task, whose call this is, is the one that starts radios,
+ * and nobody here uses the ADC. */
 int glue_random(uint8_t *buf, size_t len)
 {
-    esp_fill_random(buf, len);
+    if (radio_is_on()) {
+        esp_fill_random(buf, len);
+        return 0;
+    }
+    bootloader_random_enable();
+    for (size_t i = 0; i < len; i++) {
+        esp_rom_delay_us(ADC_BYTE_US);
+        const uint32_t word = esp_random();
+        buf[i] = (uint8_t)(word ^ word >> 8 ^ word >> 16 ^ word >> 24);
+    }
+    bootloader_random_disable();
     return 0;
 }
 

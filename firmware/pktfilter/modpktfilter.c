@@ -5,6 +5,8 @@
 #include "py/objtuple.h"
 #include "py/runtime.h"
 
+enum { RANDOM_MAX = 256 }; /* bytes at a time */
+
 static struct pf filter;
 static bool filter_ready; /* pf_init() was done */
 
@@ -60,18 +62,23 @@ static int proto_of(mp_int_t number)
     return number == 6 ? PF_TCP : number == 17 ? PF_UDP : -1;
 }
 
+/* Random bytes, or no return: without them nothing begins. */
+static void draw(uint8_t *bytes, size_t len)
+{
+    const int error = glue_random(bytes, len);
+    if (error != 0 || pf_is_stuck(bytes, len)) {
+        mp_raise_OSError(error != 0 ? error : MP_EIO);
+    }
+}
+
 static void ensure_ready(void)
 {
     if (filter_ready) {
         return;
     }
     uint8_t key[16];
-    const int error = glue_random(key, sizeof(key));
-    if (error != 0) {
-        mp_raise_OSError(error);
-    }
-    pf_init(&filter, key, glue_out, NULL, glue_now_ms());
-    filter_ready = true;
+    draw(key, sizeof(key));
+    filter_ready = pf_init(&filter, key, glue_out, NULL, glue_now_ms());
 }
 
 /* Every call works before start() as well: then on a filter that no frame reaches. */
@@ -107,6 +114,17 @@ static mp_obj_t mod_start(size_t n_args, const mp_obj_t *args)
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(mod_start_obj, 0, 1, mod_start);
+
+/* random(n): that many bytes for keys and the like. os.urandom() is not for them: on a chip whose radios are off it makes bytes that only
+ * look random. */
+static mp_obj_t mod_random(mp_obj_t n_in)
+{
+    vstr_t bytes;
+    vstr_init_len(&bytes, get_number(n_in, 1, RANDOM_MAX, MP_ERROR_TEXT("random: 1 to 256 bytes")));
+    draw((uint8_t *)bytes.buf, bytes.len);
+    return mp_obj_new_bytes_from_vstr(&bytes);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(mod_random_obj, mod_random);
 
 /* At most `max` addresses, one after the other. */
 static void get_addrs(mp_obj_t obj, uint32_t *addr, size_t max, mp_rom_error_text_t what)
@@ -383,6 +401,7 @@ static MP_DEFINE_CONST_FUN_OBJ_0(mod_poll_obj, mod_poll);
 static const mp_rom_map_elem_t globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_pktfilter)},
     {MP_ROM_QSTR(MP_QSTR_start), MP_ROM_PTR(&mod_start_obj)},
+    {MP_ROM_QSTR(MP_QSTR_random), MP_ROM_PTR(&mod_random_obj)},
     {MP_ROM_QSTR(MP_QSTR_configure), MP_ROM_PTR(&mod_configure_obj)},
     {MP_ROM_QSTR(MP_QSTR_speaker), MP_ROM_PTR(&mod_speaker_obj)},
     {MP_ROM_QSTR(MP_QSTR_lease_add), MP_ROM_PTR(&mod_lease_add_obj)},

@@ -1,8 +1,11 @@
 /* The filter as a whole: start, one frame, timers, configuration. */
 #include "pf_core.h"
 
-void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uint32_t now_ms)
+bool pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uint32_t now_ms)
 {
+    if (pf_is_stuck(key, 16)) {
+        return false;
+    }
     memset(pf, 0, sizeof(*pf));
     pf->out = out;
     pf->ctx = ctx;
@@ -13,6 +16,7 @@ void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uin
     const struct pf_service sonos = {.port = pf_wire16(1400), .proto = PF_TCP};
     pf->service[0] = sonos;
     pf->service_count = 1;
+    return true;
 }
 
 /* Is it between those who may speak here? PF_C_none: yes. The host on the segment may send as it likes. */

@@ -646,8 +646,14 @@ struct pf_lease_info {
 
 /* ---- Frames ----------------------------------------------------------------------------------------------------- */
 
-/* Starts afresh: no uplink, no speaker, no lease; service TCP 1400. `key` is 16 random bytes, new at each boot. */
-void pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uint32_t now_ms);
+enum { PF_STUCK_LEAST = 8 };
+
+/* Whether these bytes, PF_STUCK_LEAST or more that were meant to be random, are all the same: their source does not work. */
+bool pf_is_stuck(const uint8_t *bytes, size_t len);
+
+/* Starts afresh: no uplink, no speaker, no lease; service TCP 1400. `key` is 16 random bytes, new at each boot; false, and nothing was
+ * done, when it is stuck: with a key of zeros all flows would have one hash. */
+bool pf_init(struct pf *pf, const uint8_t key[16], pf_out_fn out, void *ctx, uint32_t now_ms);
 
 /* Where drivers put frames to have the IP header aligned: two bytes after a multiple of four. */
 PF_INLINE bool pf_in_place(const void *frame)

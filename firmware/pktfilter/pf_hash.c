@@ -48,6 +48,11 @@ uint16_t pf_random(struct pf *pf)
     return rd16((const uint8_t *)pf->random + 2 * (size_t)pf->random_left);
 }
 
+bool pf_is_stuck(const uint8_t *bytes, size_t len)
+{
+    return len >= PF_STUCK_LEAST && memcmp(bytes, bytes + 1, len - 1) == 0;
+}
+
 void pf_hash_init(struct pf *pf, const uint8_t key[16])
 {
     memcpy(pf->random_key, key, sizeof(pf->random_key));

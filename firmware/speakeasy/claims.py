@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 from binascii import b2a_base64
 
 from micropython import const
@@ -62,7 +61,7 @@ class Claims:
         reached,
         open_bluetooth,
         beat,
-        random=os.urandom,
+        random=crypto.random,
         now=clock.seconds,
         now_ms=clock.milliseconds,
     ) -> None:

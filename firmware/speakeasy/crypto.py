@@ -1,9 +1,11 @@
-"""HMAC-SHA256 (RFC 2104), HKDF-SHA256 (RFC 5869), AES-128-CTR (SP 800-38A) on MicroPython's hashlib and cryptolib."""
+"""HMAC-SHA256 (RFC 2104), HKDF-SHA256 (RFC 5869), AES-128-CTR (SP 800-38A) on MicroPython's hashlib and cryptolib;
+random bytes of the platform's own source."""
 
 from hashlib import sha256
 
 from cryptolib import aes
 from micropython import const
+from pktfilter import random as random
 
 _BLOCK = const(64)
 _HASH = const(32)

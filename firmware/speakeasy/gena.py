@@ -5,11 +5,10 @@ rewritten and passed on to the phone's callback: only to the machine that subscr
 """
 
 import asyncio
-import os
 
 from micropython import const
 
-from . import clock, inet
+from . import clock, crypto, inet
 from .connections import Budget, Connections, connect
 from .http_message import Bad, Body, Held, Inlet, Request, Response, head_of
 from .rewrite import Rewriter, replaced
@@ -47,7 +46,7 @@ class Subscription:
 class Subscriptions:
     """The table, bounded; a phone sees only its own."""
 
-    def __init__(self, now=clock.seconds, random=os.urandom) -> None:
+    def __init__(self, now=clock.seconds, random=crypto.random) -> None:
         self._now = now
         self._random = random
         self._all: dict = {}  # token -> Subscription
@@ -119,7 +118,7 @@ class Events:
     """Takes the speaker's NOTIFYs and passes them on. `text_x`, `text_alias` are set by the guard, `budget` is shared
     with it."""
 
-    def __init__(self, policy, budget: Budget, now=clock.seconds, random=os.urandom) -> None:
+    def __init__(self, policy, budget: Budget, now=clock.seconds, random=crypto.random) -> None:
         self._policy = policy
         self._budget = budget
         self._forwarding = 0

@@ -7,11 +7,10 @@ another's request. Text is rewritten as it streams by; everything else passes un
 """
 
 import asyncio
-import os
 
 from micropython import const
 
-from . import clock, inet
+from . import clock, crypto, inet
 from .connections import Budget, Connection, Connections, connect
 from .eventlog import log
 from .gena import EVENTS_PORT, MAX_EVENTS, Events
@@ -67,7 +66,7 @@ class Guard:
         speaker_port: int = PORT,
         events_port: int = EVENTS_PORT,
         now=clock.seconds,
-        random=os.urandom,
+        random=crypto.random,
     ) -> None:
         self._policy = policy
         self._beat = beat

@@ -1,8 +1,6 @@
 """Who this bridge is: bridge id and setup code, made at first boot (SPEC 1)."""
 
-import os
-
-from . import codes
+from . import codes, crypto
 from .eventlog import log
 from .files import Damaged, Files
 
@@ -27,7 +25,7 @@ class Identity:
         print("setup code: " + codes.encode(self.setup_code))
 
 
-def load(files: Files, random=os.urandom) -> Identity:
+def load(files: Files, random=crypto.random) -> Identity:
     """The saved identity, or a fresh one: printed, then saved, so that no power cut leaves a saved one unprinted."""
     try:
         saved = files.load(FILE)

@@ -1,8 +1,6 @@
 """The operations about phones (SPEC 2.4): who is let in, by which invite, under which name; and their tokens."""
 
-import os
-
-from . import codes, inet
+from . import codes, crypto, inet
 from .eventlog import log
 from .onetime import OneTime
 from .phones import Full, LastOwner
@@ -30,7 +28,7 @@ class PhoneOperations:
     `invites`: OneTime, invite id -> (secret, role, who made it); while one is out, Bluetooth is open for it.
     """
 
-    def __init__(self, phones, policy, invites, random=os.urandom) -> None:
+    def __init__(self, phones, policy, invites, random=crypto.random) -> None:
         self._phones = phones
         self._policy = policy
         self._random = random

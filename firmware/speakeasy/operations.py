@@ -4,9 +4,8 @@ The operations themselves stand in `op_phones`, `op_network` and `op_bridge`.
 """
 
 import json
-import os
 
-from . import rights
+from . import crypto, rights
 from .eventlog import log, number
 from .op_bridge import BridgeOperations
 from .op_network import NetworkOperations
@@ -22,7 +21,7 @@ class Operations:
     `reached` hears of owners who were told where the bridge is."""
 
     def __init__(
-        self, identity, settings, phones, policy, uplink, segment, status, invites, files, reached, random=os.urandom
+        self, identity, settings, phones, policy, uplink, segment, status, invites, files, reached, random=crypto.random
     ) -> None:
         self._phones = phones
         about_phones = PhoneOperations(phones, policy, invites, random)

@@ -9,14 +9,13 @@ of Bluetooth events never again when it has raised, and aioble's needs memory: o
 
 import asyncio
 import json
-import os
 import time
 
 import aioble
 import bluetooth
 from micropython import const
 
-from . import PROTOCOL, VERSION, session
+from . import PROTOCOL, VERSION, crypto, session
 from .eventlog import log, seldom
 from .openness import CLOSED
 from .request import Caller
@@ -123,7 +122,7 @@ class Link:
 class Pairing:
     """Run `run()`, supervised; while it is on the air, all reports of the stack go through it."""
 
-    def __init__(self, identity, phones, lockout, openness, operations, beat, random=os.urandom) -> None:
+    def __init__(self, identity, phones, lockout, openness, operations, beat, random=crypto.random) -> None:
         self._identity = identity
         self._phones = phones
         self._lockout = lockout

@@ -3,8 +3,7 @@
 A phone here is {"id": hex, "name": text, "role": "owner"|"guest", "key": hex}: the settings' own form.
 """
 
-import os
-
+from . import crypto
 from .settings import MAX_PHONES, OWNER, PHONE_ID_BYTES, PHONE_KEY_BYTES, Settings
 
 
@@ -19,7 +18,7 @@ class LastOwner(Exception):
 class Phones:
     """Changes are saved before the methods return; nothing changes in RAM that the flash has not taken."""
 
-    def __init__(self, settings: Settings, random=os.urandom) -> None:
+    def __init__(self, settings: Settings, random=crypto.random) -> None:
         self._settings = settings
         self._random = random
 

@@ -1,7 +1,5 @@
 """The pairing link above GATT (SPEC 2.1 to 2.3): fragments, handshake, records. No radio, no clock, no registry."""
 
-import os
-
 from micropython import const
 
 from . import PROTOCOL, crypto, x25519
@@ -148,7 +146,7 @@ class Direction:
 class Handshake:
     """The bridge's side of one handshake: `hello`, then `challenge`, then `proof`."""
 
-    def __init__(self, bridge_id: bytes, random=os.urandom) -> None:
+    def __init__(self, bridge_id: bytes, random=crypto.random) -> None:
         self._bridge_id = bridge_id
         self._random = random
         self._hello = b""

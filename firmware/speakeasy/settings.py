@@ -6,9 +6,8 @@ kept as settings.bad and defaults are used; `damaged` then says so for the statu
 """
 
 import json
-import os
 
-from . import codes, inet
+from . import codes, crypto, inet
 from .eventlog import log
 from .files import Damaged, Files
 
@@ -60,7 +59,7 @@ class Settings:
     phones: list of {"id": 8 bytes hex, "name", "role", "key": 32 bytes hex}.
     """
 
-    def __init__(self, files: Files, bridge_id: bytes, random=os.urandom, has_ethernet: bool = False) -> None:
+    def __init__(self, files: Files, bridge_id: bytes, random=crypto.random, has_ethernet: bool = False) -> None:
         self._files = files
         self.ethernet = SEGMENT if has_ethernet else None
         self.speaker: str | None = None

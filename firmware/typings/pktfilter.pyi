@@ -2,6 +2,7 @@
 # firmware/pktfilter/modpktfilter.c says more.
 _Buffer = bytes | bytearray | memoryview
 
+def random(n: int, /) -> bytes: ...
 def start(ethernet: str | None = None, /) -> None: ...
 def configure(
     uplink_mac: _Buffer,

@@ -314,6 +314,12 @@ def test_micropythons_options_are_the_boards_to_set(name: str) -> None:
     assert re.search(r"^#define MICROPY_PY_CRYPTOLIB_CTR \(1\)$", headers(BOARDS / name), re.MULTILINE)
 
 
+def test_no_secret_is_drawn_where_numbers_may_only_look_random() -> None:
+    """os.urandom() of a chip whose radios are off; the module `random`."""
+    for path in (TOP / "firmware/speakeasy").glob("*.py"):
+        assert not re.search(r"urandom|^(import|from) random", path.read_text(), re.MULTILINE), path.name
+
+
 def test_the_heap_is_as_large_as_was_tried() -> None:
     """Where MicroPython's heap would grow at Wi-Fi's expense, it is large enough from the start."""
     (tried,) = re.findall(r"^HEAP_KIB = (\d+)$", (TOP / "tests/firmware/test_rv32_memory.py").read_text(), re.MULTILINE)

@@ -113,6 +113,8 @@ class Filter:
     def __init__(self, key: bytes = KEY, now_ms: int = 1000) -> None:
         self.now = now_ms
         self._h = ctypes.c_void_p(_LIB.harness_new(key, ctypes.c_uint32(now_ms)))
+        if not self._h:
+            raise ValueError("the filter refuses this key")
         self._pf = ctypes.c_void_p(_LIB.harness_pf(self._h))
 
     def __enter__(self) -> "Filter":

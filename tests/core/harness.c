@@ -34,7 +34,10 @@ struct harness *harness_new(const uint8_t *key, uint32_t now)
 {
     struct harness *h = calloc(1, sizeof(*h));
     memset(&h->pf, 0xa5, sizeof(h->pf)); /* nothing may depend on memory being clear */
-    pf_init(&h->pf, key, collect, h, now);
+    if (!pf_init(&h->pf, key, collect, h, now)) {
+        free(h);
+        return NULL;
+    }
     return h;
 }
 

@@ -643,11 +643,20 @@ def test_chains_are_bounded_against_one_who_knows_the_key(pf: Filter) -> None:
     assert verdicts[: limit("PF_CHAIN_MAX") - 2] == ["pass_speaker_uplink"] * (limit("PF_CHAIN_MAX") - 2)
     assert verdicts[-1] == "drop_chain_full"
     pf.check()
-    with Filter(key=bytes(16)) as other:
+    with Filter(key=b"another" + bytes(9)) as other:
         known(other)
         for p in picked:
             other.jump(50)
             assert other.input("segment", frame("segment", f"udp S:{p} > server:53")) == "pass_speaker_uplink"
+
+
+def test_a_source_of_random_numbers_that_is_stuck_makes_no_filter() -> None:
+    for byte in (0, 0x5A, 0xFF):
+        stuck = bytes([byte]) * 16
+        with pytest.raises(ValueError, match="refuses"):
+            Filter(key=stuck)
+        for place in (0, 7, 15):
+            Filter(key=stuck[:place] + bytes([byte ^ 1]) + stuck[place + 1 :]).close()
 
 
 def _bucket(sport: int) -> int:

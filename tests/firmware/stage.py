@@ -190,6 +190,9 @@ class FakeFilter:
         sys.modules["pktfilter"] = self
         return self
 
+    def random(self, count):
+        return os.urandom(count)
+
     def start(self, ethernet=None):
         self.calls.append(("start", ethernet))
 

@@ -132,6 +132,52 @@ def test_the_first_boot_prints_the_label_and_keeps_it_out_of_the_log():
     equal(sorted(os.listdir()), ["identity.json", "settings.json"])
 
 
+def test_the_secrets_of_the_first_boot_are_the_filters_random_bytes():
+    """Not os.urandom()'s: no radio is on yet."""
+    import json
+
+    filter = FakeFilter().install()
+    drawn = []
+
+    def draw(count):
+        drawn.append(os.urandom(count))
+        return drawn[-1]
+
+    def refuse(ethernet):
+        raise OSError(19)
+
+    filter.random = draw
+    filter.start = refuse
+    # What the stage has imported took the real one.
+    for name in [name for name in sys.modules if name.startswith("speakeasy")]:
+        del sys.modules[name]
+    boot()
+    from speakeasy import codes
+
+    with open("identity.json") as f:
+        me = json.load(f)["data"]
+    with open("settings.json") as f:
+        key = json.load(f)["data"]["segment"]["key"]
+    equal([me["bridge"], me["setup"]], [one.hex() for one in drawn[:2]])
+    equal(key, codes.encode(drawn[2]).replace("-", "")[:16])
+    equal([len(one) for one in drawn], [8, 16, 10])
+
+
+def test_a_stuck_source_of_random_numbers_is_said_and_nothing_begins():
+    """What the filter does then: tests/core/test_limits.py."""
+    filter = FakeFilter().install()
+
+    def stuck(count):
+        raise OSError(5)
+
+    filter.random = stuck
+    for name in [name for name in sys.modules if name.startswith("speakeasy")]:
+        del sys.modules[name]
+    said = boot()
+    assert "cannot start: error 5" in said and "stays closed" in said, said
+    equal(os.listdir(), [])
+
+
 def test_the_second_boot_does_not_print_it_again():
     boot()
     for name in [name for name in sys.modules if name.startswith("speakeasy")]:

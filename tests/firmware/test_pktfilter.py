@@ -60,7 +60,7 @@ def from_phone(port=1400, flags=SYN, mac=PHONE_MAC, source=PHONE, sport=40_000, 
 
 
 def test_the_whole_of_it():
-    control = ["start", "configure", "speaker", "services", "deauth", "poll", "dhcp_recv", "dhcp_send"]
+    control = ["start", "random", "configure", "speaker", "services", "deauth", "poll", "dhcp_recv", "dhcp_send"]
     state = ["lease_add", "lease_end", "lease_renew", "leases", "flows", "flow_count", "flow_mac", "counters"]
     equal(sorted(name for name in dir(pktfilter) if name[0] != "_"), sorted(control + state))
 

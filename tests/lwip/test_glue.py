@@ -53,6 +53,12 @@ def test_esp32(cable: str) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def test_esp32_makes_random_numbers_of_noise() -> None:
+    """Of the ADC's while no radio is on, which must not run while one is."""
+    ran = run([str(BUILD / "glue-esp"), "random"])
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_threads_do_not_race() -> None:
     command = [str(BUILD / "glue-tsan"), "threads"]
     ran = run(command)

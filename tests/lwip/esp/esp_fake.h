@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define CONFIG_ETH_ENABLED 1
+#define CONFIG_BT_ENABLED 1
 
 #define ESP_IDF_VERSION_VAL(major, minor, patch) (((major) << 16) | ((minor) << 8) | (patch))
 #define ESP_IDF_VERSION ESP_IDF_VERSION_VAL(5, 5, 1)
@@ -22,6 +23,13 @@ void *esp_netif_get_io_driver(esp_netif_t *esp_netif);
 esp_err_t esp_netif_tcpip_exec(esp_netif_callback_fn fn, void *ctx);
 
 void esp_fill_random(void *buf, size_t len);
+uint32_t esp_random(void);
+void esp_rom_delay_us(uint32_t us);
+void bootloader_random_enable(void);
+void bootloader_random_disable(void);
+
+int esp_bt_controller_get_status(void);
+esp_err_t esp_wifi_get_max_tx_power(int8_t *power);
 
 typedef struct esp_timer *esp_timer_handle_t;
 typedef struct {
