@@ -225,6 +225,8 @@ def test_status_says_that_nobody_is_the_speaker(home: Path, bridge: Bridge) -> N
     shown = " ".join(run("status").stdout.split())
     assert "Nobody is the speaker until an owner says who is, and no music plays" in shown
     assert "speakeasy setup --speaker MAC" in shown and "No speaker yet" not in shown
+    bridge.answers["status"] = {**STATUS, "segment": {"state": "set-up", "speaker": None}}
+    assert "speakeasy setup --done" in " ".join(run("status").stdout.split())
 
 
 def test_status_in_words_and_for_scripts(home: Path, bridge: Bridge) -> None:
@@ -766,6 +768,22 @@ COMMANDS: list[tuple[list[str], str, dict[str, Any], dict[str, Any], str, dict[s
         {"open_s": 0},
         "Until it is said, none is",
         {"undecided": True},
+    ),
+    (
+        ["setup", "--show"],
+        "setup",
+        {"left_s": 0, "seen": ["02:00:00:00:42:99"], "forgotten": 0, "undecided": True},
+        {},
+        "setup --speaker 02:00:00:00:42:99",
+        {"undecided": True},
+    ),
+    (
+        ["segment"],
+        "segment",
+        {"ssid": "Box", "key": "correct horse", "state": "set-up"},
+        {},
+        "it is open for a second machine, to set the speaker up.",
+        {"state": "set-up"},
     ),
     (
         ["setup", "--show"],

@@ -90,7 +90,10 @@ def _show_status(state: dict[str, Any], role: str) -> None:
     if segment.get("speaker"):
         _row("speaker", f"{shown(segment.get('speaker'))}, as {shown(segment.get('addr'))}")
     elif segment.get("state") == "set-up":
-        _row("speaker", f"It is being set up: two machines may be on the bridge's own Wi-Fi; {run_it('setup', role)}.")
+        ends_it = run_it("setup --done", role)
+        _row(
+            "speaker", f"It is being set up: two machines may be on the bridge's own Wi-Fi, no music plays; {ends_it}."
+        )
     elif segment.get("state") == "undecided":
         choose_it = run_it("setup --speaker MAC", role)
         _row("speaker", f"Nobody is the speaker until an owner says who is, and no music plays; {choose_it}.")

@@ -165,7 +165,7 @@ def segment(
         return
     out.print(
         f'The speaker\'s network is called "[bold]{shown(now["ssid"])}[/]", its key is '
-        f'"[bold]{shown(now["key"])}[/]"; it is {shown(now["state"])}.'
+        f'"[bold]{shown(now["key"])}[/]"; {SEGMENT_IS.get(str(now["state"]), "it is " + shown(now["state"]))}.'
     )
     if wanted:
         out.print(
@@ -173,6 +173,11 @@ def segment(
             f"silent. Whoever tells it by a phone ({command('setup')}) has that phone know the key, too."
         )
 
+
+SEGMENT_IS = {
+    "set-up": "it is open for a second machine, to set the speaker up",
+    "undecided": "it is up, but nobody is the speaker until you say who",
+}
 
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
@@ -229,13 +234,14 @@ def _show_setup(answer: dict[str, Any]) -> None:
         out.print(
             f"For {duration(answer['left_s'])} two machines may be on the speaker's Wi-Fi ({command('segment')}: "
             "name and key). Join it with a phone, run the program of the speaker's maker, and have the speaker join "
-            "it, too. The two reach each other, and nothing else. Then let the phone forget that Wi-Fi, and "
-            f"{command('setup --done')}."
+            "it, too. The two reach each other, and nothing else: no internet, no music. Then let the phone "
+            f"forget that Wi-Fi, and {command('setup --done')}."
         )
     elif answer.get("undecided") is True:
+        alone = shown(seen[0]) if len(seen) == 1 and not answer.get("forgotten") else "MAC"
         out.print(
             "Which machine is the speaker? Until it is said, none is, and no music plays: "
-            f"{command('setup --speaker MAC')}. The speaker's MAC is on its label, and in its maker's program; a "
+            f"{command('setup --speaker ' + alone)}. The speaker's MAC is on its label, and in its maker's program; a "
             "phone shows its own beside the name of its Wi-Fi."
         )
     elif answer.get("speaker"):
