@@ -110,6 +110,8 @@ class FakeBoard:
         self.app_says: bytes | None = None  # instead of what the firmware says
         self.flash_id: int | None = None  # instead of that of a flash of this size
         self.pull_after: int | None = None  # blocks of data that are written, and the cable is pulled
+        self.nonsense: dict[int, bytes] = {}  # a command -> what it is answered, instead of an answer
+        self.on_code: Callable[[], None] = lambda: None  # typed at the prompt, before it is run
         self.on_block: Callable[[], None] = lambda: None  # of data, before it is answered
         self.stays_out = False  # for then: until plug_in
         self.usb: Path | None = None  # a list of USB ports, with this one: it is another one after each start
@@ -277,6 +279,9 @@ class FakeBoard:
             return
         _direction, op, _length, check = struct.unpack("<BBHI", packet[:8])
         body = packet[8:]
+        if op in self.nonsense:
+            self._send(struct.pack("<BB", 1, op) + self.nonsense[op])
+            return
         handler = self._handlers().get(op)
         if handler is None or (self.locked and op in (READ_REG, WRITE_REG, MEM_BEGIN)):
             self._answer(0, status=b"\x01\x05")
@@ -444,6 +449,7 @@ class FakeBoard:
 
     def _run(self, code: bytes) -> None:
         self._say(b"OK", CONSOLE_BAUD)
+        self.on_code()
         argv = [str(SIM), "-c", code.decode()]
         done = subprocess.run(argv, cwd=self.files, env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=False)
         if done.returncode == SIM_RESET:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from mpremote import transport_serial
 from speakeasy.board import console, image, ports
 from speakeasy.commands import board as board_commands
 from speakeasy.commands.board import FROM_MOUNT
-from speakeasy.errors import FAILED, NOT_REACHED, NotReached, SpeakeasyError, Stopped
+from speakeasy.errors import CTRL_C, FAILED, NOT_REACHED, NotReached, SpeakeasyError, Stopped
 
 Plug = Callable[..., FakeBoard]
 CODE = "00000-00000-00000-00000-00000-00"
@@ -132,6 +133,12 @@ def test_a_port_that_goes_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
         f'{{"bridge": "0011223344556677", "code": "{CODE[:-1]}1", "phones": 0, "owners": 0}}\n',
         f'{{"bridge": "0011223344556677", "code": "{CODE}", "phones": "x", "owners": 0}}\n',
         f'{{"bridge": "0011223344556677", "code": "{CODE}", "phones": 0}}\n',
+        f'{{"bridge": "0011223344556677", "code": "{CODE}", "phones": 1e999, "owners": 0}}\n',
+        f'{{"bridge": "0011223344556677", "code": "{CODE}", "phones": -1, "owners": 0}}\n',
+        f'{{"bridge": "0011223344556677", "code": "{CODE}", "phones": true, "owners": 0}}\n',
+        f'{{"bridge": "0011223344556677", "code": "{CODE}", "phones": {"9" * 5000}, "owners": 0}}\n',
+        '{"bridge": "0011223344556677", "code": ["00000"], "phones": 0, "owners": 0}\n',
+        "[" * 100_000 + "\n",
     ],
 )
 def test_answers_that_are_none(said: str) -> None:
@@ -158,6 +165,30 @@ def test_who_runs_something_else_has_no_label(plugged: Plug, monkeypatch: pytest
     monkeypatch.setattr(console, "_ASK", "import no_such_module")
     with pytest.raises(NotReached, match=r"does not tell its label\. Is Speakeasy on it\?"):
         console.read_label(ports.Place(board.port), 0.0)
+
+
+@pytest.mark.parametrize("command", ["shell", "deploy"])
+def test_where_nobody_answers_nothing_is_said_to_be_stopped(tree: Tree, command: str) -> None:
+    ours, theirs = os.openpty()
+    done = tree.run(command, "--port", os.ttyname(theirs))
+    for end in (ours, theirs):
+        os.close(end)
+    assert done.status == NOT_REACHED and "Traceback" not in done.all
+    stopping, error = done.err.splitlines()
+    assert stopping.startswith("Stopping the bridge on /dev/pts/")
+    assert error.startswith("error: Nothing on /dev/pts/") and "`make monitor`" in error
+
+
+def test_ctrl_c_at_the_prompt_is_no_traceback(plugged: Plug, tree: Tree) -> None:
+    board = plugged("B_S3")
+    board.app_says = b"another program\r\n"
+    board.power_on()
+    argv = [*console.PROMPT, "connect", board.port, "resume", "exec", "pass"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as prompt:
+        board.on_code = lambda: prompt.send_signal(signal.SIGINT)
+        assert prompt.stdout
+        assert "Traceback" not in prompt.stdout.read()
+    assert prompt.returncode == CTRL_C
 
 
 def test_who_does_not_wait_for_the_label_leaves_a_bridge_that_runs(
@@ -276,6 +307,7 @@ def test_the_watchdog_waits_while_the_cable_brings_modules(monkeypatch: pytest.M
         raise OSError(8, "not run here")
 
     monkeypatch.setattr(board_commands.os, "execv", execute)
+    monkeypatch.setattr(console, "stop", lambda _name: None)
     ours, theirs = os.openpty()
     with pytest.raises(typer.Exit):
         board_commands.deploy(port=os.ttyname(theirs), source=None)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 import serial
 from conftest import BOARDS, Tree
-from fake_board import SIM, FakeBoard
+from fake_board import DEFL_DATA, MD5, SECURITY, SIM, FakeBoard
 from qr_reader import seen
 from speakeasy import codes, links
 from speakeasy.errors import CTRL_C, FAILED, NOT_REACHED
@@ -312,3 +312,14 @@ def test_a_port_that_cannot_reset_a_board_says_what_to_do_and_nothing_of_esptool
     assert done.status == NOT_REACHED
     looking, error = done.err.splitlines()
     assert looking.startswith("Looking at the board on ") and error.startswith("error: No ESP32 answered on /dev/pts/")
+
+
+@pytest.mark.parametrize("answer", [bytes(6), b"\x01" + bytes(6), bytes(5000)], ids=["no data", "a byte", "long"])
+@pytest.mark.parametrize("command", [SECURITY, DEFL_DATA, MD5], ids=["chip", "data", "sum"])
+def test_a_bootloader_that_answers_nonsense(tree: Tree, plugged: Plug, command: int, answer: bytes) -> None:
+    tree.build("B_S3")
+    board = plugged("B_S3")
+    board.nonsense[command] = answer
+    done = tree.flash("B_S3", board.port)
+    assert done.status in (FAILED, NOT_REACHED) and "Traceback" not in done.all, done.all
+    assert done.err.splitlines()[-1].startswith("error: ") and not list(tree.labels.glob("*"))

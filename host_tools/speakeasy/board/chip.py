@@ -1,5 +1,6 @@
 """The chip's bootloader, by esptool: which chip, how much flash, and the firmware written to it and read back."""
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -19,7 +20,8 @@ from speakeasy.errors import NotReached, SpeakeasyError, Stopped
 FAST_BAUD = 460800
 BACK_S = 20.0  # until a chip with USB of its own is there again, in its bootloader
 
-_FAILED = (FatalError, *ports.GONE)
+_NONSENSE = (IndexError, KeyError, OverflowError, struct.error)  # esptool's, of answers too short or out of range
+_FAILED = (FatalError, *_NONSENSE, *ports.GONE)
 Progress = Callable[[int, int], None]  # so many bytes, of so many
 
 
@@ -66,7 +68,7 @@ def connected(place: ports.Place) -> Iterator[tuple[Any, ports.Port]]:
         except _FAILED as error:
             # On its way into the bootloader a chip with USB of its own goes away, and comes back as another device.
             port.close()
-            lost = not isinstance(error, FatalError)
+            lost = not isinstance(error, (FatalError, *_NONSENSE))
             after = place.back(BACK_S) if lost else place.now()
             if after is None or (after == before and not lost):
                 raise _nobody(before) from None
@@ -96,7 +98,9 @@ def check(esp: Any, image: Image) -> Any:
                 f"The chip on this board is an {found}, and the firmware for {image.board} is for the {wanted}. "
                 "Nothing was written. Choose the BOARD that you have, or the PORT that it is on."
             )
-        if esp.secure_download_mode:
+        with _asked():
+            locked = esp.secure_download_mode
+        if locked:
             raise SpeakeasyError(
                 "This chip was locked by whoever had it before (secure download mode), for good. Nothing was written. "
                 "Take another board."

@@ -19,9 +19,14 @@ BOOT_LIMIT_S = 90.0  # the first start makes the file system
 LABEL_LIMIT_S = 60.0
 PAUSE_S = 1.0
 MPREMOTE = (sys.executable, "-m", "mpremote")
+PROMPT = (sys.executable, "-m", "speakeasy.board.prompt")
+ANSWER_LIMIT_S = 20.0
 
 _STARTS = re.compile(rb"^\[\d+\] app: Speakeasy (\S+) starts\s*$", re.MULTILINE)
 _NO_FILES = b"filesystem appears to be corrupted"  # MicroPython's, of what something else left on the flash
+# A day: who works at the prompt, or waits for modules on the cable, does not feed the watchdog, and what is once on
+# cannot be switched off.
+PATIENT = "import machine; machine.WDT(timeout=86_400_000)"
 _ASK = "from speakeasy import console; console.label()"
 _RESTART = "import machine; machine.reset()"
 _LINES_SHOWN = 4
@@ -107,12 +112,24 @@ def read_label(place: ports.Place, limit_s: float = LABEL_LIMIT_S) -> Told:
     return told
 
 
-def _mpremote(name: str, code: str, *options: str) -> str:
+def stop(name: str) -> None:
+    """Stops the firmware: what is then at its prompt feeds no watchdog, which waits for a day. Raises NotReached."""
+    deadline = time.monotonic() + ANSWER_LIMIT_S
+    while _mpremote(name, f"{PATIENT}; print('stopped')", limit_s=ANSWER_LIMIT_S).strip() != "stopped":
+        if time.monotonic() > deadline:
+            raise NotReached(
+                f"Nothing on {name} answers as Speakeasy's prompt does. Press the board's RESET button and try again; "
+                "`make monitor` shows what it says; `make flash` puts Speakeasy on it."
+            )
+        time.sleep(PAUSE_S)
+
+
+def _mpremote(name: str, code: str, *options: str, limit_s: float = LABEL_LIMIT_S) -> str:
     """What the board prints. It may be the setup code: nobody else sees it."""
     # resume: without mpremote's soft reset, after which the firmware would not run, and need not.
     argv = [*MPREMOTE, "connect", name, "resume", "exec", *options, code]
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=LABEL_LIMIT_S, check=False)
+        done = subprocess.run(argv, capture_output=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
         return ""
     return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
@@ -124,10 +141,16 @@ def _answer(said: str) -> Told | None:
         told = json.loads(said.strip().splitlines()[-1])
         bridge = bytes.fromhex(told["bridge"])
         label = Label(bridge, read_setup_code(told["code"]))
-        counts = [None if told[name] is None else int(told[name]) for name in ("phones", "owners")]
-    except (CodeError, IndexError, KeyError, TypeError, ValueError):
+        counts = [_count(told[name]) for name in ("phones", "owners")]
+    except (AttributeError, CodeError, IndexError, KeyError, RecursionError, TypeError, ValueError):
         return None
     return Told(label, *counts) if len(bridge) == BRIDGE_ID_BYTES else None
+
+
+def _count(value: object) -> int | None:
+    if value is not None and (type(value) is not int or value < 0):
+        raise ValueError("not so many")
+    return value
 
 
 @contextmanager

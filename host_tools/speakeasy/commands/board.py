@@ -33,9 +33,6 @@ SourceOption = Annotated[
 ]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the label is written.")]
 
-# A day: who works at the prompt, or waits for modules on the cable, does not feed the watchdog, and what is once on
-# cannot be switched off.
-_PATIENT = "import machine; machine.WDT(timeout=86_400_000)"
 # The mounted tree's modules before the frozen ones; the bridge's files stay on its own flash.
 FROM_MOUNT = "import os, sys; sys.path.insert(0, '/remote'); os.chdir('/'); import main"
 
@@ -178,7 +175,9 @@ def _become(port: str | None, words: list[str], say: str) -> NoReturn:
     where = ports.choose(port)
     with ports.opened(where):
         pass
-    argv = [*console.MPREMOTE, "connect", where, *words]
+    err.print(f"Stopping the bridge on {shown(where)}.")
+    console.stop(where)
+    argv = [*console.PROMPT, "connect", where, *words]
     err.print(say)
     try:
         os.execv(argv[0], argv)
@@ -190,19 +189,21 @@ def _become(port: str | None, words: list[str], say: str) -> NoReturn:
 def shell(port: PortOption = None) -> None:
     """A Python prompt on the bridge (mpremote). The bridge stops meanwhile, and lets nobody new in."""
     with board_failures():
+        from speakeasy.board import console
+
         say = "The bridge is stopped: nobody new gets in; who is in stays in. Ctrl-D starts it again, Ctrl-] leaves."
-        _become(port, ["resume", "exec", _PATIENT, "repl"], say)
+        _become(port, ["resume", "exec", console.PATIENT, "repl"], say)
 
 
 @app.command()
 def deploy(port: PortOption = None, source: SourceOption = None) -> None:
     """Run this directory's firmware on the bridge. Nothing is flashed (mpremote mount); Ctrl-C ends it."""
     with board_failures():
-        from speakeasy.board import image
+        from speakeasy.board import console, image
 
         tree = (source or image.TOP) / "firmware"
         say = (
             "The bridge runs the firmware of this directory, until Ctrl-C or its next start. The packet filter, in C, "
             "is the one that was flashed. Compiling takes memory: best on a board with PSRAM."
         )
-        _become(port, ["mount", str(tree), "exec", f"{_PATIENT}; {FROM_MOUNT}"], say)
+        _become(port, ["mount", str(tree), "exec", f"{console.PATIENT}; {FROM_MOUNT}"], say)
