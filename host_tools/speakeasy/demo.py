@@ -33,7 +33,7 @@ from speakeasy.errors import SpeakeasyError
 from speakeasy.session import PHONE_KEY_BYTES
 from speakeasy.store import PhoneKey, Store
 from speakeasy.system_keyring import NoKeyring
-from speakeasy.terminal import as_called, counter_table, err, show_json
+from speakeasy.terminal import as_called, counter_table, err, out, show_json
 
 BOOT_S = 60.0  # power on to an address for the speaker
 COMMAND_S = 90.0  # one `speakeasy` command: its own waits are shorter
@@ -566,11 +566,6 @@ async def _keep_status(demo: Demo) -> None:
             (demo.dorm.run_dir / "log" / f"status-by-{who}.json").write_text(json.dumps(status, indent=1) + "\n")
 
 
-def _console(*, stderr: bool = False) -> Console:
-    # Lines stay whole in a log; in a terminal they break where the terminal does it.
-    return Console(highlight=False, soft_wrap=True, emoji=False, stderr=stderr)
-
-
 def _copy_logs(source: Path, target: Path) -> None:
     try:
         shutil.copytree(source, target, dirs_exist_ok=True)
@@ -584,7 +579,7 @@ async def _run(run_dir: Path | None, ble: str, keep_logs: Path | None, as_json: 
             keep_logs.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SpeakeasyError(f"{keep_logs} cannot be made ({error.strerror}). Name another --keep-logs.") from None
-    console = _console(stderr=as_json)
+    console = err if as_json else out
     say = Transcript(console)
     began = time.monotonic()
     console.print("[bold]Speakeasy: one speaker in a crowded network, and who gets in[/]")

@@ -166,6 +166,13 @@ async def turns(b, count=2):
     await until(lambda: b.beats >= before + count)
 
 
+async def window(b, *there):
+    """Opens one of a minute, in which these come."""
+    b.segment.open_setup(60)
+    b.comes(*there)
+    await turns(b)
+
+
 def at(_, seconds):
     """The clock is turned on."""
     clock.seconds = lambda: seconds
@@ -193,9 +200,7 @@ async def test_a_window_has_room_for_two_and_nobody_is_the_speaker():
     async with Bench() as b:
         b.comes(SPEAKER_MAC)
         await until(lambda: b.segment.present)
-        b.segment.open_setup(60)
-        b.comes(OTHER, SPEAKER_MAC)
-        await turns(b)
+        await window(b, OTHER, SPEAKER_MAC)
         equal((room(b), b.segment.state, b.segment.present, b.segment.left_s()), (2, segment.SETUP, False, 60))
         equal((b.policy.windows, b.policy.speaker, b.policy.seen), ([True], None, [SPEAKER_MAC]))
         equal((b.segment.undecided, b.policy.out), (False, []))
@@ -240,9 +245,7 @@ async def test_of_two_new_ones_none_is_the_speaker_until_it_is_said():
     at(None, 100)
     with Console() as console:
         async with Bench() as b:
-            b.segment.open_setup(60)
-            b.comes(OTHER, SPEAKER_MAC)
-            await turns(b)
+            await window(b, OTHER, SPEAKER_MAC)
             b.segment.close_setup()
             b.comes(OTHER)
             await turns(b)
@@ -269,9 +272,7 @@ async def test_what_a_window_leaves_to_be_said():
             ("02:00:00:00:42:20", [OTHER], True),
         ):
             b.settings.change(speaker=chosen, undecided=False)
-            b.segment.open_setup(60)
-            b.comes(*there)
-            await turns(b)
+            await window(b, *there)
             b.segment.close_setup()
             equal((b.segment.undecided, b.settings.speaker), (undecided, chosen))
             equal(Settings(Files(), BRIDGE_ID).undecided, undecided)
@@ -287,9 +288,7 @@ async def test_a_restart_neither_in_a_window_nor_after_it_makes_anybody_the_spea
     for closed in (False, True):
         async with Bench() as b:
             b.settings.change(speaker=None, undecided=False)
-            b.segment.open_setup(60)
-            b.comes(OTHER, SPEAKER_MAC)
-            await turns(b)
+            await window(b, OTHER, SPEAKER_MAC)
             if closed:
                 b.segment.close_setup()
         with Console() as console:
@@ -309,9 +308,7 @@ async def test_a_restart_in_a_window_leaves_a_chosen_speaker_alone():
     at(None, 100)
     async with Bench() as b:
         b.settings.change(speaker="02:00:00:00:42:20")
-        b.segment.open_setup(60)
-        b.comes(OTHER)
-        await turns(b)
+        await window(b, OTHER)
     async with Bench() as b:
         equal((b.segment.state, b.segment.undecided), (segment.UP, False))
         b.comes(OTHER)
@@ -324,9 +321,7 @@ async def test_a_restart_in_a_window_leaves_a_chosen_speaker_alone():
 async def test_a_window_that_is_opened_again_lasts_longer_and_forgets_nothing():
     at(None, 100)
     async with Bench() as b:
-        b.segment.open_setup(60)
-        b.comes(OTHER)
-        await turns(b)
+        await window(b, OTHER)
         b.segment.open_setup(600)
         equal((b.segment.left_s(), b.policy.asked, b.policy.windows), (600, [OTHER], [True]))
 
@@ -341,9 +336,7 @@ async def test_a_flash_that_refuses_decides_nothing():
             b.segment.open_setup(60)
         equal((b.segment.state, b.policy.windows, b.settings.undecided), (segment.UP, [], False))
         b.settings._files = files
-        b.segment.open_setup(60)
-        b.comes(OTHER, SPEAKER_MAC)
-        await turns(b)
+        await window(b, OTHER, SPEAKER_MAC)
         b.settings._files = FailingFlash(0)
         with raises(OSError):
             b.segment.decide("02:00:00:00:42:20")
@@ -357,9 +350,7 @@ async def test_a_flash_that_refuses_keeps_no_window_open():
     at(None, 100)
     async with Bench() as b:
         b.settings.change(speaker="02:00:00:00:42:20")
-        b.segment.open_setup(60)
-        b.comes(OTHER)
-        await turns(b)
+        await window(b, OTHER)
         b.settings._files = FailingFlash(0)
         with Console() as console:
             b.segment.close_setup()

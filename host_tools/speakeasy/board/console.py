@@ -113,9 +113,10 @@ def read_label(place: ports.Place, limit_s: float = LABEL_LIMIT_S) -> Told:
 
 
 def stop(name: str) -> None:
-    """Stops the firmware: what is then at its prompt feeds no watchdog, which waits for a day. Raises NotReached."""
+    """Has the firmware stop. Its watchdog starts it again, unless whoever is at the prompt next makes that PATIENT.
+    Raises NotReached."""
     deadline = time.monotonic() + ANSWER_LIMIT_S
-    while _mpremote(name, f"{PATIENT}; print('stopped')", limit_s=ANSWER_LIMIT_S).strip() != "stopped":
+    while _mpremote(name, "print('stopped')", limit_s=ANSWER_LIMIT_S).strip() != "stopped":
         if time.monotonic() > deadline:
             raise NotReached(
                 f"Nothing on {name} answers as Speakeasy's prompt does. Press the board's RESET button and try again; "
