@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from speakeasy.commands import board, bridge, claim, networks, pair, phones, speaker
+from speakeasy.commands import board, bridge, claim, networks, page, pair, phones, speaker
 from speakeasy.terminal import NAME, VersionOption
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 # In the order in which `--help` lists them.
-for _part in (pair, claim, phones, networks, speaker, bridge):
+for _part in (pair, claim, phones, networks, speaker, bridge, page):
     app.registered_commands += _part.app.registered_commands
 
 app.add_typer(board.app, name="board")

@@ -402,6 +402,7 @@ NONSENSE: dict[str, list[list[str]]] = {
     "": [["nonsense"], ["--as", "nobody", "status"], ["--as"]],
     "dorm": [["nonsense"]],
     "board flash": [[], ["--board", "no-such"], ["--baud", "9600"], ["foo"]],
+    "page": [["foo"], ["--port", "x"], ["--port", "-1"], ["--port", "65536"]],
     "board label": [["foo"]],
     "board monitor": [["foo"]],
     "board shell": [["foo"]],
