@@ -40,6 +40,7 @@ _HELLO = const(59)  # bytes, with the type
 _RECORD_HEAD = const(5)
 _MAX_SEQUENCE = 0xFFFFFFFF
 _HASH_LABEL = b"speakeasy pairing 1"
+_SECRET_LABEL = b"speakeasy secret 1"
 _KEY_LABEL = b"speakeasy session 1"
 _KEYS_BYTES = const(160)
 
@@ -181,7 +182,8 @@ class Handshake:
         message = bytes((CHALLENGE, PROTOCOL)) + self._bridge_id + nonce + public
         self._hash = crypto.digest(_HASH_LABEL, hello, message)
         salt = hello[3 + KEY_ID_BYTES : -x25519.BYTES] + nonce
-        self._keys = crypto.hkdf(salt, secret + shared, _KEY_LABEL + self._hash, _KEYS_BYTES)
+        ikm = crypto.hmac(secret, _SECRET_LABEL, self._hash) + shared
+        self._keys = crypto.hkdf(salt, ikm, _KEY_LABEL + self._hash, _KEYS_BYTES)
         return message
 
     def proof(self, message: bytes) -> tuple:

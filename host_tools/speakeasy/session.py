@@ -287,7 +287,8 @@ class Handshake:
             raise SessionError("The bridge's answer is not understood. Try again, or update this command.") from None
         h = _sha256(b"speakeasy pairing 1" + self.hello + challenge)
         salt = self._nonce + challenge[head - NONCE_BYTES : head]
-        self._keys = HKDF(hashes.SHA256(), 160, salt, b"speakeasy session 1" + h).derive(self._secret + shared)
+        ikm = _hmac(self._secret, b"speakeasy secret 1" + h) + shared
+        self._keys = HKDF(hashes.SHA256(), 160, salt, b"speakeasy session 1" + h).derive(ikm)
         proof = _hmac(self._keys[32:64], h)
         self._proven = h + proof
         return bytes([PROOF]) + proof

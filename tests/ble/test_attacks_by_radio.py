@@ -131,12 +131,11 @@ async def test_sniff_and_read_the_label_later(board, central, air):
     (hello,), (challenge,) = found.sent(s.HELLO, UP), found.sent(s.CHALLENGE, DOWN)
     (proof,) = found.sent(s.PROOF, UP)
     h = sha256(b"speakeasy pairing 1" + hello + challenge).digest()
+    p = hmac.digest(SETUP_CODE, b"speakeasy secret 1" + h, "sha256")
     # All that there is to be known, but for what both sides have forgotten by now.
     for z in (b"", bytes(32), hello[-32:], challenge[-32:], X25519PrivateKey.generate().private_bytes_raw()):
-        for secret in (SETUP_CODE + z, z + SETUP_CODE):
-            keys = HKDF(hashes.SHA256(), 160, hello[11:27] + challenge[10:26], b"speakeasy session 1" + h).derive(
-                secret
-            )
+        for ikm in (p + z, z + p):
+            keys = HKDF(hashes.SHA256(), 160, hello[11:27] + challenge[10:26], b"speakeasy session 1" + h).derive(ikm)
             assert hmac.digest(keys[32:64], h, "sha256") != proof[1:]
             with pytest.raises(s.SessionError):
                 s.Direction(keys[64:80], keys[80:112]).open(found.sent(s.RECORD, UP)[0])

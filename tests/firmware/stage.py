@@ -151,7 +151,8 @@ class Phone:
         assert challenge[:2] == b"\2\1" and len(challenge) == 58
         h = crypto.digest(b"speakeasy pairing 1", self.hello, challenge)
         shared = await x25519.multiply(PHONE_PRIVATE, challenge[26:])
-        keys = crypto.hkdf(self.nonce + challenge[10:26], self.secret + shared, b"speakeasy session 1" + h, 160)
+        p = crypto.hmac(self.secret, b"speakeasy secret 1", h)
+        keys = crypto.hkdf(self.nonce + challenge[10:26], p + shared, b"speakeasy session 1" + h, 160)
         self.outward = session.Direction(keys[64:80], keys[80:112])
         self.inward = session.Direction(keys[112:128], keys[128:160])
         proof = crypto.hmac(keys[32:64], h)

@@ -198,8 +198,9 @@ async def test_whoever_has_the_secret_later_but_no_private_key_has_no_keys():
     h = crypto.digest(b"speakeasy pairing 1", phone.hello, challenge)
     record = outward.seal(b"hello")
     equal(phone.inward.open(record), b"hello")
+    p = crypto.hmac(SETUP_CODE, b"speakeasy secret 1", h)
     for guess in (b"", bytes(32), challenge[-32:], phone.hello[-32:]):
-        keys = crypto.hkdf(phone.nonce + challenge[10:26], SETUP_CODE + guess, b"speakeasy session 1" + h, 160)
+        keys = crypto.hkdf(phone.nonce + challenge[10:26], p + guess, b"speakeasy session 1" + h, 160)
         refused(session.BAD_RECORD, Direction(keys[112:128], keys[128:160]).open, record)
 
 

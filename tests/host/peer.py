@@ -145,7 +145,8 @@ class MemoryLink:
         challenge = b"\x02\x01" + bridge.bridge_id + nonce + private.public_key().public_bytes_raw()
         shared = private.exchange(X25519PublicKey.from_public_bytes(hello[27:]))
         self._hash = hashlib.sha256(b"speakeasy pairing 1" + hello + challenge).digest()
-        self._keys = _hkdf(hello[11:27] + nonce, secret + shared, b"speakeasy session 1" + self._hash, 160)
+        p = hmac.digest(secret, b"speakeasy secret 1" + self._hash, "sha256")
+        self._keys = _hkdf(hello[11:27] + nonce, p + shared, b"speakeasy session 1" + self._hash, 160)
         return challenge
 
     def _accept(self, message: bytes) -> bytes:

@@ -160,7 +160,8 @@ def handshake(what: str, mode: int, key_id: bytes, secret: bytes) -> dict[str, A
     hello = hello_of(mode, key_id, phone_public)
     challenge = b"\x02" + b"\x01" + BRIDGE_ID + BRIDGE_NONCE + bridge_public
     h = sha256(b"speakeasy pairing 1" + hello + challenge)
-    keys = hkdf(PHONE_NONCE + BRIDGE_NONCE, secret + shared, b"speakeasy session 1" + h, 160)
+    p = mac(secret, b"speakeasy secret 1" + h)
+    keys = hkdf(PHONE_NONCE + BRIDGE_NONCE, p + shared, b"speakeasy session 1" + h, 160)
     proof_bridge, proof_phone = keys[0:32], keys[32:64]
     enc_up, mac_up, enc_down, mac_down = keys[64:80], keys[80:112], keys[112:128], keys[128:160]
     phone_proof = mac(proof_phone, h)
@@ -196,6 +197,7 @@ def handshake(what: str, mode: int, key_id: bytes, secret: bytes) -> dict[str, A
         "shared": shared.hex(),
         "hello": hello.hex(),
         "h": h.hex(),
+        "p": p.hex(),
         "k": keys.hex(),
         "challenge": challenge.hex(),
         "proof": (b"\x03" + phone_proof).hex(),
