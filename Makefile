@@ -23,14 +23,14 @@ INPUTS ?= 100000
 help:
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
 
-.PHONY: demo test test-core test-host test-boards test-firmware test-rv32 test-ble test-dorm test-lwip test-attacks lint firmware check-idf bench fuzz fuzz-firmware dorm clean
+.PHONY: demo test test-core test-host test-boards test-firmware test-rv32 test-ble test-dorm test-page test-lwip test-attacks lint firmware check-idf bench fuzz fuzz-firmware dorm clean
 demo: may-be-root ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
 	@$(AS_ROOT) $(BIN)/speakeasy demo $(if $(BLE),--ble $(BLE)) $(ARGS)
 
 dorm: may-be-root ready ## bring the virtual dorm up, to play with by hand: speakeasy dorm shell WHO, ... dorm down
 	@$(AS_ROOT) $(BIN)/speakeasy dorm up $(if $(BLE),--ble $(BLE)) $(ARGS)
 
-RUNGS := lint test-core test-host test-boards test-firmware test-rv32 test-lwip test-ble test-dorm
+RUNGS := lint test-core test-host test-boards test-firmware test-rv32 test-lwip test-ble test-dorm test-page
 test: ## all rungs, from lint to the whole dorm
 	@for rung in $(RUNGS); do \
 	  echo "== make $$rung"; began=$$(date +%s); \
@@ -72,6 +72,10 @@ test-ble: dev sim ## pairing over a real Bluetooth LE link without a radio
 test-dorm: dev ready ## everything end to end on real packets (needs root or sudo)
 	@$(AS_ROOT) $(TWICE) $(DORMS) tests/dorm $(ARGS)
 
+test-page: dev ready page $(STAMPS)/packages-page ## the phone page: its units, then in Chromium against the bridge in the dorm (needs root or sudo)
+	@$(NPM) --silent test
+	@$(AS_ROOT) $(TWICE) $(DORMS) tests/page $(ARGS)
+
 # Those of the data plane; all: make test-lwip LWIP_DORM=tests/dorm
 LWIP_DORM ?= $(addprefix tests/dorm/test_,life.py addressing.py strangers.py changes.py)
 test-lwip: dev sim-lwip ## the data plane end to end with lwIP as the bridge's IP stack, as on the chip, under sanitizers (needs root or sudo)
@@ -83,7 +87,7 @@ test-attacks: dev ready ## the attacks of SECURITY.md alone; test-ble and test-d
 	@$(PYTEST) tests/ble/test_attacks_by_radio.py tests/ble/test_pairing_link.py tests/ble/test_openness.py $(ARGS)
 	@$(AS_ROOT) $(PYTEST) tests/dorm/test_attacks_by_network.py tests/dorm/test_claims.py tests/dorm/test_strangers.py $(ARGS)
 
-lint: dev $(STAMPS)/typings ## format, style, types and static checks of Python, MicroPython, C and shell
+lint: dev $(STAMPS)/typings $(STAMPS)/npm ## format, style, types and static checks of Python, MicroPython, C and shell
 	@$(SETUP)/lint.sh
 
 bench: ready dev rv32 $(STAMPS)/packages-bench ## what a frame costs in the packet filter, in instructions (rv32 in QEMU, and here); throughput; memory
@@ -110,6 +114,11 @@ firmware: ## a real board's image, build/BOARD/firmware.bin, and the room left: 
 .PHONY: command
 command: .venv/stamp-flash $(STAMPS)/packages-command ## the command speakeasy alone, .venv/bin/speakeasy, for a machine that is to pair with a bridge
 	@echo "command: $(BIN)/speakeasy is there; next: $(BIN)/speakeasy pair, near the bridge"
+
+PAGE := host_tools/phone_page
+NPM = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix $(PAGE)
+.PHONY: page
+page: build/page/index.html ## the phone page, build/page: to be put on any web server with HTTPS, or served here by `speakeasy page`
 
 # What talks to a board on a cable: PORT= is wanted where there is more than one. The command says what is missing.
 ON_BOARD = $(BIN)/speakeasy board
@@ -139,7 +148,7 @@ check-idf: ## our C and our boards' options against ESP-IDF and MicroPython them
 	@$(if $(IDF_TREES),$(MAKE) dev $(STAMPS)/packages-boards $(STAMPS)/packages-idf && $(CHECK_IDF) $(BIN)/python -m idf.check build/check-idf)
 
 clean: ## remove what was built or installed here
-	@products="build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis $$(find host_tools -maxdepth 1 -name '*.egg-info') $$(find boards firmware host_tools tests -name __pycache__ -type d)"; \
+	@products="build .venv $(PAGE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis $$(find host_tools -maxdepth 1 -name '*.egg-info') $$(find boards firmware host_tools tests -name __pycache__ -type d)"; \
 	foreign=$$(find $$products ! -user "$$(id -u)" -print -quit 2>/dev/null || true); \
 	echo "rm -rf" $$products; $${foreign:+$(AS_ROOT)} rm -rf $$products
 
@@ -170,7 +179,20 @@ $(STAMPS)/packages-%: $(SETUP)/packages.txt $(SETUP)/packages.sh
 
 .venv/stamp-dev: requirements-dev.lock pyproject.toml | packages
 	@$(SETUP)/venv.sh requirements-dev.lock
-	@touch .venv/stamp-run .venv/stamp-flash $@
+	@touch .venv/stamp-run .venv/stamp-flash .venv/stamp-page $@
+
+.venv/stamp-page: requirements-page.lock pyproject.toml | packages
+	@$(SETUP)/venv.sh requirements-page.lock
+	@touch .venv/stamp-run $@
+
+$(STAMPS)/npm: $(PAGE)/package.json $(PAGE)/package-lock.json $(PAGE)/.npmrc | .venv/stamp-page
+	@echo "npm: installing the phone page's packages into $(PAGE)/node_modules"
+	@mkdir -p $(@D) && $(NPM) ci >build/npm.log 2>&1 || { tail -n 12 build/npm.log >&2; echo "npm: npm ci failed: see the lines above. Is the network up?" >&2; exit 1; }
+	@touch $@
+
+build/page/index.html: $(STAMPS)/npm $(shell find $(PAGE)/src $(PAGE)/public $(PAGE)/index.html $(PAGE)/*.ts $(PAGE)/*.json -type f)
+	@$(NPM) --silent run build >build/page.log 2>&1 || { cat build/page.log >&2; exit 1; }
+	@touch $@
 
 $(STAMPS)/typings: requirements-stubs.lock $(SETUP)/typings.sh | dev
 	@$(SETUP)/typings.sh build/typings

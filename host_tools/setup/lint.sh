@@ -25,6 +25,7 @@ check "mypy host_tools, on Windows" "$bin/mypy" --no-error-summary --platform wi
 check "mypy firmware" "$bin/mypy" --no-error-summary --config-file firmware/mypy.ini
 # shellcheck disable=SC2046
 check "shellcheck" "$bin/shellcheck" $(files '*.sh' '.ci/run' '*.script')
+check "phone page: types, format, style" env PATH="$PWD/$bin:$PATH" "$bin/npm" --silent --prefix host_tools/phone_page run check
 c_files=$(files '*.c' '*.h')
 if [ -n "$c_files" ]; then
     # shellcheck disable=SC2086

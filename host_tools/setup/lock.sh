@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes requirements.lock, requirements-flash.lock, requirements-dev.lock and requirements-stubs.lock afresh from pyproject.toml: newest versions, with hashes, for Python 3.11 and later on
+# Makes requirements.lock, requirements-flash.lock, requirements-page.lock, requirements-dev.lock and requirements-stubs.lock afresh from pyproject.toml: newest versions, with hashes, for Python 3.11 and later on
 # every platform. Not part of any build: run it by hand, run `make test`, commit the files.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -14,5 +14,6 @@ compile() {
 compile requirements-dev.lock pyproject.toml --extra build --extra dev
 # The same versions in all of them.
 compile requirements-flash.lock pyproject.toml --extra build --extra flash --constraint requirements-dev.lock
+compile requirements-page.lock pyproject.toml --extra build --extra page --constraint requirements-dev.lock
 compile requirements.lock pyproject.toml --extra build --constraint requirements-dev.lock
 compile requirements-stubs.lock --group stubs
