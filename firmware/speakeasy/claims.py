@@ -4,11 +4,10 @@
 """
 
 import json
-from binascii import b2a_base64
 
 from micropython import const
 
-from . import clock, crypto, inet
+from . import claim_pages, clock, crypto, inet
 from .claim_server import Refused, Server, Wrong, success
 from .policy import CLAIM_PORT, LEASE_S, Full, Relayed, Unseen
 from .settings import OWNER, PHONE_ID_BYTES, PHONE_KEY_BYTES, is_hex
@@ -22,30 +21,8 @@ _TIME_BYTES = const(6)
 _PROOF_BYTES = const(32)
 _NO_MAC = b"\0\0\0\0\0\0"
 
-_METHODS = {"/challenge": "GET", "/t": "GET", "/claim": "POST", "/open": "POST", "/token": "POST"}
-
-_PAGE = b"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>Speakeasy</title></head>
-<body><h1>Speakeasy</h1><p id="says" role="status">One moment...</p>
-<noscript><p>This page needs JavaScript to hand in your token.</p></noscript><script>
-"use strict";
-const says = text => { document.getElementById("says").textContent = text; };
-const token = location.hash.slice(1);
-history.replaceState(null, "", "/t");
-const say = told => {
-  const until = new Date(Date.now() + 1000 * told.lease_s).toLocaleString();
-  says(told.name + " (" + told.addr + ") may use the speaker until " + until + ", longer while it is in use.");
-};
-if (token) {
-  fetch("/token", {method: "POST", body: JSON.stringify({token: token})})
-    .then(answer => answer.json().then(told => { if (answer.ok) say(told); else says(told.say); }))
-    .catch(() => says("The bridge did not answer. Is this device in the same network? Ask for a new link."));
-} else {
-  says("This link was used here. If no music plays, have a new one made on a phone that is paired.");
-}
-</script></body></html>
-"""
+_PAGES = {"/t": claim_pages.TOKEN, "/p": claim_pages.VISIT}
+_METHODS = {"/challenge": "GET", "/t": "GET", "/p": "GET", "/claim": "POST", "/open": "POST", "/token": "POST"}
 
 
 class Claims:
@@ -91,8 +68,9 @@ class Claims:
             raise Refused(405, "bad-method")
         if path == "/challenge":
             return success({"bridge": self._identity.bridge_id.hex(), "challenge": self._challenge(addr).hex()})
-        if path == "/t":
-            return 200, "text/html; charset=utf-8", _page_headers(), _PAGE
+        page = _PAGES.get(path)
+        if page is not None:
+            return 200, "text/html; charset=utf-8", claim_pages.headers(page), page
         given = _object(body)
         if path == "/claim":
             return self._claim(given, addr, port)
@@ -190,16 +168,6 @@ class Claims:
             "by": "mac" if by_mac else "address",
             "name": self._phones.find(phone_id)["name"],
         }
-
-
-def _page_headers() -> str:
-    # The page may do what it needs, nothing may frame it, and no other script runs in it.
-    script = _PAGE[_PAGE.find(b"<script>") + 8 : _PAGE.find(b"</script>")]
-    tag = b2a_base64(crypto.digest(script)).decode().strip()
-    return (
-        "Content-Security-Policy: default-src 'none'; script-src 'sha256-%s'; connect-src 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\nReferrer-Policy: no-referrer\r\n" % tag
-    )
 
 
 def _bytes_of(text, parse, nothing: bytes) -> bytes:

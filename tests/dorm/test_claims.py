@@ -51,8 +51,10 @@ async def key_of(dorm: Dorm, who: str) -> Key:
     return Key(*map(bytes.fromhex, done.stdout.split()))
 
 
-async def http(dorm: Dorm, where: Namespace, method: str, path: str, body: Any = None, source: str = "") -> Answer:
-    """One request to the claim port; asks again while the bridge is busy."""
+async def http(
+    dorm: Dorm, where: Namespace, method: str, path: str, body: Any = None, source: str = "", origin: str = ""
+) -> Answer:
+    """One request to the claim port, of a page of `origin` or of no browser; asks again while the bridge is busy."""
 
     def unconnected() -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -61,17 +63,19 @@ async def http(dorm: Dorm, where: Namespace, method: str, path: str, body: Any =
 
     content = b"" if body is None else json.dumps(body).encode()
     x = str(dorm.bridge_address())
+    browser = f"Host: {x}:{t.CLAIM_PORT}\r\nOrigin: {origin}\r\n" if origin else ""
+    head = f"{method} {path} HTTP/1.1\r\n{browser}Content-Length: {len(content)}\r\n\r\n".encode()
 
     async def asked() -> Answer | None:
         with where.inside(unconnected) as sock:
             async with asyncio.timeout(LIMIT_S):
                 await asyncio.get_running_loop().sock_connect(sock, (x, t.CLAIM_PORT))
                 reader, writer = await asyncio.open_connection(sock=sock)
-                writer.write(f"{method} {path} HTTP/1.1\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content)
-                head, _, answer = (await reader.read()).partition(b"\r\n\r\n")
+                writer.write(head + content)
+                first, _, answer = (await reader.read()).partition(b"\r\n\r\n")
                 writer.close()
-        status = int(head.split()[1])
-        told = json.loads(answer) if b"application/json" in head else {"page": answer.decode(), "head": head.decode()}
+        status = int(first.split()[1])
+        told = json.loads(answer) if b"application/json" in first else {"page": answer.decode(), "head": first.decode()}
         return None if told.get("error") in ("busy", "unseen") else (status, told)
 
     given: Answer = await dorm.until(asked, LIMIT_S, f"an answer to {path}")
@@ -413,6 +417,24 @@ async def test_an_owner_opens_bluetooth_and_a_guest_does_not(owned: Dorm, owner:
     }
     status, answer = await http(owned, laptop.namespace, "POST", "/open", body)
     assert (status, answer["error"]) == (403, "not-allowed")
+
+
+# --- by a phone page, which comes and goes ----------------------------------------------------------------------------
+async def test_the_page_for_visits_needs_no_pairing_and_says_nothing(owned: Dorm, owner: Key) -> None:
+    await settled(owned)
+    for who in (t.PHONE, t.ATTACKER):
+        status, told = await http(owned, owned.person(who).namespace, "GET", "/p")
+        assert (status, told["page"].count("<script>")) == (200, 1)
+        assert "script-src 'sha256-" in told["head"] and "Cache-Control: no-store" in told["head"]
+        assert owner.bridge.hex() not in told["page"] + told["head"]
+    # Its own requests name it as their origin; those of another page are refused, whatever they bring.
+    body = await made(owned, owner, owned.person(t.PHONE).namespace, "")
+    origin = f"http://{owned.bridge_address()}:{t.CLAIM_PORT}"
+    where = owned.person(t.PHONE).namespace
+    status, told = await http(owned, where, "POST", "/claim", body, origin="https://page.example")
+    assert (status, told["error"]) == (403, "cross-site")
+    status, told = await http(owned, where, "POST", "/claim", body, origin=origin)
+    assert (status, told["addr"]) == (200, owned.person(t.PHONE).address)
 
 
 # --- by token ---------------------------------------------------------------------------------------------------------

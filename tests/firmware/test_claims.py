@@ -362,7 +362,7 @@ def test_misshapen_claims():
 
 def test_paths_and_methods():
     b = Bridge()
-    for path in ("/", "", "/Claim", "/claim/", "/claim?x", "/../claim", "/t#x", "http://x/claim"):
+    for path in ("/", "", "/Claim", "/claim/", "/claim?x", "/../claim", "/t#x", "/p?back=x", "/p/", "http://x/claim"):
         b.refused(404, "not-found", b"", path, "GET")
     for method, path in (
         ("POST", "/challenge"),
@@ -372,6 +372,8 @@ def test_paths_and_methods():
         ("POST", "/t"),
         ("GET", "/token"),
         ("get", "/t"),
+        ("HEAD", "/p"),
+        ("POST", "/p"),
     ):
         b.refused(405, "bad-method", b"", path, method)
 
@@ -398,17 +400,29 @@ def test_wrong_tokens():
         b.refused(400, "bad-request", body, "/token")
 
 
-def test_the_page_has_no_secret_and_loads_nothing_from_elsewhere():
-    status, kind, extra, body = Bridge().claims.respond("GET", "/t", b"", FAR, 1)
-    equal((status, kind), (200, "text/html; charset=utf-8"))
-    assert b"//" not in body.replace(b"<!", b"") and b"innerHTML" not in body
-    assert "default-src 'none'" in extra and "connect-src 'self'" in extra and "unsafe" not in extra
-    # The token is out of the address line before anything is done with it.
-    assert 0 < body.find(b'history.replaceState(null, "", "/t");') < body.find(b"fetch(")
-    # Its one script is the one that the header names.
-    script = body.split(b"<script>")[1].split(b"</script>")[0]
-    assert "script-src 'sha256-%s'" % binascii.b2a_base64(crypto.digest(script)).decode().strip() in extra
-    assert len(body) < 2048
+def test_the_pages_have_no_secret_and_load_nothing_from_elsewhere():
+    for path in ("/t", "/p"):
+        status, kind, extra, body = Bridge().claims.respond("GET", path, b"", FAR, 1)
+        equal((status, kind), (200, "text/html; charset=utf-8"))
+        assert b"//" not in body.replace(b"<!", b"") and b"innerHTML" not in body
+        assert "default-src 'none'" in extra and "connect-src 'self'" in extra and "unsafe" not in extra
+        assert "frame-ancestors 'none'" in extra and "Referrer-Policy: no-referrer" in extra
+        # What it was given is out of the address line before anything is done with it.
+        assert 0 < body.find(b'history.replaceState(null, "", "' + path.encode() + b'");') < body.find(b"fetch(")
+        # Its one script is the one that the header names.
+        equal(body.count(b"<script"), 1)
+        script = body.split(b"<script>")[1].split(b"</script>")[0]
+        assert "script-src 'sha256-%s'" % binascii.b2a_base64(crypto.digest(script)).decode().strip() in extra
+        assert b"<noscript><p>This page needs JavaScript" in body
+        assert len(body) < 2048
+
+
+def test_the_page_for_visits_leaves_nothing_in_the_history_and_runs_no_address():
+    body = Bridge().claims.respond("GET", "/p", b"", FAR, 1)[3]
+    # It is left in one way, for an address of the Web alone; its own entry in the history goes.
+    equal((body.count(b"location.replace("), body.count(b"location")), (1, 2))
+    assert 0 < body.find(b"/^https?:$/.test(page.protocol)") < body.find(b"location.replace(page)")
+    assert body.find(b"/^https?:$/") < body.find(b"link.href = page")
 
 
 class Pieces:
@@ -458,7 +472,7 @@ async def test_bent_requests_are_refused_or_answered():
             method, path, body = await claim_server._request(Pieces(bend(random.choice(requests))))
             assert len(body) <= claim_server.BODY_MAX_BYTES, len(body)
             status = bridge.claims.respond(method, path, body, FAR, 5000)[0]
-            equal((status, path), (200, path if path in ("/challenge", "/t") else "none other is answered"))
+            equal((status, path), (200, path if path in ("/challenge", "/t", "/p") else "none other is answered"))
             ends["answered"] += 1
         except Wrong:
             ends["wrong"] += 1
