@@ -17,9 +17,10 @@ INDEX = "index.html"
 LOOPBACK = "127.0.0.1"
 LONGEST_PORT = 65535
 
-# The page's own policy, which stands in its index.html as well; only a header can forbid to be framed.
+# The page's own policy (phone_page/vite.config.ts), which stands in its index.html as well; only a header can forbid to
+# be framed.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
