@@ -116,7 +116,8 @@ command: .venv/stamp-flash $(STAMPS)/packages-command ## the command speakeasy a
 	@echo "command: $(BIN)/speakeasy is there; next: $(BIN)/speakeasy pair, near the bridge"
 
 PAGE := host_tools/phone_page
-NPM = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix $(PAGE)
+# Node.js has its own list of authorities: the system's is that of pip and apt, too.
+NPM = NODE_USE_SYSTEM_CA=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix $(PAGE)
 .PHONY: page
 page: build/page/index.html ## the phone page, build/page: to be put on any web server with HTTPS, or served here by `speakeasy page`
 
