@@ -1,0 +1,130 @@
+import type { ComponentChildren } from "preact";
+import { useId, useState } from "preact/hooks";
+import { texts } from "../texts.ts";
+import { Icon } from "./icons.tsx";
+
+/** Fields and the button that sends them: Enter does, too. Nothing is ever sent by the browser itself. */
+export function Form({ onSend, children }: { onSend: () => unknown; children: ComponentChildren }) {
+  return (
+    <form
+      class="form"
+      noValidate
+      onSubmit={(event) => {
+        event.preventDefault();
+        void onSend();
+      }}
+    >
+      {children}
+    </form>
+  );
+}
+
+/** One line of text. A password is hidden until the person asks to see it. */
+export function Field(props: {
+  label: string;
+  value: string;
+  onInput: (value: string) => void;
+  hint?: ComponentChildren;
+  /** What is wrong with it, and what to do. */
+  error?: string | undefined;
+  /** Good news about it, in the hint's place: what is typed is whole. */
+  good?: string | undefined;
+  password?: boolean;
+  /** A code: wide letters, capitals. */
+  code?: boolean;
+  autocomplete?: string;
+  inputMode?: "text" | "numeric" | "email" | "url";
+  maxLength?: number;
+  placeholder?: string;
+}) {
+  const [shown, setShown] = useState(false);
+  const id = useId();
+  const tells = props.error || props.good || props.hint;
+  return (
+    <div class={`field ${props.error ? "wrong" : ""}`}>
+      <label for={id}>{props.label}</label>
+      <div class="field-box">
+        <input
+          id={id}
+          class={props.code ? "code" : ""}
+          // Preact's types know one type or the other, not either.
+          type={(props.password && !shown ? "password" : "text") as "text"}
+          value={props.value}
+          onInput={(event) => props.onInput(event.currentTarget.value)}
+          aria-invalid={props.error ? true : undefined}
+          aria-describedby={tells ? `${id}-tells` : undefined}
+          autocomplete={props.autocomplete ?? "off"}
+          autocapitalize={props.code ? "characters" : "none"}
+          autocorrect="off"
+          spellcheck={false}
+          inputMode={props.inputMode}
+          maxLength={props.maxLength}
+          placeholder={props.placeholder}
+        />
+        {props.password && (
+          <button
+            type="button"
+            class="field-button"
+            aria-pressed={shown}
+            aria-label={texts.parts.show(props.label)}
+            onClick={() => setShown(!shown)}
+          >
+            <Icon name={shown ? "hide" : "show"} />
+          </button>
+        )}
+      </div>
+      <p
+        id={`${id}-tells`}
+        class={props.error ? "field-error" : props.good ? "field-good" : "field-hint"}
+        aria-live="polite"
+      >
+        {tells}
+      </p>
+    </div>
+  );
+}
+
+export type Option<Value extends string> = { value: Value; label: string; hint?: string };
+
+/** One of a few. */
+export function Choice<Value extends string>(props: {
+  label: string;
+  options: readonly Option<Value>[];
+  value: Value | null;
+  onChoose: (value: Value) => void;
+}) {
+  const name = useId();
+  return (
+    <fieldset class="choice">
+      <legend>{props.label}</legend>
+      {props.options.map((option) => (
+        <label key={option.value} class="option">
+          <input
+            type="radio"
+            name={name}
+            value={option.value}
+            checked={props.value === option.value}
+            onChange={() => props.onChoose(option.value)}
+          />
+          <span>
+            <span class="option-label">{option.label}</span>
+            {option.hint && <span class="option-hint">{option.hint}</span>}
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+/** Yes or no. */
+export function Check(props: { label: string; hint?: string; on: boolean; onChange: (on: boolean) => void }) {
+  return (
+    <label class="option">
+      <input type="checkbox" checked={props.on} onChange={(event) => props.onChange(event.currentTarget.checked)} />
+      <span>
+        <span class="option-label">{props.label}</span>
+        {props.hint && <span class="option-hint">{props.hint}</span>}
+      </span>
+    </label>
+  );
+}
