@@ -15,6 +15,11 @@ export interface Link {
   /** Is called once when the connection is gone, whoever ended it. */
   onGone: (() => void) | null;
   close(): void;
+  /**
+   * A new connection to the same bridge, once this one is gone: without the browser's list, so it needs no tap. Rejects
+   * with Trouble.
+   */
+  again(): Promise<Link>;
 }
 
 /** What a secret is, and the name that it goes by (SPEC 2.2). The secret is the key of an HMAC and of nothing else. */
@@ -29,7 +34,7 @@ export type TroubleKind =
   | "bluetooth-off" // the phone's Bluetooth is off, or the browser may not use it
   | "no-crypto" // this browser has no X25519 in WebCrypto, or the page is not a secure context
   | "nobody-chosen" // the person closed the browser's list, or it was empty
-  | "out-of-range" // the connection broke, or did not come about
+  | "out-of-range" // the connection broke, or did not come about; a browser does not tell who ended it
   | "not-a-bridge" // what answers is not a Speakeasy bridge
   | "another-bridge" // a bridge, but not the one that was meant
   | "wrong-secret" // BAD_PROOF
@@ -41,7 +46,7 @@ export type TroubleKind =
   | "unproven" // the bridge's own proof is wrong: it is somebody else
   | "broken" // a message was changed, repeated, lost or malformed
   | "timeout" // no answer in time
-  | "hung-up"; // the bridge ended the connection without a word
+  | "hung-up"; // the bridge ended the session: it does after 30 s without a request, and after 10 minutes; or end() was called
 
 export class Trouble extends Error {
   override readonly name = "Trouble";
@@ -71,7 +76,10 @@ export interface Session {
   readonly name: string;
   /** The firmware's. */
   readonly version: string;
-  /** One request. Rejects with Refused, or with Trouble when the session is over. Requests queue; one is out at a time. */
+  /**
+   * One request. Rejects with Refused (the session goes on; `say` is "" when the request fits into no message), or with
+   * Trouble: the session is over. Requests queue; one is out at a time. After `reboot` and `reset` it is over, too.
+   */
   request<Name extends OpName>(op: Name, given: Ops[Name]["request"]): Promise<Ops[Name]["answer"]>;
   /** All pages of a list, joined; the first page's other members with it. */
   pages<Name extends PagedOp>(op: Name, given: Ops[Name]["request"]): Promise<Ops[Name]["answer"]>;
