@@ -4,6 +4,7 @@
  * Words are those of people, not of networks: "let in until", "the dorm's Wi-Fi", "the speaker's Wi-Fi". What went wrong comes with what to do.
  */
 import type { TroubleKind } from "./protocol/types.ts";
+import type { Outcome, VisitWord } from "./visit.ts";
 
 /** What happened, and what to do next. */
 type Words = { what: string; next: string };
@@ -106,6 +107,49 @@ const refused: Record<string, Words> = {
   failed: { what: "The bridge could not do that", next: "Try again. If it fails again, start the bridge anew." },
 };
 
+/** What came of a visit to the bridge over Wi-Fi, by its `word` where it was refused, else by its `kind` (visit.ts). */
+const visit: Record<VisitWord | Exclude<Outcome["kind"], "claimed" | "opened" | "refused">, Words> = {
+  "bad-proof": {
+    what: "The bridge does not know this phone",
+    next: "Try again. If it stays so, an owner has removed this phone, or the bridge was reset: pair with it again.",
+  },
+  "not-allowed": {
+    what: "This phone may not do that",
+    next: "Only owners may. Ask one, or press the button on the bridge.",
+  },
+  relayed: {
+    what: "Something between this phone and the bridge answers for it",
+    next: "It may be a repeater, or somebody who listens. Join the dorm's Wi-Fi itself, and try again.",
+  },
+  "slow-down": {
+    what: "The bridge has just refused too many tries",
+    next: "They need not have been yours. Wait ten seconds, and try again.",
+  },
+  busy: { what: "Too many phones ask the bridge at the same moment", next: "Try again in a few seconds." },
+  full: {
+    what: "No more phones can be let in",
+    next: "All 16 places are taken. Wait for one to go away, or have an owner remove one.",
+  },
+  unseen: { what: "The bridge does not see this phone yet", next: "Try again in a few seconds." },
+  failed: { what: "The bridge could not do that", next: "Try again. If it fails again, start the bridge anew." },
+  "no-address": {
+    what: "Where the bridge is on the dorm's Wi-Fi is not known here",
+    next: "Connect to it by Bluetooth once: it tells. If it is on no Wi-Fi yet, an owner has it join one.",
+  },
+  "no-answer": {
+    what: "The bridge did not answer",
+    next: "Is this phone on the dorm's Wi-Fi, the one that the bridge is on? Has the bridge power? If it got another address meanwhile, connect by Bluetooth once: it tells.",
+  },
+  "another-bridge": {
+    what: "Another bridge is there now",
+    next: "Yours has got another address. Connect to it by Bluetooth once: it tells where it is.",
+  },
+  unproven: {
+    what: "What answered is not your bridge",
+    next: "It does not know this phone's key. Connect to your bridge by Bluetooth; if it is where this phone looked for it, somebody on that Wi-Fi is imitating it.",
+  },
+};
+
 export const texts = {
   name: "Speakeasy",
 
@@ -126,6 +170,7 @@ export const texts = {
 
   trouble,
   refused,
+  visit,
   unexpected: {
     what: "Something went wrong in this page",
     next: "Load the page again. Nothing is lost.",
