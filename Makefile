@@ -115,9 +115,9 @@ firmware: ## a real board's image, build/BOARD/firmware.bin, and the room left: 
 command: .venv/stamp-flash $(STAMPS)/packages-command ## the command speakeasy alone, .venv/bin/speakeasy, for a machine that is to pair with a bridge
 	@echo "command: $(BIN)/speakeasy is there; next: $(BIN)/speakeasy pair, near the bridge"
 
-PAGE := host_tools/phone_page
+PAGE_DIR := host_tools/phone_page
 # Node.js has its own list of authorities: the system's is that of pip and apt, too.
-NPM = NODE_USE_SYSTEM_CA=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix $(PAGE)
+NPM = NODE_USE_SYSTEM_CA=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix $(PAGE_DIR)
 .PHONY: page
 page: build/page/index.html ## the phone page, build/page: to be put on any web server with HTTPS, or served here by `speakeasy page`
 
@@ -125,11 +125,12 @@ page: build/page/index.html ## the phone page, build/page: to be put on any web 
 ON_BOARD = $(BIN)/speakeasy board
 .PHONY: flash label monitor shell deploy
 AT = $(if $(PORT),--port "$(PORT)")
-flash: .venv/stamp-flash ## put the firmware on a board, and write its label: make flash BOARD=... (PORT= BAUD= OUT= ERASE=1, which without a terminal wants ARGS=--yes)
-	@$(ON_BOARD) flash $(if $(BOARD),--board "$(BOARD)") $(AT) $(if $(BAUD),--baud "$(BAUD)") $(if $(OUT),--out "$(OUT)") $(if $(filter-out 0,$(ERASE)),--erase) $(ARGS)
+TO_PAGE = $(if $(PAGE),--page "$(PAGE)")
+flash: .venv/stamp-flash ## put the firmware on a board, and write its label: make flash BOARD=... (PORT= BAUD= OUT= PAGE= ERASE=1, which without a terminal wants ARGS=--yes)
+	@$(ON_BOARD) flash $(if $(BOARD),--board "$(BOARD)") $(AT) $(if $(BAUD),--baud "$(BAUD)") $(if $(OUT),--out "$(OUT)") $(TO_PAGE) $(if $(filter-out 0,$(ERASE)),--erase) $(ARGS)
 
-label: .venv/stamp-flash ## write the label of a bridge on a cable again (PORT= OUT=)
-	@$(ON_BOARD) label $(AT) $(if $(OUT),--out "$(OUT)") $(ARGS)
+label: .venv/stamp-flash ## write the label of a bridge on a cable again (PORT= OUT=; PAGE=https://... for a QR code that opens the phone page there)
+	@$(ON_BOARD) label $(AT) $(if $(OUT),--out "$(OUT)") $(TO_PAGE) $(ARGS)
 
 monitor: .venv/stamp-flash ## what the board says on its serial console (PORT=)
 	@$(ON_BOARD) monitor $(AT) $(ARGS)
@@ -149,7 +150,7 @@ check-idf: ## our C and our boards' options against ESP-IDF and MicroPython them
 	@$(if $(IDF_TREES),$(MAKE) dev $(STAMPS)/packages-boards $(STAMPS)/packages-idf && $(CHECK_IDF) $(BIN)/python -m idf.check build/check-idf)
 
 clean: ## remove what was built or installed here
-	@products="build .venv $(PAGE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis $$(find host_tools -maxdepth 1 -name '*.egg-info') $$(find boards firmware host_tools tests -name __pycache__ -type d)"; \
+	@products="build .venv $(PAGE_DIR)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis $$(find host_tools -maxdepth 1 -name '*.egg-info') $$(find boards firmware host_tools tests -name __pycache__ -type d)"; \
 	foreign=$$(find $$products ! -user "$$(id -u)" -print -quit 2>/dev/null || true); \
 	echo "rm -rf" $$products; $${foreign:+$(AS_ROOT)} rm -rf $$products
 
@@ -186,12 +187,12 @@ $(STAMPS)/packages-%: $(SETUP)/packages.txt $(SETUP)/packages.sh
 	@$(SETUP)/venv.sh requirements-page.lock
 	@touch .venv/stamp-run $@
 
-$(STAMPS)/npm: $(PAGE)/package.json $(PAGE)/package-lock.json $(PAGE)/.npmrc | .venv/stamp-page
-	@echo "npm: installing the phone page's packages into $(PAGE)/node_modules"
+$(STAMPS)/npm: $(PAGE_DIR)/package.json $(PAGE_DIR)/package-lock.json $(PAGE_DIR)/.npmrc | .venv/stamp-page
+	@echo "npm: installing the phone page's packages into $(PAGE_DIR)/node_modules"
 	@mkdir -p $(@D) && $(NPM) ci >build/npm.log 2>&1 || { tail -n 12 build/npm.log >&2; echo "npm: npm ci failed: see the lines above. Is the network up?" >&2; exit 1; }
 	@touch $@
 
-build/page/index.html: $(STAMPS)/npm $(shell find $(PAGE)/src $(PAGE)/public $(PAGE)/index.html $(PAGE)/*.ts $(PAGE)/*.json -type f)
+build/page/index.html: $(STAMPS)/npm $(shell find $(PAGE_DIR)/src $(PAGE_DIR)/public $(PAGE_DIR)/index.html $(PAGE_DIR)/*.ts $(PAGE_DIR)/*.json -type f)
 	@$(NPM) --silent run build >build/page.log 2>&1 || { cat build/page.log >&2; exit 1; }
 	@touch $@
 

@@ -13,7 +13,7 @@ from conftest import BOARDS, Tree
 from fake_board import DEFL_DATA, MD5, SECURITY, SIM, FakeBoard
 from qr_reader import seen
 from speakeasy import codes, links
-from speakeasy.errors import CTRL_C, FAILED, NOT_REACHED
+from speakeasy.errors import CTRL_C, FAILED, NOT_REACHED, USAGE
 from speakeasy.session import MODE_SETUP_CODE
 
 Plug = Callable[..., FakeBoard]
@@ -217,6 +217,15 @@ def test_the_label_again_without_flashing(tree: Tree, plugged: Plug) -> None:
     assert done.status == 0, done.all
     assert drawing.read_bytes() == content and board.writes == writes
     assert board.starts == starts + 1, "it was stopped to be asked, and runs again"
+    # The same for a phone's camera.
+    done = tree.run("label", "--port", board.port, "--out", str(tree.labels), "--page", "https://page.example")
+    assert done.status == 0 and "opens the phone page at https://page.example/." in done.out, done.all
+    (text,) = seen(drawing.read_text())
+    assert text.startswith("https://page.example/#code=")
+    assert links.credential(text).secret == bytes.fromhex(identity(board)["setup"])
+    told = (board.starts, drawing.read_bytes())
+    done = tree.run("label", "--port", board.port, "--out", str(tree.labels), "--page", "http://page.example/")
+    assert (done.status, board.starts, drawing.read_bytes()) == (USAGE, *told), "refused before it is asked"
 
 
 # ---- what may be wrong ----

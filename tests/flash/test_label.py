@@ -43,6 +43,27 @@ def test_a_poor_camera_reads_it_too() -> None:
     assert seen(label().svg(), dots_per_mm=3) == [label().link]
 
 
+LONGEST_PAGE = "https://x/" + "y" * (links.LONGEST_PAGE - 10)
+
+
+@pytest.mark.parametrize(("page", "dots_per_mm"), [("https://page.example/speakeasy/", 4), (LONGEST_PAGE, 6)])
+def test_a_phones_camera_opens_the_page_and_pair_takes_the_link_too(page: str, dots_per_mm: int) -> None:
+    one = Label(BRIDGE, label().setup_code, links.check_page(page))
+    assert seen(one.svg(), dots_per_mm=dots_per_mm) == [f"{page}#code={one.code}"]
+    assert links.credential(one.link).secret == one.setup_code
+    # The words say what a scan does; none goes over the label's edge, as near as one can say (a letter is 0.6 high).
+    drawn = [(node.text or "", node) for node in ET.fromstring(one.svg()).iter() if node.tag.endswith("}text")]
+    assert {"power it, then scan the picture", "or run: speakeasy pair", "Keep this as you keep a key."} < {
+        text for text, _ in drawn
+    }
+    for text, node in drawn:
+        assert float(node.get("x", "")) + 0.602 * float(node.get("font-size", "")) * len(text) < 70, text
+    read = Page(one.page())
+    assert read.outside == []
+    assert f"opens the phone page at {page}" in read.words and "run speakeasy pair" in read.words
+    assert "phone page" not in Page(label().page()).words
+
+
 def test_around_the_picture_is_room() -> None:
     """Four modules of light (ISO/IEC 18004), of which there are 17 + 4 for each version."""
     (inner,) = (node for node in ET.fromstring(label().svg()).iter() if node.get("shape-rendering"))

@@ -53,7 +53,14 @@ Run = Callable[..., Any]
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SPEAKEASY_HOME", str(tmp_path))
-    for name in ("SPEAKEASY_CODE", "SPEAKEASY_INVITE", "SPEAKEASY_WIFI_KEY", "SUDO_COMMAND", *CALLED):
+    for name in (
+        "SPEAKEASY_CODE",
+        "SPEAKEASY_INVITE",
+        "SPEAKEASY_WIFI_KEY",
+        links.PAGE_VARIABLE,
+        "SUDO_COMMAND",
+        *CALLED,
+    ):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -348,7 +355,14 @@ NONSENSE: dict[str, list[list[str]]] = {
     "leave": [["--bridge", "xyz"], ["foo"]],
     "phones": [["--bridge", "xyz"], ["foo"]],
     "revoke": [["--bridge", "xyz", "Ada"], ["Ada", "foo"], []],
-    "invite": [["--role", "king"], ["--minutes", "0"], ["--minutes", "61"], ["--minutes", "x"], ["--bridge", "xyz"]],
+    "invite": [
+        ["--role", "king"],
+        ["--page", "http://page.example/"],
+        ["--minutes", "0"],
+        ["--minutes", "61"],
+        ["--minutes", "x"],
+        ["--bridge", "xyz"],
+    ],
     "uninvite": [["--bridge", "xyz"], ["foo"]],
     "rename": [["Ada", "x" * 33], ["Ada", ""], ["Ada", "a\nb"], ["Ada"], ["--bridge", "xyz", "Ada", "Bob"]],
     "scan": [["--bridge", "xyz"], ["foo"]],
@@ -401,9 +415,9 @@ NONSENSE: dict[str, list[list[str]]] = {
     "dorm down": [["foo"]],
     "": [["nonsense"], ["--as", "nobody", "status"], ["--as"]],
     "dorm": [["nonsense"]],
-    "board flash": [[], ["--board", "no-such"], ["--baud", "9600"], ["foo"]],
+    "board flash": [[], ["--board", "no-such"], ["--baud", "9600"], ["--page", "page.example"], ["foo"]],
     "page": [["foo"], ["--port", "x"], ["--port", "-1"], ["--port", "65536"]],
-    "board label": [["foo"]],
+    "board label": [["foo"], ["--page", "https://page.example/?x"]],
     "board monitor": [["foo"]],
     "board shell": [["foo"]],
     "board deploy": [["foo"]],
@@ -1172,6 +1186,28 @@ def test_an_invite_is_drawn_on_a_screen_alone(
     drawn = "".join(c for c in shown.getvalue() if c in "\u2580\u2584\u2588\n ")
     expected = links.qr(links.write(links.INVITE, codes.write(bytes(24))))
     assert (expected.replace("\n", "") in drawn.replace("\n", "")) == screen
+
+
+def test_an_invite_to_the_phone_page(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair()
+    text = codes.write(bytes(24))
+    bridge.answers["invite"] = {"invite": text, "expires_s": 600}
+    alone = run("invite").stdout
+    assert f"speakeasy:#invite={text}" in alone and "https:" not in alone
+    assert json.loads(run("invite", "--json").stdout)["page_link"] is None
+    monkeypatch.setenv(links.PAGE_VARIABLE, "https://page.example/p")
+    both = run("invite").stdout
+    link = f"https://page.example/p#invite={text}"
+    assert f"speakeasy:#invite={text}" in both and link in both.splitlines()
+    assert "open the last link, in a browser with Bluetooth" in both and "`speakeasy pair`" in both
+    assert json.loads(run("invite", "--json").stdout)["page_link"] == link
+    assert json.loads(run("invite", "--json", "--page", "http://localhost:7781").stdout)["page_link"] == (
+        f"http://localhost:7781/#invite={text}"
+    )
+    asked = len(bridge.heard)
+    monkeypatch.setenv(links.PAGE_VARIABLE, "page.example")
+    refused("invite", says="no address of a phone page", status=2)
+    assert len(bridge.heard) == asked
 
 
 # --- how it was called ------------------------------------------------------------------------------------------------

@@ -39,21 +39,28 @@ code {{ font-size: 14pt; white-space: nowrap }}
 <ol>
 <li>Cut out the label, and stick it where strangers do not see it: on the bridge's underside.</li>
 <li>Give the bridge power.</li>
-<li>Near it, run <b>speakeasy pair</b>, and type the setup code, or paste what the QR code says. The first to pair owns
-the bridge.</li>
+<li>{pair} The first to pair owns the bridge.</li>
 <li>Keep this page, and the files that it was made from, as you keep a key; or destroy them.</li>
 </ol>
 </body>
 </html>
 """
 
+_BY_COMMAND = "run <b>speakeasy pair</b>, and type the setup code, or paste what the QR code says."
+_BY_PAGE = (
+    "scan the QR code with a phone's camera: it opens the phone page at {page}. That needs a browser with Bluetooth: "
+    "Chrome or Edge; on an iPhone or iPad, Bluefy, where the setup code can be typed as well. Or, on a computer, "
+)
+
 
 @dataclass(frozen=True)
 class Label:
-    """What is on it: bridge id (8 bytes) and setup code (16 bytes, secret)."""
+    """What is on it: bridge id (8 bytes) and setup code (16 bytes, secret). `phone_page`: the one that its QR code
+    opens (links.check_page); without it the QR code is for `speakeasy pair` alone."""
 
     bridge: bytes
     setup_code: bytes = field(repr=False)
+    phone_page: str = ""
 
     @property
     def code(self) -> str:
@@ -62,8 +69,16 @@ class Label:
 
     @property
     def link(self) -> str:
-        """What the QR code says: the link that `speakeasy pair` takes."""
-        return links.write(links.CODE, self.code)
+        """What the QR code says: the link that `speakeasy pair` takes, and the phone page, where there is one."""
+        return links.write(links.CODE, self.code, self.phone_page)
+
+    def _what_to_do(self) -> list[str]:
+        # At most 32 characters each.
+        return [
+            *(["power it, then scan the picture"] if self.phone_page else []),
+            "or run: speakeasy pair" if self.phone_page else "power it, then: speakeasy pair",
+            "Keep this as you keep a key.",
+        ]
 
     def svg(self) -> str:
         """The drawing: QR code, bridge id, setup code in groups, and what to do."""
@@ -81,8 +96,7 @@ class Label:
             (10.5, 2.5, "normal", f"bridge {self.bridge.hex()}"),
             (16, 3.2, "bold", "-".join(groups[:3]) + "-"),
             (20.5, 3.2, "bold", "-".join(groups[3:])),
-            (25.5, 1.9, "normal", "power it, then: speakeasy pair"),
-            (28.5, 1.9, "normal", "Keep this as you keep a key."),
+            *((28.5 - 2.6 * up, 1.9, "normal", line) for up, line in enumerate(reversed(self._what_to_do()))),
         ]
         text = "".join(
             f"<text x='33' y='{y}' font-size='{height}' font-weight='{weight}' {_FONT}>{escape(line)}</text>\n"
@@ -99,7 +113,8 @@ class Label:
 
     def page(self) -> str:
         """The page to be printed: one file, which loads nothing from anywhere."""
-        return _PAGE.format(bridge=self.bridge.hex(), code=escape(self.code), drawing=self.svg())
+        pair = "Near it, " + (_BY_PAGE.format(page=escape(self.phone_page)) if self.phone_page else "") + _BY_COMMAND
+        return _PAGE.format(bridge=self.bridge.hex(), code=escape(self.code), drawing=self.svg(), pair=pair)
 
     def write(self, directory: Path) -> tuple[Path, Path]:
         """Write the drawing and the page, readable for us alone; their paths. Raises SpeakeasyError."""

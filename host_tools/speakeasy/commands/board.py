@@ -5,13 +5,14 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from speakeasy import asking
+from speakeasy import asking, links
 from speakeasy.errors import SpeakeasyError, UsageError
 from speakeasy.terminal import JsonOption, command, err, failures, out, show_json, show_qr, shown
 
@@ -30,6 +31,15 @@ PortOption = Annotated[
 ]
 SourceOption = Annotated[
     Path | None, typer.Option("--source", metavar="DIR", help="Speakeasy's source tree; default: that of this command.")
+]
+PageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--page",
+        metavar="URL",
+        envvar=links.PAGE_VARIABLE,
+        help="The phone page that the label's QR code opens; default: none, it is for `speakeasy pair`.",
+    ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the label is written.")]
 
@@ -51,12 +61,13 @@ def board_failures() -> Iterator[None]:
             raise
 
 
-def _show_label(place: "Place", out_dir: Path, *, as_json: bool, board: str | None = None) -> None:
+def _show_label(place: "Place", out_dir: Path, phone_page: str, *, as_json: bool, board: str | None = None) -> None:
     from speakeasy.board import console
 
     told = console.read_label(place)
-    drawing, page = told.label.write(out_dir)
-    bridge = told.label.bridge.hex()
+    label = replace(told.label, phone_page=phone_page)
+    drawing, page = label.write(out_dir)
+    bridge = label.bridge.hex()
     if as_json:
         show_json(
             {
@@ -72,9 +83,11 @@ def _show_label(place: "Place", out_dir: Path, *, as_json: bool, board: str | No
         return
     out.print(f"This is bridge {bridge}. Its label: {shown(drawing)}; a page to be printed: {shown(page)}.")
     out.print("Both hold its setup code: keep them as you keep a key.")
+    if phone_page:
+        out.print(f"Its QR code opens the phone page at {shown(phone_page)}.")
     if out.is_terminal:
-        show_qr(told.label.link)
-        out.print(f"setup code: {told.label.code}", markup=False)
+        show_qr(label.link)
+        out.print(f"setup code: {label.code}", markup=False)
     if told.owners:
         out.print(
             f"It knows {told.phones} phone{'s' * (told.phones != 1)} already, and has an owner: nothing of that was "
@@ -101,6 +114,7 @@ def flash(
     ] = False,
     baud: Annotated[str, typer.Option("--baud", help="How fast it is written to, in bits a second.")] = "460800",
     out_dir: OutOption = Path(),
+    page: PageOption = None,
     source: SourceOption = None,
     yes: asking.YesOption = False,
     as_json: JsonOption = False,
@@ -110,6 +124,7 @@ def flash(
         from speakeasy.board import chip, console, image, ports
 
         top = source or image.TOP
+        phone_page = links.check_page(page) if page else ""
         what = image.load(image.check_board(board, "flash", top), top)
         rate = _rate(baud, ports.BAUD)
         place = ports.Place(ports.choose(port))
@@ -138,20 +153,23 @@ def flash(
             chip.restart(esp)
             version = console.wait_for_boot(place, serial_port)
         err.print(f"Speakeasy {shown(version)} runs on it." if version else f"It is back, on {shown(place.name)}.")
-        _show_label(place, out_dir, as_json=as_json, board=what.board)
+        _show_label(place, out_dir, phone_page, as_json=as_json, board=what.board)
 
 
 @app.command()
-def label(port: PortOption = None, out_dir: OutOption = Path(), as_json: JsonOption = False) -> None:
+def label(
+    port: PortOption = None, out_dir: OutOption = Path(), page: PageOption = None, as_json: JsonOption = False
+) -> None:
     """Print the label of a bridge on a cable again. It starts anew: music pauses, phones stay paired."""
     with board_failures():
         from speakeasy.board import ports
 
+        phone_page = links.check_page(page) if page else ""
         place = ports.Place(ports.choose(port))
         with ports.opened(place.name):  # says what is wrong with it
             pass
         err.print(f"Asking the board on {shown(place.name)} for its label. That takes a minute at most.")
-        _show_label(place, out_dir, as_json=as_json)
+        _show_label(place, out_dir, phone_page, as_json=as_json)
 
 
 @app.command()

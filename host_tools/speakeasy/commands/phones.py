@@ -104,6 +104,15 @@ def invite(
     minutes: Annotated[
         int, typer.Option("--minutes", metavar="N", min=1, max=60, help="How long it is good for.")
     ] = DEFAULT_MINUTES,
+    page: Annotated[
+        str | None,
+        typer.Option(
+            "--page",
+            metavar="URL",
+            envvar=links.PAGE_VARIABLE,
+            help="A link to the phone page there, too; default: none.",
+        ),
+    ] = None,
     bridge: BridgeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,29 +120,37 @@ def invite(
 
     Owners only. An invite is good for one phone. At most four are out at a time.
     """
+    with failures():
+        phone_page = links.check_page(page) if page else ""
     store, chosen = choose(bridge)
     answer = run(ask(store, chosen, "invite", role=role.value, expires_s=minutes * 60))
     text = printable(answer.get("invite"))
     link = links.write(links.INVITE, text)
+    page_link = links.write(links.INVITE, text, phone_page) if phone_page else None
     if as_json:
         show_json(
             {
                 "bridge": chosen.id.hex(),
                 "invite": text,
                 "link": link,
+                "page_link": page_link,
                 "role": role.value,
                 "expires_s": answer.get("expires_s"),
             }
         )
         return
-    pictured = show_qr(link)
+    pictured = ", which the picture holds" if show_qr(page_link or link) else ""
     out.print(f"[bold]{shown(text)}[/]")
     out.print(f"{shown(link)}")
-    out.print(
-        f"For one {role.value}, once, within {duration(answer.get('expires_s'))}: on that machine, run "
-        f"{command('pair', theirs=True)}, and paste the text or the link"
-        f"{', which the picture holds' if pictured else ''}."
-    )
+    for_whom = f"For one {role.value}, once, within {duration(answer.get('expires_s'))}: on that machine, "
+    run_pair = f"run {command('pair', theirs=True)}, and paste the text or the link"
+    if page_link:
+        out.print(f"{shown(page_link)}")
+        out.print(
+            f"{for_whom}open the last link{pictured}, in a browser with Bluetooth: Chrome or Edge. Or {run_pair}."
+        )
+    else:
+        out.print(f"{for_whom}{run_pair}{pictured}.")
 
 
 @app.command()
