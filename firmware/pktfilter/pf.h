@@ -316,6 +316,7 @@
     X(drop_no_speaker)                                                                                                 \
     X(drop_no_rule)                                                                                                    \
     X(drop_no_lease)                                                                                                   \
+    X(drop_search_stranger)                                                                                            \
     X(drop_no_listener)                                                                                                \
     X(drop_no_flow)                                                                                                    \
     X(drop_fragment_unknown)                                                                                           \

@@ -56,6 +56,9 @@ enum pf_counter pf_relay_search(struct pf *pf, struct pf_pkt *p)
         return PF_C_drop_multicast;
     }
     const unsigned lease = pf_lease_find(pf, p->addr[PF_SRC]);
+    if (lease == PF_NO_PEER) {
+        return PF_C_drop_search_stranger; /* each machine of a network asks its groups all day: no drop_no_lease, which is for the door */
+    }
     const enum pf_counter c = pf_lease_check(pf, lease, p->frame + 6);
     if (c != PF_C_none) {
         return c;

@@ -33,6 +33,10 @@ class BridgeOperations:
         answer["counters"] = dict(answer["counters"])
         return answer
 
+    def do_blocked(self, _caller: Caller, _request: dict) -> dict:
+        """What the filter dropped lately, by hour and group."""
+        return self._policy.blocked.answer()
+
     def do_log(self, caller: Caller, request: dict) -> dict:
         """What happened, newest first. Further pages go on where the first one began: new lines do not move them."""
         if not page_of(request):

@@ -10,6 +10,7 @@ import pktfilter
 from micropython import const
 
 from . import clock, dhcp, inet
+from .blocked import Blocked
 from .eventlog import log, seldom
 from .settings import PRIVATE
 
@@ -78,6 +79,7 @@ class Policy:
         self.heard_at = 0  # when the speaker asked for its address last, `clock.milliseconds`
         self._last_news = dhcp.NOTHING
         self.speaker_addr = inet.ZERO  # what the speaker was last acknowledged; zero: nothing yet
+        self.blocked = Blocked(pktfilter.counters)
         self._program()
 
     @property
@@ -284,6 +286,8 @@ class Policy:
                     self._serve_dhcp()
                 if bits & ~_BIT_DHCP:
                     self._news(bits)
+            if clock.seconds() >= self.blocked.due:
+                self.blocked.look()
             self._beat()
             await asyncio.sleep_ms(_POLL_MS)
 

@@ -10,6 +10,7 @@ TABLE = {
     "bye": (NEW, OWNER, GUEST),
     "status": (OWNER, GUEST),
     "counters": (OWNER, GUEST),
+    "blocked": (OWNER, GUEST),
     "token": (OWNER, GUEST),
     "leave": (OWNER, GUEST),
     "phones": (OWNER,),

@@ -57,6 +57,7 @@ WORDS: dict[str, str] = {
     "drop_no_listener": "the speaker's announcement, and no phone here to hear it",
     "drop_no_flow": "into no open connection",
     "drop_multicast": "multicast that is nobody's business",
+    "drop_search_stranger": "a stranger's search for speakers or names",
     "drop_search_bad": "malformed search for speakers",
     "drop_egress_port": "the speaker, to a port that it may not use",
     "drop_egress_local": "the speaker, to a neighbour that is not its own",
@@ -86,6 +87,15 @@ WORDS: dict[str, str] = {
     "flows_ended": "connections cut with a lease",
     "leases_expired": "leases that ended by silence",
     "glue_lost": "frames that the machine could not take",
+}
+
+# What the operation `blocked` puts together (SPEC 2.7), and who or what that is.
+GROUPS: dict[str, str] = {
+    "strangers": "machines that nobody let in, at the door of the speaker or the bridge",
+    "impostors": "machines that used the address of a phone, a neighbour or the bridge",
+    "speaker": "the speaker itself, where it may not go",
+    "crowd": "too much at once",
+    "odd": "broken, or part of no connection: mostly late packets of connections that are over",
 }
 
 

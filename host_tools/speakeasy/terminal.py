@@ -147,6 +147,20 @@ def counter_table(counters: Mapping[str, int]) -> Table:
     return table
 
 
+def blocked_table(hours: Mapping[str, list[int]], most: int) -> Table:
+    """What was blocked, a line for each hour in which something was, the present one first; `most` means so many or
+    more."""
+    table = Table("", *hours, box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for ago in range(max(map(len, hours.values()), default=0)):
+        counts = [counts[ago] if ago < len(counts) else 0 for counts in hours.values()]
+        if any(counts):
+            when = "this hour" if ago == 0 else "the hour before" if ago == 1 else f"{ago} hours before"
+            table.add_row(when, *(f"{most}+" if count >= most else str(count) for count in counts))
+    return table
+
+
 def show_qr(link: str) -> bool:
     """A QR code, where there is a screen that can show one: in colours of its own, so that light is light. Returns
     whether there is one."""

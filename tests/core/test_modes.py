@@ -258,7 +258,7 @@ def test_searches_go_to_the_host(private: Filter) -> None:
     run(
         private,
         """
-uplink:      udp phone:50000 > ssdp:1900 data=search               -> drop_no_lease
+uplink:      udp phone:50000 > ssdp:1900 data=search               -> drop_search_stranger
 ! lease phone
 uplink:      udp phone:50000 > ssdp:1900 data=search ttl=4         -> relay_search -> host_uplink: udp phone:50000 > X:1900 data=search ttl=4 from=phone to=X
 uplink:      udp phone:50000 > all:1900 data=lf-search             -> relay_search -> host_uplink: udp phone:50000 > X:1900 data=lf-search from=phone to=X

@@ -38,6 +38,23 @@ def test_counter_is_tested(name: str) -> None:
     assert name in TESTS
 
 
+def test_each_drop_is_in_one_group_of_what_was_blocked() -> None:
+    """SPEC 2.7, the filter, and the firmware's own table."""
+    section = WHOLE.split("### 2.7 ")[1].split("\n## 3")[0]
+    rows = re.findall(r"^\| (`\w+`|\(none\)) \| .* \| (`drop_.*`) \|$", section, re.MULTILINE)
+    told = {group.strip("`"): re.findall(r"`(\w+)`", names) for group, names in rows}
+    named = [name for names in told.values() for name in names]
+    assert sorted(named) == sorted(c for c in COUNTERS if c.startswith("drop_"))
+    source = ast.parse((ROOT / "firmware" / "speakeasy" / "blocked.py").read_text())
+    (groups,) = (
+        ast.literal_eval(line.value)
+        for line in source.body
+        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name) and line.targets[0].id == "GROUPS"
+    )
+    del told["(none)"]
+    assert {group: sorted(names) for group, names in groups} == {group: sorted(names) for group, names in told.items()}
+
+
 def test_no_counter_is_only_specified() -> None:
     assert set(re.findall(r"`((?:drop|pass|relay)_[a-z0-9_]+)`", SPEC)) <= set(COUNTERS)
 

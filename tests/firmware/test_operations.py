@@ -236,6 +236,7 @@ REQUESTS = {
     "bye": {},
     "status": {},
     "counters": {},
+    "blocked": {},
     "token": {},
     "leave": {},
     "phones": {},

@@ -7,6 +7,7 @@ SPEC = {
     "confirm": "n",
     "status": "og",
     "counters": "og",
+    "blocked": "og",
     "token": "og",
     "phones": "o",
     "rename": "o",

@@ -26,7 +26,7 @@ from speakeasy.commands import claim as claim_commands
 from speakeasy.commands import networks
 from speakeasy.commands import phones as phone_commands
 from speakeasy.errors import CTRL_C, FAILED, NOT_REACHED, USAGE, NotHeard, SpeakeasyError
-from speakeasy.reasons import WORDS
+from speakeasy.reasons import GROUPS, WORDS
 from speakeasy.store import Store
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -248,6 +248,32 @@ def test_status_in_words_and_for_scripts(home: Path, bridge: Bridge) -> None:
     assert value["uplink"] == UPLINK
 
 
+NONE = {group: [0, 0, 0] for group in GROUPS}
+
+
+def test_what_was_blocked(home: Path, bridge: Bridge) -> None:
+    pair()
+    bridge.answers["blocked"] = {"blocked": NONE, "into_s": 5}
+    assert "Nothing was blocked in the last 3 hours, but" in run("blocked").stdout
+    bridge.answers["blocked"]["blocked"] = {group: [0] for group in GROUPS}
+    assert "Nothing was blocked in this hour, but" in run("blocked").stdout
+    bridge.answers["blocked"] = {
+        "blocked": {**NONE, "strangers": [65535, 0, 65534], "new [x]\x1b": [0, 0, 1], "bad": "x"},
+        "into_s": 600,
+    }
+    lines = [line.split() for line in run("blocked").stdout.splitlines()]
+    assert " ".join(lines[0]) == "Packets that were blocked in the last 3 hours; this one began 10 minutes ago:"
+    assert lines[1][: len(GROUPS)] == list(GROUPS)
+    assert [line[:4] for line in lines[2:4]] == [["this", "hour", "65535+", "0"], ["2", "hours", "before", "65534"]]
+    assert [" ".join(line) for line in lines[4:5]] == [f"strangers: {GROUPS['strangers']}"]
+    assert len(lines) == 6 and "\x1b" not in run("blocked").stdout, "a group of which there is nothing is not explained"
+    value = json.loads(run("blocked", "--json").stdout)
+    assert (value["blocked"]["strangers"], value["into_s"]) == ([65535, 0, 65534], 600)
+    assert "bad" not in value["blocked"]
+    bridge.answers["blocked"] = {"blocked": []}
+    assert "Nothing was blocked" in run("blocked").stdout
+
+
 @pytest.mark.parametrize("role", ["owner", "guest"])
 def test_status_names_the_phones_that_are_in(role: str, home: Path, bridge: Bridge) -> None:
     """An owner sees all their names, a guest that of its own phone: SPEC 2.4 gives guests no more."""
@@ -403,6 +429,7 @@ NONSENSE: dict[str, list[list[str]]] = {
         *(["--key", SECRET], [f"--key={SECRET}"], ["--name", "My", SECRET]),
     ],
     "status": [["--bridge", "xyz"], ["--bridge", "0" * 17], ["foo"]],
+    "blocked": [["--bridge", "xyz"], ["foo"]],
     "log": [["-n", "0"], ["--lines", "x"], ["--bridge", "xyz"]],
     "open": [["--address", "foo"], ["--bridge", "xyz"], ["foo"]],
     "reboot": [["--bridge", "xyz"], ["foo"]],

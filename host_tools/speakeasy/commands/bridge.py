@@ -11,9 +11,22 @@ from speakeasy import asking, claim, uplinks
 from speakeasy.commands.speaker import Ethernet, mode_sentence
 from speakeasy.errors import OWNER, run_it
 from speakeasy.reach import BridgeOption, ask, at_its_address, choose, open_session, remember, run
+from speakeasy.reasons import GROUPS
 from speakeasy.session import MOST_PAGES, Refused, Session
 from speakeasy.store import Bridge, Store
-from speakeasy.terminal import JsonOption, as_called, counter_table, duration, failures, out, show_json, shown
+from speakeasy.terminal import (
+    JsonOption,
+    as_called,
+    blocked_table,
+    counter_table,
+    duration,
+    failures,
+    out,
+    show_json,
+    shown,
+)
+
+MOST_BLOCKED = 65535  # in an hour: the bridge counts no further (SPEC 2.4)
 
 app = typer.Typer()
 
@@ -146,6 +159,32 @@ async def _log(store: Store, bridge: Bridge, most: int) -> tuple[list[str], dict
             if not answer.get("more") or len(lines) >= most:
                 break
     return lines[:most], names
+
+
+@app.command()
+def blocked(bridge: BridgeOption = None, as_json: JsonOption = False) -> None:
+    """Show what the bridge blocked in the last 24 hours, by hour."""
+    store, chosen = choose(bridge)
+    answer = run(ask(store, chosen, "blocked"))
+    told = _part(answer, "blocked")
+    hours = {
+        str(group): [count for count in counts if isinstance(count, int)]
+        for group, counts in told.items()
+        if isinstance(counts, list)
+    }
+    if as_json:
+        show_json({"bridge": chosen.id.hex(), "blocked": hours, "into_s": answer.get("into_s")})
+        return
+    since = max(map(len, hours.values()), default=1)
+    while_ = "this hour" if since == 1 else f"the last {since} hours"
+    if not any(any(counts) for counts in hours.values()):
+        out.print(f"Nothing was blocked in {while_}, but what every network is full of.")
+        return
+    out.print(f"Packets that were blocked in {while_}; this one began {duration(answer.get('into_s'))} ago:")
+    out.print(blocked_table({shown(group): counts for group, counts in hours.items()}, MOST_BLOCKED))
+    for group, counts in hours.items():
+        if any(counts):
+            out.print(f" {shown(group)}: {GROUPS.get(group, 'a group that this command does not know yet')}")
 
 
 @app.command()

@@ -21,7 +21,10 @@ def is_dns(payload: bytes, answer: bool) -> bool:
 
 def search(m: Model, p: Packet) -> str:
     group = group_of(m, p)
-    lease = uplink.phone_of(m, p)
+    lease = m.lease_of(p.src)
+    if lease is None:
+        raise Drop("drop_search_stranger")
+    uplink.phone(m, lease, p)
     good = p.udp_payload.startswith(b"M-SEARCH * HTTP/1.1") if group == "ssdp" else is_dns(p.udp_payload, False)
     if not good:
         raise Drop("drop_search_bad")
