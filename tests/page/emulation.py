@@ -66,7 +66,6 @@ INIT_SCRIPT = """(() => {
     return this;
   };
   server.disconnect = function () {
-    if (!this.connected) return;
     disconnect.call(this);
     ended = window.HANG_UP();
   };
@@ -77,7 +76,7 @@ INIT_SCRIPT = """(() => {
 })();""".replace("HANG_UP", _HANG_UP)
 
 WILLING_S = 60.0
-CONNECT_S = 10.0
+CONNECT_S = 5.0  # for one attempt; bridges advertise several times a second
 # How often the browser is told of a device that is heard many times a second.
 HEARD_EVERY_S = 0.2
 # For operations under way to end, or for a page to take its notifications: milliseconds, on a machine that is not busy.
@@ -136,6 +135,8 @@ class PhoneRadio:
         self._looking: asyncio.Task[None] | None = None
         self._connection: _Connection | None = None
         self._address = ""
+        self._connecting = False
+        self._given_up = False
         self._pending: set[tuple[str, str]] = set()
         self._moved = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -317,9 +318,16 @@ class PhoneRadio:
             self._heard[address], lambda _: self._on_disconnected(connection), timeout=CONNECT_S, backend=VirtualClient
         )
         connection = _Connection(client)
-        with contextlib.suppress(BleakError, TimeoutError, OSError):
+        self._connecting, self._given_up = True, False
+        try:
             await client.connect()
+            if self._given_up:
+                await client.disconnect()
             connection.up = client.is_connected
+        except (BleakError, TimeoutError, OSError):
+            pass
+        finally:
+            self._connecting = False
         if connection.up:
             self._connection, self._address = connection, address
         await self._answer_gatt(address, "connection", connection.up)
@@ -434,7 +442,7 @@ class PhoneRadio:
             self._stop_looking()
             if self._connection:
                 self._connection.page_left = True
-                self._spawn(self._hang_up())
+            self._spawn(self._hang_up())
 
     async def _leave(self) -> None:
         self._stop_looking()
@@ -447,10 +455,12 @@ class PhoneRadio:
                 await session.detach()
 
     async def _hang_up(self) -> None:
-        """The phone ends the connection."""
+        """The phone ends the connection, or one that is coming about."""
+        self._given_up = True
         await self._move()
         if (connection := self._connection) and not self._ending:
             self._ending = self._spawn(self._end(connection, page_listens=False))
+        await self._until(lambda: not self._connecting)
         await self._settled()
 
     async def _settled(self) -> None:

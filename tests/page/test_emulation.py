@@ -200,6 +200,19 @@ async def test_the_page_hangs_up(dorm: Dorm, page: Page, bluetooth: PhoneRadio) 
     assert bluetooth.chosen == 1
 
 
+async def test_a_connection_that_is_given_up(dorm: Dorm, page: Page, bluetooth: PhoneRadio) -> None:
+    """The page does not wait until the browser does not wait any more."""
+    assert await find(page) == "found"
+    dorm.bluetooth.out_of_range(True)
+    await page.evaluate("window.trying = connect().catch(error => error.name), undefined")
+    await page.evaluate("device.gatt.disconnect()")
+    dorm.bluetooth.out_of_range(False)
+    await page.evaluate("trying")
+    await page.evaluate("connect()")
+    assert bluetooth.connected
+    assert dorm.bluetooth.connected
+
+
 async def test_a_page_that_is_left(dorm: Dorm, page: Page, served: Served) -> None:
     await join(page)
     await page.evaluate("listen()")
