@@ -161,7 +161,12 @@ const READERS: Readers = {
   counters: (a) => ({
     counters: Object.fromEntries(Object.entries(object(a.counters)).map(([name, count]) => [name, whole(count)])),
   }),
-  blocked: (a) => ({ hours: list(list(whole))(a.hours), s: whole(a.s) }),
+  blocked: (a) => ({
+    blocked: Object.fromEntries(
+      Object.entries(object(a.blocked)).map(([group, counts]) => [group, list(whole)(counts)]),
+    ),
+    into_s: whole(a.into_s),
+  }),
   token: (a) => {
     // It is made a link.
     if (!/^http:\/\/[0-9.]{7,15}:[0-9]{1,5}\/t#[0-9a-f]{32}$/.test(text(a.url))) throw broken();

@@ -200,5 +200,5 @@ export interface Ops {
 }
 export type OpName = keyof Ops;
 export type PagedOp = "status" | "counters" | "phones" | "scan" | "networks" | "log";
-/** What the filter dropped, by hour of the bridge's uptime: SPEC 2.4, `blocked`. Settled there. */
-export type Blocked = { hours: number[][]; s: number };
+/** What the filter dropped, by group (SPEC 2.7) and by hour of the bridge's uptime, the present one first; `into_s`: how long it has lasted, in s. */
+export type Blocked = { blocked: Record<string, number[]>; into_s: number };

@@ -1,0 +1,65 @@
+import { Button, Icon, Notice, Screen, Section, TroubleNotice } from "../parts/index.ts";
+import { type KnownBridge, Trouble } from "../protocol/types.ts";
+import { texts } from "../texts.ts";
+import type { Outcome } from "../visit.ts";
+import { Visited } from "./frame.tsx";
+import type { Doors } from "./live.tsx";
+
+const t = texts.everyday;
+
+/** The way to a connection: Bluetooth on, where it is off, and the browser's list. */
+export function Connect(props: {
+  known: KnownBridge;
+  doors: Doors;
+  outcome: Outcome | null;
+  onOutcome: (outcome: Outcome | null) => void;
+  error: unknown;
+  connecting: boolean;
+  onConnect: () => Promise<void>;
+  onForget: () => Promise<void>;
+}) {
+  const { known, error } = props;
+  const mayOpen = known.role === "owner" && known.addr !== "";
+  const isShutOut = error instanceof Trouble && error.kind === "wrong-secret";
+  const open = async () => {
+    props.onOutcome(null);
+    props.onOutcome(await props.doors.visit(known, "open"));
+  };
+  return (
+    <Screen title={t.connectTitle} lead={t.connectLead} back={() => history.back()} picture={<Icon name="bluetooth" />}>
+      {props.outcome?.kind === "opened" ? (
+        <Notice kind="good">{t.opened}</Notice>
+      ) : (
+        props.outcome && <Visited outcome={props.outcome} />
+      )}
+      {isShutOut ? (
+        <Notice
+          kind="trouble"
+          title={t.noLongerPaired}
+          action={<Button kind="second" label={t.forgetHere} onTap={props.onForget} />}
+        >
+          {t.noLongerPairedNext}
+        </Notice>
+      ) : (
+        error !== null && !props.connecting && <TroubleNotice error={error} />
+      )}
+      <Button
+        icon="bluetooth"
+        label={t.connect}
+        busyLabel={t.connecting}
+        busy={props.connecting}
+        onTap={props.onConnect}
+      />
+      <Section title={t.bluetoothOff}>
+        <p class="soft">{t.bluetoothOffWhy}</p>
+        {mayOpen && (
+          <>
+            <Button kind="second" label={t.openOverWifi} busyLabel={t.going} onTap={open} />
+            <p class="soft small">{t.openOverWifiHint}</p>
+          </>
+        )}
+        <p>{mayOpen ? t.pressButton : known.role === "owner" ? t.pressButtonOnly : t.pressButtonGuest}</p>
+      </Section>
+    </Screen>
+  );
+}

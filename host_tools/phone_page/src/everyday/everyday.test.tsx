@@ -1,0 +1,523 @@
+// @vitest-environment happy-dom
+import { act, cleanup, fireEvent, screen, within } from "@testing-library/preact";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Refused, Trouble } from "../protocol/types.ts";
+import { texts } from "../texts.ts";
+import { BRIDGE, FakeSession, FRIEND, known, PHONE, show, status } from "./testing/fake.tsx";
+
+const t = texts.everyday;
+
+beforeEach(() => {
+  // happy-dom has neither.
+  window.scrollTo = () => {};
+  HTMLDialogElement.prototype.showModal ??= function () {
+    this.open = true;
+  };
+});
+afterEach(cleanup);
+
+/** happy-dom's own. */
+const goTo = (url: string) => (window as unknown as { happyDOM: { setURL(url: string): void } }).happyDOM.setURL(url);
+
+const tap = async (name: string | RegExp) => {
+  await act(async () => void fireEvent.click(await screen.findByRole("button", { name })));
+};
+const heading = (name: string) => screen.findByRole("heading", { level: 1, name });
+const type = (label: string, value: string) => fireEvent.input(screen.getByLabelText(label), { target: { value } });
+const inDialog = () => within(screen.getByRole("dialog"));
+const confirm = async (name: string) => {
+  await act(async () => void fireEvent.click(inDialog().getByRole("button", { name })));
+};
+
+/** Everyday, connected, on one of its screens. */
+async function at(session: FakeSession, row?: string) {
+  const all = show({ begun: session, bridges: [known({ role: session.role as "owner" | "guest" })] });
+  await screen.findByText(t.speakerThere);
+  if (row) {
+    await tap(new RegExp(`^${row}`));
+    await heading(row);
+  }
+  return all;
+}
+
+describe("home, without a connection", () => {
+  test("in, and until when; one tap claims again", async () => {
+    const { world } = show({ bridges: [known({ inUntil: Date.now() + 3_600_000 })] });
+    expect(screen.getByText(/^You are in until /)).toBeTruthy();
+    await tap(t.letMeInAgain);
+    expect(world.visits).toEqual(["claim 10.66.1.161"]);
+    expect(await screen.findByText(texts.visit["no-answer"].what)).toBeTruthy();
+  });
+  test("not let in", () => {
+    show({});
+    expect(screen.getByText(t.notIn)).toBeTruthy();
+    expect(screen.getByRole("button", { name: t.letMeIn })).toBeTruthy();
+  });
+  test("a lease that has run out as far as this phone knows", () => {
+    show({ bridges: [known({ inUntil: Date.now() - 1000 })] });
+    expect(screen.getByText(/^You were in until /)).toBeTruthy();
+  });
+  test("where nobody knows where the bridge is, there is nothing to tap", () => {
+    show({ bridges: [known({ addr: "" })] });
+    expect(screen.queryByRole("button", { name: t.letMeIn })).toBeNull();
+    expect(screen.getByText(t.whereUnknown)).toBeTruthy();
+  });
+  test("a visit that was answered is kept, and why there is no music all the same is said", async () => {
+    const until = Date.now() + 7_200_000;
+    const { world } = show({
+      outcome: { bridge: BRIDGE, purpose: "claim", kind: "claimed", until, by: "mac", segment: "set-up" },
+    });
+    expect(await screen.findByText(/^You are in until /)).toBeTruthy();
+    expect(world.kept.get(BRIDGE)!.inUntil).toBe(until);
+    expect(screen.getByText(t.claimedNoMusic["set-up"]!)).toBeTruthy();
+  });
+  test("a refusal of the bridge's page, in words", async () => {
+    show({ outcome: { bridge: BRIDGE, purpose: "claim", kind: "refused", word: "full" } });
+    expect(await screen.findByText(texts.visit.full.what)).toBeTruthy();
+  });
+  test("several bridges, each with its own buttons; one is forgotten after a warning", async () => {
+    const other = known({ bridge: "ffffffff00000000", ssid: "Home", role: "guest" });
+    const { world } = show({ bridges: [known(), other] });
+    const home = within(screen.getByRole("region", { name: t.bridge("Home") }));
+    await act(async () => void fireEvent.click(home.getByText(t.forgetHere)));
+    expect(world.forgotten).toEqual([]);
+    expect(inDialog().getByText(t.forgetHereWarn(false))).toBeTruthy();
+    await confirm(t.forgetHereYes);
+    expect(world.forgotten).toEqual(["ffffffff00000000"]);
+    expect(screen.queryByRole("region", { name: t.bridge("Home") })).toBeNull();
+    expect(screen.getByText(t.forgotten)).toBeTruthy();
+  });
+  test("none at all", async () => {
+    const { world } = show({ bridges: [] });
+    await tap(t.pair);
+    expect(world.paired).toBe(1);
+  });
+});
+
+describe("connecting", () => {
+  test("an owner may switch Bluetooth on over Wi-Fi first", async () => {
+    const { world } = show({});
+    await tap(t.manage);
+    await heading(t.connectTitle);
+    await tap(t.openOverWifi);
+    expect(world.visits).toEqual(["open 10.66.1.161"]);
+  });
+  test("a guest may not, and is told what else there is", async () => {
+    show({ bridges: [known({ role: "guest" })] });
+    await tap(t.manage);
+    expect(screen.queryByRole("button", { name: t.openOverWifi })).toBeNull();
+    expect(screen.getByText(t.pressButtonGuest)).toBeTruthy();
+  });
+  test("back from the bridge's page, whose Bluetooth is on now", async () => {
+    show({ outcome: { bridge: BRIDGE, purpose: "open", kind: "opened", until: 1 }, sessions: [new FakeSession()] });
+    expect(screen.getByText(t.opened)).toBeTruthy();
+    await tap(t.connect);
+    await heading(t.overview);
+  });
+  test("what goes wrong is said, and can be tried again", async () => {
+    show({ sessions: [new Trouble("another-bridge"), new FakeSession()] });
+    await tap(t.manage);
+    await tap(t.connect);
+    expect(await screen.findByText(texts.trouble["another-bridge"].what)).toBeTruthy();
+    await tap(t.connect);
+    await heading(t.overview);
+  });
+  test("a phone that was shut out is told so, and forgets the bridge", async () => {
+    const { world } = show({ sessions: [new Trouble("wrong-secret")] });
+    await tap(t.manage);
+    await tap(t.connect);
+    expect(await screen.findByText(t.noLongerPaired)).toBeTruthy();
+    fireEvent.click(screen.getAllByRole("button", { name: t.forgetHere })[0]!);
+    expect(await screen.findByText(t.none)).toBeTruthy();
+    expect(world.forgotten).toEqual([BRIDGE]);
+  });
+});
+
+describe("connected", () => {
+  test("the overview tells all, and keeps where the bridge is and until when", async () => {
+    const lease = { phone: PHONE, addr: "10.66.1.5", mac: null, by: "address" as const, left_s: 7200 };
+    const session = new FakeSession({
+      status: status({
+        leases: [lease, ...status().leases],
+        damaged: true,
+        uplink: { ...status().uplink, ssid: "Other", addr: "10.1.2.3" },
+      }),
+    });
+    const { world } = await at(session);
+    for (const words of [
+      t.damaged,
+      "The bridge is on Other.",
+      "10.1.2.3",
+      "02:00:00:00:42:10",
+      "Grace",
+      "0.9.0",
+      "2 hours",
+      t.ble.managed!,
+    ]) {
+      expect(screen.getAllByText(words, { exact: false }).length).toBeGreaterThan(0);
+    }
+    expect(screen.getByText(`Ada (${t.thisPhone})`)).toBeTruthy();
+    await vi.waitFor(() =>
+      expect(world.kept.get(BRIDGE)).toMatchObject({ addr: "10.1.2.3", ssid: "Other", name: "Ada" }),
+    );
+    expect(world.kept.get(BRIDGE)!.inUntil).toBeGreaterThan(Date.now() + 7_000_000);
+  });
+  test("a guest sees, and asks, what a guest may", async () => {
+    const session = new FakeSession({}, "guest", "Grace");
+    await at(session);
+    expect(session.asked.map(({ op }) => op)).toEqual(["status"]);
+    expect(screen.getByText(t.anotherPhone)).toBeTruthy();
+    for (const hidden of [t.invite, t.people, t.dormWifi, t.speakerWifi, t.setUp, t.experts]) {
+      expect(screen.queryByRole("button", { name: new RegExp(`^${hidden}`) })).toBeNull();
+    }
+    for (const there of [t.device, t.blocked, t.leave]) {
+      expect(screen.getByRole("button", { name: new RegExp(`^${there}`) })).toBeTruthy();
+    }
+  });
+  test("the session ends: the screen stays, and goes on by one tap", async () => {
+    const first = new FakeSession();
+    const second = new FakeSession({ phones: { phones: [{ phone: PHONE, name: "Ada Again", role: "owner" }] } });
+    show({ sessions: [first, second] });
+    await tap(t.manage);
+    await tap(t.connect);
+    await tap(new RegExp(`^${t.people}`));
+    await heading(t.people);
+    await act(async () => first.onOver!(new Trouble("out-of-range")));
+    expect(screen.getByText(t.over)).toBeTruthy();
+    expect(screen.getByText("Grace")).toBeTruthy(); // from before
+    await tap(t.connectAgain);
+    expect(await screen.findByText(/^Ada Again/)).toBeTruthy();
+    expect(screen.queryByText(t.over)).toBeNull();
+    await heading(t.people);
+  });
+  test("after ten minutes it says why", async () => {
+    const session = new FakeSession();
+    await at(session);
+    vi.spyOn(Date, "now").mockReturnValue(Date.now() + 600_000);
+    await act(async () => session.onOver!(new Trouble("hung-up")));
+    vi.restoreAllMocks();
+    expect(screen.getByText(t.overLong)).toBeTruthy();
+  });
+  test("lists are asked for again while somebody looks, and not while nobody does", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    try {
+      const session = new FakeSession();
+      await at(session);
+      const before = session.of("status").length;
+      await act(async () => void vi.advanceTimersByTime(10_000));
+      expect(session.of("status").length).toBe(before + 1);
+      vi.spyOn(document, "visibilityState", "get").mockReturnValue("hidden");
+      await act(async () => void vi.advanceTimersByTime(60_000));
+      expect(session.of("status").length).toBe(before + 1);
+    } finally {
+      vi.restoreAllMocks();
+      vi.useRealTimers();
+    }
+  });
+  test("disconnecting says bye, and goes home", async () => {
+    const session = new FakeSession();
+    await at(session);
+    await tap(t.disconnect);
+    await heading(t.home);
+    expect(session.ended).toBe(true);
+  });
+});
+
+describe("for another device", () => {
+  test("a link, and that it takes this phone's place", async () => {
+    const url = `http://10.66.1.161:7780/t#${"ab".repeat(16)}`;
+    const session = new FakeSession({ token: { token: "ab".repeat(16), url } });
+    await at(session, t.device);
+    expect(screen.getByText(t.deviceWarn)).toBeTruthy();
+    await tap(t.deviceMake);
+    expect(await screen.findByText(url)).toBeTruthy();
+    expect(screen.getByRole("img", { name: t.deviceQr })).toBeTruthy();
+    expect(screen.getByText(/^Good for another (60|59) seconds\.$/)).toBeTruthy();
+  });
+  test("what the bridge refuses is shown in its words", async () => {
+    const say = "The bridge is in no network now, a token would lead nowhere; let it join one first.";
+    await at(new FakeSession({ token: new Refused("busy", say) }), t.device);
+    await tap(t.deviceMake);
+    expect(await screen.findByText(say)).toBeTruthy();
+  });
+});
+
+describe("inviting", () => {
+  const text = "ABCDE-FGHJK";
+  const invite = { invite: text, link: `speakeasy:#invite=${text}`, expires_s: 3600 };
+  test("as what and for how long; and all are called back", async () => {
+    const session = new FakeSession({ invite });
+    await at(session, t.invite);
+    fireEvent.click(screen.getByRole("radio", { name: new RegExp(t.inviteOwner) }));
+    fireEvent.click(screen.getByRole("radio", { name: t.inviteLong }));
+    await tap(t.inviteMake);
+    expect(session.of("invite")).toEqual([{ role: "owner", expires_s: 3600 }]);
+    expect(await screen.findByText(text)).toBeTruthy();
+    await tap(t.inviteVoid);
+    expect(session.of("uninvite")).toHaveLength(1);
+    expect(await screen.findByText(t.inviteVoided)).toBeTruthy();
+    expect(screen.queryByText(text)).toBeNull();
+  });
+  test("its link leads to this page, and is given on where the phone can", async () => {
+    const share = vi.fn(async () => {});
+    Object.defineProperty(navigator, "share", { value: share, configurable: true });
+    goTo("https://example.org/speaker/");
+    try {
+      await at(new FakeSession({ invite }), t.invite);
+      await tap(t.inviteMake);
+      const link = `https://example.org/speaker/#invite=${text}`;
+      expect(await screen.findByText(link)).toBeTruthy();
+      expect(screen.getByRole("img", { name: t.inviteQr })).toBeTruthy();
+      await tap(t.inviteShare);
+      expect(share).toHaveBeenCalledWith({ title: t.inviteShareTitle, url: link });
+    } finally {
+      Reflect.deleteProperty(navigator, "share");
+    }
+  });
+  test("from a page of this machine alone there is the text alone", async () => {
+    goTo("http://localhost:7781/");
+    await at(new FakeSession({ invite }), t.invite);
+    await tap(t.inviteMake);
+    expect(await screen.findByText(t.inviteLocal)).toBeTruthy();
+    expect(screen.queryByRole("img", { name: t.inviteQr })).toBeNull();
+  });
+  test("a fifth is refused in the bridge's words", async () => {
+    const say = "4 invites are out; call them back, or wait until one is used or expires.";
+    await at(new FakeSession({ invite: new Refused("full", say) }), t.invite);
+    await tap(t.inviteMake);
+    expect(await screen.findByText(say)).toBeTruthy();
+  });
+});
+
+describe("people", () => {
+  test("who, as what, in or not", async () => {
+    await at(new FakeSession(), t.people);
+    const grace = await screen.findByRole("button", { name: /^Grace/ });
+    expect(grace.textContent).toMatch(/guest, in until/);
+    expect(screen.getByRole("button", { name: /^Ada/ }).textContent).toMatch(/owner, not in now/);
+  });
+  test("rename", async () => {
+    const session = new FakeSession();
+    await at(session, t.people);
+    await tap(/^Grace/);
+    await tap(t.rename);
+    type(t.name, "");
+    await confirm(t.save);
+    expect(session.of("rename")).toEqual([]);
+    type(t.name, " Grace's tablet ");
+    await confirm(t.save);
+    expect(session.of("rename")).toEqual([{ phone: FRIEND, name: "Grace's tablet" }]);
+    expect(await screen.findByText(t.renamed("Grace's tablet"))).toBeTruthy();
+  });
+  test("shut out, after a question", async () => {
+    const session = new FakeSession();
+    await at(session, t.people);
+    await tap(/^Grace/);
+    await tap(t.shutOut);
+    expect(session.of("revoke")).toEqual([]);
+    await confirm(t.shutOut);
+    expect(session.of("revoke")).toEqual([{ phone: FRIEND }]);
+    expect(await screen.findByText(t.shutOutDone("Grace"))).toBeTruthy();
+  });
+  test("the last owner cannot leave, and is shown the way", async () => {
+    const { world } = await at(new FakeSession({ leave: new Refused("last-owner", "...") }), t.people);
+    await tap(/^Ada/);
+    await tap(t.leave);
+    await confirm(t.leaveYes);
+    expect(await screen.findByText(t.lastOwner)).toBeTruthy();
+    expect(world.forgotten).toEqual([]);
+    await tap(t.toInviteOwner);
+    await heading(t.invite);
+  });
+  test("a guest leaves", async () => {
+    const session = new FakeSession({}, "guest");
+    const { world } = await at(session, t.leave);
+    await tap(t.leave);
+    await confirm(t.leaveYes);
+    expect(await screen.findByText(t.left)).toBeTruthy();
+    expect([session.of("leave").length, world.forgotten]).toEqual([1, [BRIDGE]]);
+  });
+});
+
+describe("blocked lately", () => {
+  test("who, why, by hour, for the eye and as a table", async () => {
+    await at(new FakeSession(), t.blocked);
+    const chart = await screen.findByRole("img", { name: /the last 3 hours/ });
+    expect(chart.querySelectorAll("rect")).toHaveLength(3);
+    expect(screen.getByText(t.groups.strangers!.why)).toBeTruthy();
+    expect(screen.queryByText(t.groups.crowd!.why)).toBeNull();
+    const rows = screen.getAllByRole("row", { hidden: true });
+    expect(rows).toHaveLength(4);
+    expect(rows[3]!.textContent).toMatch(/9110$/); // strangers, impostors, together
+    expect(screen.getByText(t.reasons.drop_no_lease!)).toBeTruthy();
+    expect(screen.getByText("drop of later")).toBeTruthy();
+    expect(screen.queryByText("5")).toBeNull(); // what passed is no reason
+  });
+  test("a count that stays at its most", async () => {
+    await at(new FakeSession({ blocked: { blocked: { strangers: [65535] }, into_s: 1 } }), t.blocked);
+    expect((await screen.findAllByText(/65,535 or more/)).length).toBeGreaterThan(0);
+  });
+  test("nothing", async () => {
+    await at(
+      new FakeSession({ blocked: { blocked: { strangers: [0, 0] }, into_s: 1 }, counters: { counters: {} } }),
+      t.blocked,
+    );
+    expect((await screen.findAllByText(t.blockedNothing)).length).toBeGreaterThan(0);
+  });
+});
+
+describe("the set-up window", () => {
+  const idle = { left_s: 0, seen: [] as string[], forgotten: 0, undecided: false, speaker: null as string | null };
+  const SPEAKER = "02:00:00:00:42:20";
+  test("is opened, says what to do meanwhile, and closed", async () => {
+    let state: object = idle;
+    const session = new FakeSession({
+      setup: (given: { open_s?: number }) => {
+        if (given.open_s) state = { ...idle, left_s: given.open_s, seen: [SPEAKER] };
+        if (given.open_s === 0) state = { ...idle, seen: [SPEAKER], undecided: true };
+        return state;
+      },
+    });
+    await at(session, t.setUp);
+    await tap(t.setUpOpen);
+    expect(await screen.findByText(t.setUpLeft("15 minutes"))).toBeTruthy();
+    expect(await screen.findByText("only for the speaker")).toBeTruthy();
+    expect(screen.getByText(SPEAKER)).toBeTruthy();
+    await tap(t.setUpDone);
+    expect(await screen.findByText(t.setUpUndecided)).toBeTruthy();
+    fireEvent.click(screen.getByRole("radio", { name: SPEAKER }));
+    await tap(t.setUpChoose);
+    expect(session.of("setup").at(-1)).toEqual({ speaker: SPEAKER });
+  });
+  test("a MAC is typed as it stands on a label", async () => {
+    const session = new FakeSession({ setup: { ...idle, undecided: true } });
+    await at(session, t.setUp);
+    await screen.findByText(t.setUpUndecided);
+    type(t.setUpMac, "02-00-00");
+    await tap(t.setUpChoose);
+    expect(screen.getByText(t.setUpMacWrong)).toBeTruthy();
+    type(t.setUpMac, "02-00-00-00-42-2A");
+    await tap(t.setUpChoose);
+    expect(session.of("setup").filter((given) => "speaker" in (given as object))).toEqual([
+      { speaker: "02:00:00:00:42:2a" },
+    ]);
+  });
+  test("the chosen speaker, which is away", async () => {
+    await at(new FakeSession({ setup: { ...idle, speaker: SPEAKER } }), t.setUp);
+    expect(await screen.findByText(t.setUpChosen(SPEAKER))).toBeTruthy();
+    expect(screen.getByText(t.setUpChosenAway)).toBeTruthy();
+  });
+});
+
+describe("networks", () => {
+  test("another order", async () => {
+    const session = new FakeSession();
+    await at(session, t.dormWifi);
+    await tap(t.moveUp("Cafe"));
+    expect(session.of("networks").at(-2)).toEqual({ order: ["Dorm", "Cafe", "eduroam"] });
+    await tap(t.moveUp("Dorm")); // it is the first
+    expect(session.of("networks").filter((given) => "order" in (given as object))).toHaveLength(1);
+  });
+  test("forgetting the one that the bridge is on has a warning of its own", async () => {
+    const session = new FakeSession();
+    await at(session, t.dormWifi);
+    await tap(t.forgetNetwork("Dorm"));
+    expect(inDialog().getByText(t.forgetNetworkNow)).toBeTruthy();
+    await confirm(t.forgetYes);
+    expect(session.of("forget")).toEqual([{ ssid: "Dorm" }]);
+  });
+  test("the speaker's Wi-Fi: shown, and changed after a warning", async () => {
+    const session = new FakeSession();
+    await at(session, t.speakerWifi);
+    expect(await screen.findByText("only for the speaker")).toBeTruthy();
+    type(t.newKey, "short");
+    await tap(t.change);
+    expect(screen.getByText(t.keyWrong)).toBeTruthy();
+    type(t.newKey, "long enough");
+    await tap(t.change);
+    await confirm(t.changeYes);
+    expect(session.of("segment").at(-1)).toEqual({ ssid: "Speaker", key: "long enough" });
+  });
+});
+
+describe("for experts", () => {
+  test("services: one more, one less", async () => {
+    const session = new FakeSession({
+      services: (given: { services?: string[] }) => ({ services: given.services ?? ["tcp/1400"] }),
+    });
+    await at(session, t.experts);
+    const part = within(await screen.findByRole("region", { name: t.services }));
+    const field = part.getByLabelText(t.service);
+    fireEvent.input(field, { target: { value: "tcp/7780" } });
+    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.add })));
+    expect(part.getByText(t.serviceOwn)).toBeTruthy();
+    fireEvent.input(field, { target: { value: "TCP/1443" } });
+    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.add })));
+    expect(session.of("services").at(-1)).toEqual({ services: ["tcp/1400", "tcp/1443"] });
+    await part.findByText(t.servicesNow("tcp/1400, tcp/1443"));
+    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.take("tcp/1400") })));
+    expect(inDialog().getByText(t.takeControl)).toBeTruthy();
+    await confirm(t.takeYes);
+    expect(session.of("services").at(-1)).toEqual({ services: ["tcp/1443"] });
+  });
+  test("the addressing changes after a warning", async () => {
+    const session = new FakeSession();
+    await at(session, t.experts);
+    fireEvent.click(await screen.findByRole("radio", { name: new RegExp("One of its own") }));
+    const part = within(screen.getByRole("region", { name: t.mode }));
+    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.change })));
+    await confirm(t.modeYes);
+    expect(session.of("addressing").at(-1)).toEqual({ mode: "private" });
+  });
+  test("hosts", async () => {
+    const session = new FakeSession({
+      addressing: (given: { hosts?: string[] }) => ({ mode: "passthrough", hosts: given.hosts ?? [] }),
+    });
+    await at(session, t.experts);
+    const part = within(await screen.findByRole("region", { name: t.hosts }));
+    fireEvent.input(part.getByLabelText(t.host), { target: { value: "10.66.0.5" } });
+    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.add })));
+    expect(session.of("addressing").at(-1)).toEqual({ hosts: ["10.66.0.5"] });
+    expect(await part.findByText(t.hostsNow("10.66.0.5"))).toBeTruthy();
+  });
+  test("Ethernet is there where the bridge has it", async () => {
+    await at(new FakeSession(), t.experts);
+    await screen.findByRole("region", { name: t.services });
+    expect(screen.queryByRole("region", { name: t.ethernet })).toBeNull();
+    const session = new FakeSession({ ethernet: { ethernet: "segment", now: "segment" } });
+    await at(session, t.experts);
+    fireEvent.click(await screen.findByRole("radio", { name: new RegExp("socket in the wall") }));
+    const part = within(screen.getByRole("region", { name: t.ethernet }));
+    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.change })));
+    expect(session.of("ethernet").at(-1)).toEqual({ ethernet: "uplink" });
+  });
+  test("the log, with names", async () => {
+    await at(new FakeSession(), t.experts);
+    await tap(new RegExp(`^${t.logOpen}`));
+    await heading(t.log);
+    expect(await screen.findByText("operations: phone Grace is paired: guest")).toBeTruthy();
+    expect(screen.getByText("0:01:05")).toBeTruthy();
+  });
+  test("restart", async () => {
+    const session = new FakeSession();
+    const { world } = await at(session, t.experts);
+    await tap(t.rebootButton);
+    expect(session.of("reboot")).toEqual([]);
+    await confirm(t.rebootYes);
+    expect(session.of("reboot")).toHaveLength(1);
+    expect(await screen.findByText(t.rebootDone)).toBeTruthy();
+    expect(world.forgotten).toEqual([]);
+  });
+  test("reset, once the word was typed", async () => {
+    const session = new FakeSession();
+    const { world } = await at(session, t.experts);
+    await tap(t.resetButton);
+    await confirm(t.resetYes);
+    expect(session.of("reset")).toEqual([]);
+    type(texts.parts.typeToConfirm(t.resetWord), "Reset");
+    await confirm(t.resetYes);
+    expect(session.of("reset")).toEqual([{ bridge: BRIDGE }]);
+    expect(world.forgotten).toEqual([BRIDGE]);
+    expect(await screen.findByText(t.resetDone)).toBeTruthy();
+  });
+});

@@ -1,0 +1,232 @@
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { KnownBridge, Session } from "../protocol/types.ts";
+import { texts } from "../texts.ts";
+import type { Outcome } from "../visit.ts";
+import { Blocked } from "./blocked.tsx";
+import { Connect } from "./connect.tsx";
+import { Device } from "./device.tsx";
+import { DormWifi } from "./dorm_wifi.tsx";
+import { Experts } from "./experts.tsx";
+import { Home } from "./home.tsx";
+import { Invite } from "./invite.tsx";
+import { type Doors, type Live, LiveContext, type Over, OverContext, PLACES, type Where } from "./live.tsx";
+import { Log } from "./log.tsx";
+import { Overview } from "./overview.tsx";
+import { People } from "./people.tsx";
+import { SetUp } from "./set_up.tsx";
+import { SpeakerWifi } from "./speaker_wifi.tsx";
+
+export type { Doors } from "./live.tsx";
+
+const t = texts.everyday;
+
+/** ms after which a session has ended because none may last longer (SPEC 2): 600 s, counted by the bridge. */
+const LONG = 590_000;
+
+type View = { at: "home" } | { at: "connect"; bridge: string } | { at: "live"; bridge: string; where: Where };
+const HOME: View = { at: "home" };
+
+/** What the browser's history remembers of a screen: another page's state, or an older one's, is none of ours. */
+function viewOf(state: unknown): View {
+  const view = (state as { everyday?: View } | null)?.everyday;
+  if (view?.at === "connect" && typeof view.bridge === "string") return view;
+  if (view?.at === "live" && typeof view.bridge === "string" && PLACES.includes(view.where)) return view;
+  return HOME;
+}
+
+type Meeting = { session: Session | null; began: number; error: unknown; connecting: boolean; long: boolean };
+const APART: Meeting = { session: null, began: 0, error: null, connecting: false, long: false };
+
+/** All that a phone does that is paired with one bridge or more. */
+export function Everyday(props: {
+  bridges: readonly KnownBridge[];
+  /** What a visit came back with. */
+  outcome: Outcome | null;
+  /** A session that there is already. */
+  begun: { bridge: string; session: Session } | null;
+  doors: Doors;
+  /** Pair with one more bridge. */
+  onPair: () => void;
+}) {
+  const { bridges, doors } = props;
+  const [view, setView] = useState<View>(() => {
+    if (props.begun) return { at: "live", bridge: props.begun.bridge, where: "overview" };
+    if (props.outcome?.kind === "opened") return { at: "connect", bridge: props.outcome.bridge };
+    return HOME;
+  });
+  const [outcome, setOutcome] = useState(props.outcome);
+  const [said, setSaid] = useState("");
+  const [meeting, setMeeting] = useState<Meeting>(APART);
+  const known = view.at === "home" ? undefined : bridges.find((one) => one.bridge === view.bridge);
+  // For what happens later: a session that ends, a page that is left.
+  const latest = useRef({ session: meeting.session, known, bridges });
+  latest.current = { session: meeting.session, known, bridges };
+
+  const meet = (session: Session) => {
+    const began = Date.now();
+    session.onOver = (why) =>
+      setMeeting((now) => (now.session === session ? { ...APART, error: why, long: Date.now() - began >= LONG } : now));
+    setMeeting({ ...APART, session, began });
+  };
+  const part = () => {
+    const { session } = latest.current;
+    setMeeting(APART);
+    if (!session) return;
+    session.onOver = null;
+    void session.end();
+  };
+  const show = (next: View, replace = false) => {
+    const state = { ...(history.state as object | null), everyday: next };
+    if (replace) history.replaceState(state, "");
+    else history.pushState(state, "");
+    setView(next);
+  };
+  const connect = async (to: KnownBridge) => {
+    setMeeting((now) => ({ ...now, connecting: true, error: null }));
+    try {
+      const session = await doors.connect(to);
+      setOutcome(null);
+      meet(session);
+      if (session.role !== "new") await doors.save({ ...to, role: session.role, name: session.name });
+      return true;
+    } catch (error) {
+      setMeeting((now) => ({ ...now, connecting: false, error }));
+      return false;
+    }
+  };
+  const forget = async (bridge: string, words: string) => {
+    await doors.forget(bridge);
+    part();
+    setSaid(words);
+    setOutcome(null);
+    show(HOME, true);
+  };
+
+  useEffect(() => {
+    if (props.begun) meet(props.begun.session);
+    const { outcome } = props;
+    if (outcome?.kind === "claimed") {
+      const known = bridges.find((one) => one.bridge === outcome.bridge);
+      if (known) void doors.save({ ...known, inUntil: outcome.until });
+    }
+    const left = (event: PopStateEvent) => {
+      const next = viewOf(event.state);
+      if (next.at !== "live") part();
+      setView(next);
+    };
+    addEventListener("popstate", left);
+    return () => {
+      removeEventListener("popstate", left);
+      part();
+    };
+  }, []);
+
+  const live = useMemo<Live | null>(
+    () =>
+      known
+        ? {
+            known,
+            doors,
+            session: meeting.session,
+            role: known.role,
+            keep: (change) => {
+              const now = latest.current.bridges.find((one) => one.bridge === known.bridge);
+              const next = now && { ...now, ...change };
+              if (next && !same(now, next)) void doors.save(next);
+            },
+            go: (where) => show({ at: "live", bridge: known.bridge, where }),
+            gone: (why) => forget(known.bridge, why === "left" ? t.left : t.resetDone),
+            disconnect: async () => {
+              part();
+              show(HOME, true);
+            },
+          }
+        : null,
+    [known, doors, meeting.session],
+  );
+
+  if (view.at === "home" || !known || !live) {
+    return (
+      <Home
+        bridges={bridges}
+        doors={doors}
+        outcome={outcome}
+        said={said}
+        onOutcome={(next) => {
+          setSaid("");
+          setOutcome(next);
+        }}
+        onManage={(bridge) => {
+          setSaid("");
+          show({ at: "connect", bridge });
+        }}
+        onForget={(bridge) => forget(bridge, t.forgotten)}
+        onPair={props.onPair}
+      />
+    );
+  }
+  if (view.at === "connect") {
+    return (
+      <Connect
+        known={known}
+        doors={doors}
+        outcome={outcome?.bridge === known.bridge ? outcome : null}
+        onOutcome={setOutcome}
+        error={meeting.error}
+        connecting={meeting.connecting}
+        onConnect={async () => {
+          if (await connect(known)) show({ at: "live", bridge: known.bridge, where: "overview" }, true);
+        }}
+        onForget={() => forget(known.bridge, t.forgotten)}
+      />
+    );
+  }
+  const over: Over = {
+    error: meeting.error,
+    long: meeting.long,
+    connecting: meeting.connecting,
+    connect: () => void connect(known),
+    forget: () => void forget(known.bridge, t.forgotten),
+  };
+  return (
+    <LiveContext.Provider value={live}>
+      <OverContext.Provider value={over}>
+        <Place where={view.where} />
+      </OverContext.Provider>
+    </LiveContext.Provider>
+  );
+}
+
+/** The keys do not change; the rest is plain. */
+const same = (one: KnownBridge, other: KnownBridge) =>
+  one.addr === other.addr &&
+  one.ssid === other.ssid &&
+  one.name === other.name &&
+  one.role === other.role &&
+  // A lease that is used is always renewed: what is kept of it is for people.
+  Math.abs(one.inUntil - other.inUntil) < 30_000;
+
+function Place({ where }: { where: Where }) {
+  switch (where) {
+    case "overview":
+      return <Overview />;
+    case "device":
+      return <Device />;
+    case "invite":
+      return <Invite />;
+    case "people":
+      return <People />;
+    case "blocked":
+      return <Blocked />;
+    case "set-up":
+      return <SetUp />;
+    case "dorm-wifi":
+      return <DormWifi />;
+    case "speaker-wifi":
+      return <SpeakerWifi />;
+    case "experts":
+      return <Experts />;
+    case "log":
+      return <Log />;
+  }
+}

@@ -1,0 +1,123 @@
+import { useState } from "preact/hooks";
+import { Button, Dialog, Icon, Mark, More, Notice, Screen, Section } from "../parts/index.ts";
+import type { KnownBridge } from "../protocol/types.ts";
+import { texts } from "../texts.ts";
+import type { Outcome } from "../visit.ts";
+import { Visited } from "./frame.tsx";
+import { type Doors, useNow } from "./live.tsx";
+import { shortId, standing } from "./words.ts";
+
+const t = texts.everyday;
+
+/** The bridges that this phone is paired with; no connection is needed to see them, nor to be let in. */
+export function Home(props: {
+  bridges: readonly KnownBridge[];
+  doors: Doors;
+  outcome: Outcome | null;
+  /** What was done last. */
+  said: string;
+  onOutcome: (outcome: Outcome | null) => void;
+  onManage: (bridge: string) => void;
+  onForget: (bridge: string) => Promise<void>;
+  onPair: () => void;
+}) {
+  const { bridges } = props;
+  const [forgetting, setForgetting] = useState<KnownBridge | null>(null);
+  if (bridges.length === 0) {
+    return (
+      <Screen
+        title={t.home}
+        lead={t.none}
+        picture={<Mark />}
+        actions={<Button label={t.pair} icon="bluetooth" onTap={props.onPair} />}
+      >
+        {props.said && <Notice kind="good">{props.said}</Notice>}
+      </Screen>
+    );
+  }
+  return (
+    <Screen
+      title={bridges.length === 1 ? t.home : t.homes}
+      picture={<Mark />}
+      actions={<Button kind="plain" label={t.pairAnother} icon="plus" onTap={props.onPair} />}
+    >
+      {props.said && <Notice kind="good">{props.said}</Notice>}
+      {bridges.map((known) => (
+        <Card
+          key={known.bridge}
+          known={known}
+          doors={props.doors}
+          outcome={props.outcome?.bridge === known.bridge ? props.outcome : null}
+          onOutcome={props.onOutcome}
+          onManage={() => props.onManage(known.bridge)}
+          onForget={() => setForgetting(known)}
+        />
+      ))}
+      {forgetting && (
+        <Dialog
+          title={t.forgetHereTitle}
+          confirm={t.forgetHereYes}
+          danger
+          onConfirm={async () => {
+            setForgetting(null);
+            await props.onForget(forgetting.bridge);
+          }}
+          onClose={() => setForgetting(null)}
+        >
+          <p>{t.forgetHereWarn(forgetting.role === "owner")}</p>
+        </Dialog>
+      )}
+    </Screen>
+  );
+}
+
+function Card(props: {
+  known: KnownBridge;
+  doors: Doors;
+  outcome: Outcome | null;
+  onOutcome: (outcome: Outcome | null) => void;
+  onManage: () => void;
+  onForget: () => void;
+}) {
+  const { known, outcome } = props;
+  const now = useNow(15);
+  const mine = standing(known.inUntil, now);
+  const isIn = mine.state === "in";
+  const letMeIn = async () => {
+    props.onOutcome(null);
+    props.onOutcome(await props.doors.visit(known, "claim"));
+  };
+  return (
+    <Section title={t.bridge(known.ssid)}>
+      <div class={`standing ${mine.state}`} role="status">
+        <Icon name={isIn ? "check" : "lock"} />
+        <div>
+          <p class="standing-words">
+            {isIn ? t.inUntil(mine.clock) : mine.state === "was" ? t.wasIn(mine.clock) : t.notIn}
+          </p>
+          <p class="small">{isIn ? t.inLonger : mine.state === "was" ? t.wasInNext : t.notInNext}</p>
+        </div>
+      </div>
+      {outcome && <Visited outcome={outcome} />}
+      {known.addr ? (
+        <Button
+          kind={isIn ? "second" : "main"}
+          icon="play"
+          label={isIn ? t.letMeInAgain : t.letMeIn}
+          busyLabel={t.going}
+          onTap={letMeIn}
+        />
+      ) : (
+        <p class="soft">{t.whereUnknown}</p>
+      )}
+      {isIn && <p class="soft small">{t.letMeInAgainHint}</p>}
+      <Button kind={known.addr ? "second" : "main"} icon="settings" label={t.manage} onTap={props.onManage} />
+      <p class="soft small">{known.role === "owner" ? t.manageHint : t.manageGuestHint}</p>
+      <More title={t.aboutBridge}>
+        <p>{t.youAre(known.name, known.role)}</p>
+        <p class="soft small">{t.bridgeId(shortId(known.bridge))}</p>
+        <Button kind="plain" icon="trash" label={t.forgetHere} onTap={props.onForget} />
+      </More>
+    </Section>
+  );
+}
