@@ -19,6 +19,51 @@ export async function keysOf(secret: Bytes, hello: Bytes, challenge: Bytes, shar
   return { h, p, k };
 }
 
+/** Phones as a bridge keeps them, for TestBridge's `answer`: enrol and confirm of SPEC 2.4. */
+export class Registry {
+  phones = new Map<string, { name: string; role: string; key: string }>();
+  #draft: { phone: string; name: string; role: string; key: string } | null = null;
+
+  constructor(private readonly bridge: TestBridge) {
+    bridge.answer = (request) => this.answer(request);
+    bridge.refusal = (mode) => (mode === 1 && this.phones.size ? 4 : null);
+    this.#settle();
+  }
+
+  /** Forgets everybody. */
+  reset(): void {
+    for (const phone of this.phones.keys()) this.bridge.secrets.delete(`02${phone}`);
+    this.phones.clear();
+    this.#settle();
+  }
+
+  #settle(): void {
+    this.bridge.state = this.phones.size ? 3 : 0;
+  }
+
+  welcome(mode: number, id: string): { role: string; name: string | null } {
+    return mode === 2 ? (this.phones.get(id) ?? { role: "new", name: null }) : { role: "new", name: null };
+  }
+
+  answer({ op, name }: Request): Answer {
+    if (op === "enrol") {
+      const [phone, key] = [8, 32].map((size) => hex(crypto.getRandomValues(new Uint8Array(size))));
+      const role = this.phones.size ? "guest" : "owner";
+      this.#draft = { phone: phone!, key: key!, role, name: name as string };
+      return { phone, key, role };
+    }
+    if (op === "confirm") {
+      if (!this.#draft) return { ok: false, error: "bad-request", say: "Nothing to confirm: enrol first." };
+      const { phone, ...kept } = this.#draft;
+      this.#draft = null;
+      this.phones.set(phone, kept);
+      this.bridge.secrets.set(`02${phone}`, fromHex(kept.key));
+      this.#settle();
+    }
+    return {};
+  }
+}
+
 /** One bridge; each connection to it is a new Link. What a test sets is what the next message does. */
 export class TestBridge {
   id = "b0b1b2b3b4b5b6b7";
@@ -30,13 +75,17 @@ export class TestBridge {
   name = "Ada";
   /** Answers a request; `null`: says nothing. */
   answer: (request: Request) => Answer | null = () => ({});
-  /** An ERROR in place of the CHALLENGE. */
+  /** An ERROR in place of the CHALLENGE: always, or by the mode of HELLO. */
   refuse: number | null = null;
+  refusal: (mode: number) => number | null = () => null;
+  registry: Registry | null = null;
   /** Changes a message on its way to the phone; a list of several are sent one after the other. */
   spoil: (message: Bytes) => Bytes | Bytes[] | null = (message) => message;
-  /** The connection breaks at this write, counted from 0 over all connections. */
+  /** The connection breaks at this write, or before this notification, counted from 0 over all connections. */
   breakAt = Infinity;
+  loseAt = Infinity;
   writes = 0;
+  notifications = 0;
   requests: Request[] = [];
   connections: TestLink[] = [];
 
@@ -60,6 +109,7 @@ export class TestLink implements Link {
   #inward: Direction | null = null;
   #outward: Direction | null = null;
   #work: Promise<unknown> = Promise.resolve();
+  #welcome = (): object => ({});
 
   constructor(private readonly bridge: TestBridge) {}
 
@@ -91,7 +141,10 @@ export class TestLink implements Link {
 
   /** As it is, in pieces of `size`. */
   notify(message: Bytes, size = LARGEST_PIECE): void {
-    for (const fragment of cut(message, size)) if (!this.gone) this.onFragment?.(fragment);
+    for (const fragment of cut(message, size)) {
+      if (this.bridge.notifications++ === this.bridge.loseAt) this.hangUp();
+      if (!this.gone) this.onFragment?.(fragment);
+    }
   }
 
   #send(message: Bytes): void {
@@ -112,8 +165,7 @@ export class TestLink implements Link {
       this.#proof = null;
       if (!accept) return this.error(2);
       this.#send(accept);
-      const { role, name, id } = this.bridge;
-      await this.say({ op: "welcome", role, name, bridge: id, version: "0.1.0" });
+      await this.say({ op: "welcome", ...this.#welcome(), bridge: this.bridge.id, version: "0.1.0" });
       return;
     }
     if (!this.#inward) return this.error(1);
@@ -136,7 +188,10 @@ export class TestLink implements Link {
   }
 
   async #hello(hello: Bytes): Promise<void> {
-    if (this.bridge.refuse !== null) return this.error(this.bridge.refuse);
+    const [mode, id] = [hello[2] ?? 0, hex(hello.subarray(3, 11))];
+    const refused = this.bridge.refuse ?? this.bridge.refusal(mode);
+    if (refused !== null) return this.error(refused);
+    this.#welcome = () => this.bridge.registry?.welcome(mode, id) ?? { role: this.bridge.role, name: this.bridge.name };
     const secret = this.bridge.secrets.get(hex(hello.subarray(2, 11))) ?? new Uint8Array(32);
     const pair = (await crypto.subtle.generateKey("X25519", false, ["deriveBits"])) as CryptoKeyPair;
     const own = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
