@@ -1,5 +1,6 @@
 /// <reference types="vitest/config" />
 import { defineConfig } from "vite";
+import { onlyOurChips } from "./only_our_chips.ts";
 
 /** What the page may do: nothing but itself. `speakeasy page` sends the same as a header. */
 export const CONTENT_SECURITY_POLICY = [
@@ -25,6 +26,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   plugins: [
+    onlyOurChips(),
     {
       name: "content-security-policy",
       transformIndexHtml: {

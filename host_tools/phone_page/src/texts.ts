@@ -3,6 +3,7 @@
  *
  * Words are those of people, not of networks: "let in until", "the dorm's Wi-Fi", "the speaker's Wi-Fi". What went wrong comes with what to do.
  */
+import type { Facts as FlashFacts, FlashTroubleKind } from "./flash/trouble.ts";
 import type { TroubleKind } from "./protocol/types.ts";
 import type { Outcome, VisitWord } from "./visit.ts";
 
@@ -149,6 +150,10 @@ const visit: Record<VisitWord | Exclude<Outcome["kind"], "claimed" | "opened" | 
     next: "It does not know this phone's key. Connect to your bridge by Bluetooth; if it is where this phone looked for it, somebody on that Wi-Fi is imitating it.",
   },
 };
+/** A flash's size. */
+const megabytes = (bytes: number) => `${Math.round((bytes / (1 << 20)) * 10) / 10} MB`;
+/** What a program says went wrong, before what to do. */
+const reason = (why: string | undefined) => (why ? `(${why}.) ` : "");
 
 export const texts = {
   name: "Speakeasy",
@@ -738,5 +743,168 @@ export const texts = {
     tomorrow: (clock: string) => `tomorrow, ${clock}`,
   },
 
-  flash: {},
+  flash: {
+    title: "Put Speakeasy on a board",
+    lead: "You need a board with an ESP32 and its USB cable. Plug it into this computer.",
+    whichFirmware: "Which board is it?",
+    ownFile: "Another one: a file of mine",
+    file: "The firmware: firmware.bin",
+    fileHint: "Drop it here, or choose it. `make firmware BOARD=…` made it, in build/BOARD.",
+    offer: (chip: string, bytes: number) => `${chip}, with ${megabytes(bytes)} of flash or more`,
+    chosen: (chip: string, bytes: number) => `For a board with an ${chip} and ${megabytes(bytes)} of flash or more.`,
+    fresh: "Make it a new bridge",
+    freshHint:
+      "Erases all that is on the board, also a stranger's demo. Without it, a bridge keeps its label, phones and networks.",
+    begin: "Choose the board and begin",
+    onlyLabel: "Only show the label of a bridge",
+    eraseTitle: "Erase all that is on the board?",
+    eraseWords:
+      "If it is a bridge, its phones and networks are gone then, and its old label is worth nothing. That cannot be undone.",
+    eraseConfirm: "Erase it",
+    workingTitle: "Putting Speakeasy on the board",
+    labelTitle: "Reading the label",
+    working: "Leave the cable in, and this page open.",
+    progress: "How much is written",
+    phase: {
+      looking: "Looking at the board: nothing is written yet.",
+      erasing: "Erasing it. That takes up to two minutes.",
+      writing: "Writing the firmware.",
+      checking: "Reading back what was written.",
+      starting: "It is the same. Waiting for the first start, a minute at most.",
+      asking: "Asking the bridge for its label.",
+    },
+    percent: (part: number) => `${Math.floor(100 * part)} %`,
+    againTitle: "Choose the board once more",
+    againWords: "It has started anew, and to this computer it is another USB device now.",
+    again: "Choose the board",
+    doneTitle: "Your bridge is ready",
+    toldTitle: "The label of your bridge",
+    written: "The firmware was written, and read back: it is the same. It runs.",
+    restarted: "The bridge starts anew: music pauses, phones stay paired.",
+    firstOwner: "This code is for the first owner: print it, or write it down. Keep it as you keep a key.",
+    hasOwner: (phones: number) =>
+      `It knows ${phones} phone${phones === 1 ? "" : "s"} already, and has an owner: nothing of that was changed. With the button pressed its label lets guests in; owners invite phones.`,
+    label: (bridge: string) => `Label of bridge ${bridge}`,
+    labelName: "Speakeasy",
+    labelBridge: (bridge: string) => `bridge ${bridge}`,
+    labelScan: "power it, then scan this",
+    labelType: "power it, then type this",
+    labelKeep: "Keep this as you keep a key.",
+    code: "Setup code",
+    pair: "Pair it now",
+    print: "Print the label",
+    another: "Another board",
+    troubleTitle: "That did not work",
+    oneMore: "Try again",
+    noSerial: {
+      what: "This browser cannot flash a board",
+      next: "Open this page in Chrome or Edge on a computer. Or, where Speakeasy's source is: `make flash`.",
+    },
+    trouble: {
+      "nobody-chosen": () => ({
+        what: "No board was chosen",
+        next: "Nothing was written. Was the list empty? Take a cable that carries data: many only charge. The next time the list shows all that is plugged in.",
+      }),
+      "not-opened": ({ linux }) => ({
+        what: "The board's port could not be opened",
+        next:
+          "Another program or page uses it: end that, a serial monitor for example, and try again." +
+          (linux
+            ? " Or you may not use it; on Debian and Ubuntu: `sudo adduser $USER dialout`, log out and in again."
+            : ""),
+      }),
+      "no-answer": () => ({
+        what: "No ESP32 answered there",
+        next: "Nothing was written. Hold the board's BOOT button, press and let go RESET, let go BOOT, and try again. Is there another board or modem in the list? Choose the right one.",
+      }),
+      "wrong-chip": ({ found = "", wanted = "" }) => ({
+        what: `The chip on this board is an ${found}, and this firmware is for the ${wanted}`,
+        next: "Nothing was written. Choose the firmware for the board that you have, or the other board.",
+      }),
+      "unknown-chip": () => ({
+        what: "The chip on this board is none that Speakeasy runs on",
+        next: "Nothing was written. Take a board with an ESP32, ESP32-S3, ESP32-C3 or ESP32-C6.",
+      }),
+      locked: () => ({
+        what: "This chip was locked by whoever had it before, for good",
+        next: "Nothing was written. It is in secure download mode: take another board.",
+      }),
+      "unknown-flash": () => ({
+        what: "The size of this board's flash is not known",
+        next: "Nothing was written. The memory does not answer, or is of an unknown kind: take another board.",
+      }),
+      "too-small": ({ has = 0, needs = 0 }) => ({
+        what: `This board has ${megabytes(has)} of flash, and this firmware needs ${megabytes(needs)}`,
+        next: "Nothing was written. Choose a firmware for less flash, or another board.",
+      }),
+      "stopped-answering": () => ({
+        what: "The chip stopped answering",
+        next: "Nothing was written. Try again, with another cable or USB port.",
+      }),
+      pulled: () => ({
+        what: "The board went away",
+        next: "Nothing was written. Plug it in again, see that the cable sits firmly, and try again.",
+      }),
+      "pulled-writing": () => ({
+        what: "The cable was pulled while the firmware was written",
+        next: "The firmware on the board is not whole now: plug it in and flash it again. If it was a bridge, its label, phones and networks are elsewhere in its flash, and stay.",
+      }),
+      "pulled-erased": () => ({
+        what: "The cable was pulled while the board was erased and written",
+        next: "It is neither erased nor whole now: plug it in and do the same again, with “Make it a new bridge” ticked.",
+      }),
+      "not-written": ({ why }) => ({
+        what: "Writing failed",
+        next: `${reason(why)}The firmware on the board is not whole now: flash it again. If it was a bridge, its label, phones and networks are elsewhere in its flash, and stay. If that fails, too: another cable, or another USB port.`,
+      }),
+      "not-written-erased": ({ why }) => ({
+        what: "Writing failed",
+        next: `${reason(why)}The board is neither erased nor whole now: do the same again, with “Make it a new bridge” ticked. If that fails, too: another cable, or another USB port.`,
+      }),
+      gone: () => ({
+        what: "The board went away after its start",
+        next: "Plug it in again, and choose “Only show the label of a bridge”.",
+      }),
+      silent: () => ({
+        what: "The firmware was written, but says nothing",
+        next: "Press the board's RESET button, then choose “Only show the label of a bridge”.",
+      }),
+      "not-starting": ({ said = "" }) => ({
+        what: "The firmware was written, but does not start",
+        next: `Flash it again with “Make it a new bridge” ticked: that removes what an earlier one left. The last that the board said: ${said}`,
+      }),
+      "used-before": () => ({
+        what: "The board was used for something else before",
+        next: "The firmware was written, but the files on the board are no good. Flash it again with “Make it a new bridge” ticked, which removes what was left.",
+      }),
+      "no-label": () => ({
+        what: "The board does not tell its label",
+        next: "Is Speakeasy on it? Press its RESET button and try again, or flash it.",
+      }),
+      "not-firmware": () => ({
+        what: "That file is no firmware",
+        next: "Choose firmware.bin, which `make firmware BOARD=…` makes in build/BOARD.",
+      }),
+      "part-of-firmware": () => ({
+        what: "That file is only a part of a firmware",
+        next: "Choose firmware.bin, the whole of it: `make firmware BOARD=…` makes it in build/BOARD.",
+      }),
+      cut: () => ({
+        what: "That firmware is not whole",
+        next: "The file was cut, or changed, on its way: copy or build it again.",
+      }),
+      "other-chip": () => ({
+        what: "That firmware is for a chip that Speakeasy does not run on",
+        next: "Choose the firmware.bin of an ESP32, ESP32-S3, ESP32-C3 or ESP32-C6.",
+      }),
+      "not-loaded": () => ({
+        what: "The firmware could not be fetched",
+        next: "Nothing was written. It is kept where this page comes from: are you online? Try again, or choose a file.",
+      }),
+      changed: () => ({
+        what: "The firmware is not what its list says",
+        next: "Nothing was written. Whoever keeps this page has to put it right: choose a file of your own meanwhile.",
+      }),
+    } satisfies Record<FlashTroubleKind, (facts: FlashFacts & { linux: boolean }) => Words>,
+  },
 } as const;
