@@ -9,7 +9,7 @@ import { DormWifi } from "./dorm_wifi.tsx";
 import { Experts } from "./experts.tsx";
 import { Home } from "./home.tsx";
 import { Invite } from "./invite.tsx";
-import { type Doors, type Live, LiveContext, type Over, OverContext, PLACES, type Where } from "./live.tsx";
+import { type Doors, type Live, LiveContext, type Over, OverContext, PLACES, STAYS_NEAR, type Where } from "./live.tsx";
 import { Log } from "./log.tsx";
 import { Overview } from "./overview.tsx";
 import { People } from "./people.tsx";
@@ -60,18 +60,22 @@ export function Everyday(props: {
   const known = view.at === "home" ? undefined : bridges.find((one) => one.bridge === view.bridge);
   // For what happens later: a session that ends, a page that is left.
   const latest = useRef({ session: meeting.session, known, bridges });
+  const near = useRef({ bridge: "", until: 0 });
   latest.current = { session: meeting.session, known, bridges };
 
   const meet = (session: Session) => {
     const began = Date.now();
-    session.onOver = (why) =>
+    session.onOver = (why) => {
+      near.current = { bridge: session.bridge, until: Date.now() + STAYS_NEAR };
       setMeeting((now) => (now.session === session ? { ...APART, error: why, long: Date.now() - began >= LONG } : now));
+    };
     setMeeting({ ...APART, session, began });
   };
   const part = () => {
     const { session } = latest.current;
     setMeeting(APART);
     if (!session) return;
+    near.current = { bridge: session.bridge, until: Date.now() + STAYS_NEAR };
     session.onOver = null;
     void session.end();
   };
@@ -83,8 +87,10 @@ export function Everyday(props: {
   };
   const connect = async (to: KnownBridge) => {
     setMeeting((now) => ({ ...now, connecting: true, error: null }));
+    const isNear = near.current.bridge === to.bridge && Date.now() < near.current.until;
+    near.current.until = 0; // until it has answered
     try {
-      const session = await doors.connect(to);
+      const session = await doors.connect(to, isNear);
       setOutcome(null);
       meet(session);
       if (session.role !== "new") await doors.save({ ...to, role: session.role, name: session.name });

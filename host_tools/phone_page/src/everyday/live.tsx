@@ -9,8 +9,10 @@ import type { Outcome } from "../visit.ts";
 
 /** What everyday needs of the world outside: main.tsx has the real ones. */
 export interface Doors {
-  /** Has the person choose the bridge in the browser's list, and proves this phone's key to it. Needs a tap. */
-  connect(known: KnownBridge): Promise<Session>;
+  /**
+   * A session as this phone: by the browser's list, which needs a tap; or, where the bridge `isNear`, over a connection like the last one.
+   */
+  connect(known: KnownBridge, isNear: boolean): Promise<Session>;
   /** To be let in, or to have Bluetooth switched on (owners), over Wi-Fi: goes to the bridge's own page, and comes back. Resolves where it cannot go. */
   visit(known: KnownBridge, purpose: "claim" | "open"): Promise<Outcome>;
   save(known: KnownBridge): Promise<void>;
@@ -19,6 +21,9 @@ export interface Doors {
 
 /** s between two looks at a list that changes by itself. A bridge hangs up on a phone that says nothing for 30 s (SPEC 2). */
 export const LOOK_S = 10;
+
+/** ms for which a bridge whose session has ended is still on the air (SPEC 2: 60 s), less what connecting takes. */
+export const STAYS_NEAR = 45_000;
 
 export interface Live {
   known: KnownBridge;
