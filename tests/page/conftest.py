@@ -13,8 +13,8 @@ one server of the page there (`served`). Its tests are coroutines on one loop:
 
 - `open_page(url)`: a Playwright page in a context of its own. `open_page(url, beside=page)`: another one with the
   same storage, as the phone's browser opens it later. The last page that was opened has the Bluetooth. Exceptions that
-  nobody catches and what the page's policy refuses fail the test at its end; a test that means to see some takes
-  `page_errors`, and clears it.
+  nobody catches, what the page's policy refuses and requests to strangers fail the test at its end; a test that means
+  to see some takes `page_errors`, and clears it.
 - `kept_profile`: a Chromium of its own with a profile that outlives it: `async with kept_profile(url) as (page, radio)`
   twice is a browser that was restarted.
 - `bluetooth`: the person at the chooser takes the first bridge. `.unwilling`, `.patience_s`, `.power("powered-off")`,
@@ -34,6 +34,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -159,14 +160,20 @@ async def bluetooth(adapter: PhoneRadio) -> AsyncIterator[PhoneRadio]:
 
 @pytest.fixture
 def page_errors() -> Iterator[list[str]]:
-    """What no page may do: exceptions that nobody catches, and what its Content-Security-Policy refuses."""
+    """What no page may do: exceptions that nobody catches; what its Content-Security-Policy refuses; a request to
+    anybody but its own host and the bridge."""
     errors: list[str] = []
     yield errors
     assert errors == []
 
 
 def _watch(context: BrowserContext, errors: list[str]) -> None:
+    def is_ours(url: str) -> bool:
+        parts = urlsplit(url)
+        return parts.scheme in ("data", "blob") or parts.hostname == "localhost" or parts.port == t.CLAIM_PORT
+
     context.set_default_timeout(PAGE_LIMIT_MS)
+    context.on("request", lambda request: None if is_ours(request.url) else errors.append(f"request: {request.url}"))
     context.on("weberror", lambda error: errors.append(str(error.error)))
     context.on(
         "console",
