@@ -1,5 +1,8 @@
 /// <reference types="vitest/config" />
-import { defineConfig } from "vite";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { defineConfig, type Plugin } from "vite";
 import { onlyOurChips } from "./only_our_chips.ts";
 
 /** What the page may do: nothing but itself. `speakeasy page` sends the same as a header. */
@@ -15,6 +18,34 @@ export const CONTENT_SECURITY_POLICY = [
   "form-action 'none'",
 ].join("; ");
 
+const PUBLIC = join(import.meta.dirname, "public");
+const WORKER = "worker.js";
+
+/** Tells the service worker the names of all files of this build, and one hash over them (src/worker.ts). */
+function precache(): Plugin {
+  return {
+    name: "precache",
+    enforce: "post",
+    generateBundle(_, bundle) {
+      const files = new Map<string, string | Uint8Array>();
+      for (const name of readdirSync(PUBLIC)) files.set(name, readFileSync(join(PUBLIC, name)));
+      for (const [name, file] of Object.entries(bundle))
+        // The page goes by its folder's name: some servers send whoever asks for index.html there.
+        if (name !== WORKER)
+          files.set(name === "index.html" ? "./" : name, file.type === "chunk" ? file.code : file.source);
+      const hash = createHash("sha256");
+      const names = [...files.keys()].sort();
+      for (const name of names) hash.update(`${name}\0`).update(createHash("sha256").update(files.get(name)!).digest());
+      const worker = bundle[WORKER];
+      if (worker?.type !== "chunk" || !files.has("./")) this.error("the build has no service worker, or no page");
+      hash.update(worker.code);
+      worker.code = worker.code
+        .replace("SPEAKEASY_FILES", JSON.stringify(names))
+        .replace("SPEAKEASY_BUILD", JSON.stringify(hash.digest("hex").slice(0, 16)));
+    },
+  };
+}
+
 export default defineConfig({
   // Relative: the page may live in any folder of any host.
   base: "./",
@@ -24,6 +55,10 @@ export default defineConfig({
     target: "es2022",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      input: ["index.html", "src/worker.ts"],
+      output: { entryFileNames: (chunk) => (chunk.name === "worker" ? WORKER : "assets/[name]-[hash].js") },
+    },
   },
   plugins: [
     onlyOurChips(),
@@ -41,6 +76,7 @@ export default defineConfig({
               ),
       },
     },
+    precache(),
   ],
   test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"] },
 });

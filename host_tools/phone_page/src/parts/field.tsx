@@ -55,7 +55,8 @@ export function Field(props: {
           aria-describedby={tells ? `${id}-tells` : undefined}
           autocomplete={props.autocomplete ?? "off"}
           autocapitalize={props.code ? "characters" : "none"}
-          autocorrect="off"
+          // As an attribute: Preact would set the property, which is a boolean.
+          ref={(input) => input?.setAttribute("autocorrect", "off")}
           spellcheck={false}
           inputMode={props.inputMode}
           maxLength={props.maxLength}
@@ -92,10 +93,11 @@ export function Choice<Value extends string>(props: {
   options: readonly Option<Value>[];
   value: Value | null;
   onChoose: (value: Value) => void;
+  error?: string | undefined;
 }) {
   const name = useId();
   return (
-    <fieldset class="choice">
+    <fieldset class="choice" aria-describedby={props.error ? `${name}-tells` : undefined}>
       <legend>{props.label}</legend>
       {props.options.map((option) => (
         <label key={option.value} class="option">
@@ -112,6 +114,11 @@ export function Choice<Value extends string>(props: {
           </span>
         </label>
       ))}
+      {props.error && (
+        <p id={`${name}-tells`} class="field-error" role="alert">
+          {props.error}
+        </p>
+      )}
     </fieldset>
   );
 }

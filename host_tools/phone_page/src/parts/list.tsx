@@ -27,7 +27,7 @@ export function Row(props: {
       <span class="row-words">
         <span class="row-title">
           {props.title}
-          {props.more && <span class="unseen">, {props.more}</span>}
+          {props.more && <span class="unseen"> {props.more}</span>}
         </span>
         {props.detail && <span class="row-detail">{props.detail}</span>}
       </span>

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { Refused, Trouble, type TroubleKind } from "../protocol/types.ts";
+import { StoreTrouble } from "../store.ts";
 import { texts } from "../texts.ts";
 import { Button } from "./button.tsx";
 import { Icon, Spinner } from "./icons.tsx";
@@ -41,6 +42,7 @@ export type Words = { what: string; next: string };
 /** What happened and what to do: of a Trouble, of what the bridge refused, or of anything else that was thrown. */
 export function wordsOf(error: unknown): Words {
   if (error instanceof Trouble) return texts.trouble[error.kind];
+  if (error instanceof StoreTrouble) return texts.store[error.kind];
   if (error instanceof Refused) {
     const own: Record<string, Words> = texts.refused;
     return Object.hasOwn(own, error.word) ? own[error.word]! : { what: error.say, next: "" };

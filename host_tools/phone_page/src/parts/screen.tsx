@@ -77,9 +77,10 @@ export function Section({ title, children }: { title: string; children: Componen
 }
 
 /** What most people need not see. */
-export function More({ title, children }: { title: string; children: ComponentChildren }) {
+export function More(props: { title: string; children: ComponentChildren; onOpen?: () => unknown }) {
+  const { title, children } = props;
   return (
-    <details class="more">
+    <details class="more" onToggle={(event) => event.currentTarget.open && void props.onOpen?.()}>
       <summary>
         <span>{title}</span>
         <Icon name="next" />

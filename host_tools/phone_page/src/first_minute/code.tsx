@@ -1,0 +1,63 @@
+import { useState } from "preact/hooks";
+import { Button, Field, Form, Icon, Notice, Screen } from "../parts/index.ts";
+import { CodeError } from "../protocol/codes.ts";
+import { type Found, read } from "../protocol/links.ts";
+import { texts } from "../texts.ts";
+import { codeTrouble } from "./words.ts";
+
+const t = texts.firstMinute;
+
+/** What has been typed so far. The found one's bytes are taken by whoever makes a credential of them. */
+function look(text: string): { found: Found | null; error: unknown } {
+  try {
+    return { found: read(text), error: null };
+  } catch (error) {
+    return { found: null, error };
+  }
+}
+
+/** The label's code, or an invite, is typed or pasted; checked while it is. */
+export function Code(props: {
+  badLink: boolean;
+  step: { n: number; of: number; name: string };
+  onBack: () => void;
+  onFound: (found: Found) => unknown;
+}) {
+  const [text, setText] = useState("");
+  const [asked, setAsked] = useState(false);
+  const { found, error } = look(text);
+  // Too few signs are no mistake before the person says that it is all.
+  const early = error instanceof CodeError && error.reason === "length" && error.given < error.expected && !asked;
+  const hint = early && error.given > 0 ? codeTrouble(error) : t.codeHint;
+  return (
+    <Screen title={t.codeTitle} lead={t.codeLead} back={props.onBack} step={props.step} picture={<Icon name="key" />}>
+      {props.badLink && !text && (
+        <Notice kind="trouble" title={texts.welcome.badLink}>
+          {texts.welcome.badLinkNext}
+        </Notice>
+      )}
+      <Form
+        onSend={() => {
+          setAsked(true);
+          if (found) return props.onFound(found);
+        }}
+      >
+        <Field
+          label={t.code}
+          value={text}
+          onInput={(value) => {
+            setText(value);
+            setAsked(false);
+          }}
+          code
+          hint={hint}
+          error={error && !early && (text || asked) ? codeTrouble(error) : undefined}
+          good={found ? (found.kind === "code" ? t.codeWhole : t.inviteWhole) : undefined}
+        />
+        <div class="actions">
+          <Button type="submit" label={t.next} />
+        </div>
+      </Form>
+    </Screen>
+  );
+}

@@ -1,0 +1,97 @@
+import { useState } from "preact/hooks";
+import { Button, Icon, Notice, Screen, TroubleNotice } from "../parts/index.ts";
+import type { KnownBridge } from "../protocol/types.ts";
+import { texts } from "../texts.ts";
+import type { Outcome } from "../visit.ts";
+import type { Contact } from "./contact.ts";
+import type { Step } from "./wifi.tsx";
+import { clock } from "./words.ts";
+
+const t = texts.firstMinute;
+
+/** Words for a visit that did not let this phone in; null for one that did. */
+export function visitWords(outcome: Outcome): { what: string; next: string } | null {
+  if (outcome.kind === "claimed" || outcome.kind === "opened") return null;
+  return texts.visit[outcome.kind === "refused" ? outcome.word : outcome.kind];
+}
+
+/** This phone proves on the dorm's Wi-Fi who it is: it visits the bridge there. */
+export function LetIn(props: {
+  contact: Contact;
+  known: KnownBridge;
+  step: Step;
+  outcome: Outcome | null;
+  visit: () => Promise<Outcome>;
+  /** Asks the bridge how it is, by Bluetooth, and shows what is to be done. */
+  ask: () => Promise<void>;
+  onWifi: () => void;
+  onLater: () => void;
+}) {
+  const { known } = props;
+  const [outcome, setOutcome] = useState(props.outcome);
+  const [error, setError] = useState<unknown>(null);
+  const words = outcome && visitWords(outcome);
+  const go = async () => {
+    setOutcome(null);
+    setError(null);
+    await props.contact.end();
+    setOutcome(await props.visit());
+  };
+  const ask = async () => {
+    setError(null);
+    try {
+      await props.ask();
+    } catch (reason) {
+      setError(reason);
+    }
+  };
+  const away = known.addr === "";
+  const asking = away || (outcome !== null && ["no-answer", "another-bridge", "unproven"].includes(outcome.kind));
+  return (
+    <Screen
+      title={away ? t.noUplinkTitle : t.letInTitle}
+      lead={away ? (known.role === "guest" ? t.noUplinkGuest : undefined) : t.letInLead(known.ssid)}
+      step={props.step}
+      picture={<Icon name={away ? "bridge" : "shield"} />}
+      actions={
+        <>
+          {!away && <Button label={t.letIn} busyLabel={t.visiting} onTap={go} />}
+          {away && known.role === "owner" && <Button label={t.toWifi} onTap={props.onWifi} />}
+          {asking && <Button kind="second" icon="bluetooth" label={t.askBridge} onTap={ask} />}
+          {(away || words) && <Button kind="plain" label={t.later} onTap={props.onLater} />}
+        </>
+      }
+    >
+      {words && (
+        <Notice kind="trouble" title={words.what}>
+          {words.next}
+        </Notice>
+      )}
+      {error !== null && <TroubleNotice error={error} />}
+    </Screen>
+  );
+}
+
+/** In. */
+export function Play(props: { until: number; segment: string | null; onDone: () => void }) {
+  const about: Record<string, { what: string; next: string }> = t.playSegment;
+  const words = props.segment && Object.hasOwn(about, props.segment) ? about[props.segment] : undefined;
+  return (
+    <Screen
+      title={t.playTitle}
+      lead={t.playLead}
+      picture={<Icon name="play" />}
+      actions={<Button label={t.done} onTap={props.onDone} />}
+    >
+      <Notice kind="good" title={t.playIn(clock(props.until))}>
+        {t.playInNext}
+      </Notice>
+      {words && (
+        <Notice kind="info" title={words.what}>
+          {words.next}
+        </Notice>
+      )}
+      <p class="soft">{t.playOther}</p>
+    </Screen>
+  );
+}
