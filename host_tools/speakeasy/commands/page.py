@@ -1,6 +1,7 @@
 """The phone page on this machine."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ app = typer.Typer()
 
 # Fixed: what a browser keeps for the page, phone keys above all, belongs to its address with the port.
 PORT = 7781
+FLAG = "chrome://flags/#enable-experimental-web-platform-features"
 FOLDER = Path(__file__).resolve().parents[3] / "build" / "page"
 
 
@@ -24,7 +26,9 @@ async def _serve(folder: Path, port: int, *, as_json: bool) -> None:
             show_json({"url": url})
         else:
             out.print(f"The phone page is at [bold]{shown(url)}[/] until Ctrl-C, for this machine alone.")
-            out.print("Open it in Chrome, Chromium or Edge: others have no Bluetooth for pages. It asks for the code.")
+            out.print("Open it in Chrome, Chromium or Edge: others have no Bluetooth for pages.")
+            if sys.platform == "linux":  # elsewhere it is on as it comes
+                out.print(f'On Linux it has to be switched on first, at {FLAG}, "Enabled".')
             out.print("Opened once, it works without this command, too.")
         await asyncio.Event().wait()
 
