@@ -226,6 +226,22 @@ test("the end is told once, whoever ended it", async () => {
   expect(device.connected).toBe(false);
 });
 
+test("a browser that does not tell of what it was told to do", async () => {
+  const link = await askForBridge();
+  link.onGone = vi.fn();
+  device.gatt.disconnect.mockImplementationOnce(() => {});
+  link.close();
+  expect(link.onGone).toHaveBeenCalledOnce();
+});
+
+test("a link that is over leaves the next one alone", async () => {
+  const link = await askForBridge();
+  const next = await link.again();
+  next.onGone = vi.fn();
+  link.close();
+  expect([device.connected, vi.mocked(next.onGone).mock.calls.length]).toEqual([true, 0]);
+});
+
 test("another connection to the same bridge needs no list", async () => {
   const link = await askForBridge();
   requestDevice.mockClear();

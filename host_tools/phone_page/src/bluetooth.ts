@@ -100,14 +100,8 @@ async function attach(device: BluetoothDevice, gatt: BluetoothRemoteGATTServer):
   const inbox = await service.getCharacteristic(INBOX);
   const outbox = await service.getCharacteristic(OUTBOX);
   const info = await service.getCharacteristic(INFO);
-  const link = new GattLink(device, gatt, inbox, outbox, info);
-  try {
-    await outbox.startNotifications();
-  } catch (error) {
-    link.close();
-    throw error;
-  }
-  return link;
+  await outbox.startNotifications();
+  return new GattLink(device, gatt, inbox, outbox, info);
 }
 
 const bytesOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
@@ -132,7 +126,7 @@ class GattLink implements Link {
   /** The value is the characteristic's until the next event: it is copied at once. */
   #changed = (): void => {
     const { value } = this.outbox;
-    if (value && !this.#gone) this.onFragment?.(bytesOf(value));
+    if (value) this.onFragment?.(bytesOf(value));
   };
 
   #disconnected = (): void => {
@@ -165,7 +159,9 @@ class GattLink implements Link {
     return written;
   }
 
+  /** The device may have another connection by now, which is none of this link's. */
   close(): void {
+    if (this.#gone) return;
     hangUp(this.gatt);
     this.#disconnected(); // where the browser says nothing of what it was told to do
   }

@@ -37,6 +37,13 @@ test("a new bridge: its first phone is an owner, and has a session of its own", 
   expect(bridge.requests.map((one) => one.op)).toEqual(["enrol", "confirm", "bye", "confirm", "bye"]);
 });
 
+test("a bridge whose state still says that nobody owns it, a moment after", async () => {
+  const { bridge, registry, store, code } = await setting();
+  Object.defineProperty(bridge, "state", { get: () => 0, set: () => {} });
+  await pair(store, bridge.connect(), code, "Ada");
+  expect([registry.phones.size, bridge.connections.length]).toEqual([1, 2]);
+});
+
 test("a phone that is paired already is not enrolled again", async () => {
   const { bridge, registry, store, code } = await setting();
   await (await pair(store, bridge.connect(), code, "Ada")).session.end();
@@ -49,8 +56,13 @@ test("a bridge that was reset takes the phone as a new one", async () => {
   const first = await pair(store, bridge.connect(), code, "Ada");
   await first.session.end();
   registry.reset();
+  const { sessionKey, claimKey } = first.known;
+  await store.addPending({ bridge: bridge.id, phone: "00".repeat(8), role: "owner", name: "x", sessionKey, claimKey });
+  const before = bridge.connections.length;
   const second = await pair(store, bridge.connect(), code, "Ada");
   expect(second.wasKnown).toBe(false);
+  // Nobody owns it: no key of before is worth a try, nor worth being kept.
+  expect([bridge.connections.length - before, await store.pending(bridge.id)]).toEqual([2, []]);
   expect([...registry.phones.keys()]).toEqual([second.known.phone]);
   expect(await store.list()).toMatchObject([{ phone: second.known.phone }]);
 });
@@ -118,7 +130,7 @@ test("another bridge that answers over a new connection is told nothing", async 
   const link = bridge.connect();
   link.again = () => Promise.resolve(other.connect());
   await expect(pair(store, link, code, "Ada")).rejects.toEqual(trouble("another-bridge"));
-  expect(other.writes).toBe(0);
+  expect([other.writes, other.connections.map((one) => one.gone)]).toEqual([0, [true]]);
 });
 
 test("a link that is lost again and again", async () => {

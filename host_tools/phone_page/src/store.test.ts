@@ -101,7 +101,7 @@ test("removing a bridge leaves what is pending", async () => {
   expect((await store.pending(BRIDGE)).length).toBe(1);
 });
 
-test("a transaction that fails in the middle changes nothing", async () => {
+test("a key that is not pending is not confirmed", async () => {
   const store = await Store.open();
   await store.put(await known());
   await expect(store.confirm(BRIDGE, "nobody", { role: "owner", name: "" })).rejects.toBeInstanceOf(Error);

@@ -98,19 +98,10 @@ export class Store {
         transaction.oncomplete = () => resolve();
         transaction.onabort = () => reject(transaction.error ?? new Error());
       });
-      try {
-        const value = await work(transaction.objectStore(BRIDGES), transaction.objectStore(PENDING));
-        await done;
-        return value;
-      } catch (error) {
-        done.catch(() => {});
-        try {
-          transaction.abort();
-        } catch {
-          // It has ended by itself.
-        }
-        throw error;
-      }
+      done.catch(() => {}); // where a request failed, that is why
+      const value = await work(transaction.objectStore(BRIDGES), transaction.objectStore(PENDING));
+      await done;
+      return value;
     } catch (error) {
       throw troubleOf(error);
     }

@@ -32,6 +32,9 @@ test("what is no answer is none, and throws nothing", async () => {
   const key = await keyOf(v.phone_key);
   for (const seconds of [-1, 0.5, 2 ** 32, NaN, "300", null, undefined, {}])
     expect(await isAnswer(key, "open", v.challenge, seconds, v.answer)).toBe(false);
+  for (const seconds of [v.open_s - 2 ** 32, v.open_s + 2 ** 32])
+    // the same in 32 bits
+    expect(await isAnswer(key, "open", v.challenge, seconds, v.answer)).toBe(false);
   for (const answer of ["", v.answer.toUpperCase(), v.answer + "00", v.answer.slice(2), 1, null, undefined, [], {}])
     expect(await isAnswer(key, "open", v.challenge, v.open_s, answer)).toBe(false);
 });

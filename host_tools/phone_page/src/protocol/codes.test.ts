@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { fromHex, hex, join, utf8 } from "./bytes.ts";
+import { equal, fromHex, hex, join, utf8 } from "./bytes.ts";
 import { CodeError, LONGEST_TEXT, readInvite, readSetupCode, writeCode } from "./codes.ts";
 import { credentialOf, inFragment, inviteLink, LONGEST_LINK, read } from "./links.ts";
 import { Random } from "./testing/random.ts";
@@ -101,9 +101,12 @@ describe("links", () => {
       expect(read(`speakeasy:#code=${value}`)).toEqual({ kind: "code", secret: fromHex(bytes) });
   });
 
-  test.each(["speakeasy:", "speakeasy:#", "https://example.org/#what=1", "#", "#cod=1"])("no code in %j", (text) => {
-    expect(reasonOf(() => read(text))).toBe("link");
-  });
+  test.each(["speakeasy:", "\n SPEAKEASY:", "speakeasy:#", "https://example.org/#what=1", "#", "#cod=1"])(
+    "no code in %j",
+    (text) => {
+      expect(reasonOf(() => read(text))).toBe("link");
+    },
+  );
 
   test.each([
     [`#code=${setup.text.slice(0, -1)}`, "length"],
@@ -150,6 +153,11 @@ describe("links", () => {
 });
 
 test("bytes", () => {
+  expect(equal(utf8("ab"), utf8("ab"))).toBe(true);
+  for (const other of ["", "a", "abc", "aB", "Ab"]) {
+    expect(equal(utf8("ab"), utf8(other))).toBe(false);
+    expect(equal(utf8(other), utf8("ab"))).toBe(false);
+  }
   expect(hex(utf8("ä"))).toBe("c3a4");
   expect(() => fromHex("0")).toThrow(RangeError);
   expect(() => fromHex("0G")).toThrow(RangeError);

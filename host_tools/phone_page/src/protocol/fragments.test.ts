@@ -35,6 +35,13 @@ test.each([1, SMALL_PIECE, SMALL_PIECE + 1, LARGEST_MESSAGE])("a message of %d b
   }
 });
 
+test("numbers begin again after 63", () => {
+  const joiner = new Joiner();
+  const fragments = cut(message(LARGEST_MESSAGE), 7);
+  expect(fragments.length).toBeGreaterThan(2 * 64);
+  expect(fragments.map((fragment) => joiner.feed(fragment)).at(-1)).toEqual(message(LARGEST_MESSAGE));
+});
+
 test.each([
   [0, SMALL_PIECE],
   [LARGEST_MESSAGE + 1, SMALL_PIECE],

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { fromHex, hex, uint32, utf8 } from "./bytes.ts";
+import { fromHex, hex, join, uint32, utf8 } from "./bytes.ts";
 import { Handshake } from "./handshake.ts";
-import { importHmac, importSecret } from "./keys.ts";
+import { hmac, importHmac, importSecret } from "./keys.ts";
 import { Direction, LARGEST_PLAIN } from "./records.ts";
 import { keysOf } from "./testing/bridge.ts";
 import { Random } from "./testing/random.ts";
@@ -137,6 +137,13 @@ test.each([1, LARGEST_PLAIN])("a record of %d bytes", async (bytes) => {
 
 test.each([0, LARGEST_PLAIN + 1])("no record of %d bytes", async (bytes) => {
   await expect((await direction()).seal(new Uint8Array(bytes))).rejects.toThrow(RangeError);
+});
+
+test.each([0, LARGEST_PLAIN + 1])("a record of %d bytes is refused, though its tag is right", async (bytes) => {
+  const sealed = new Uint8Array(4 + bytes);
+  const tag = await hmac(await importHmac(new Uint8Array(32)), sealed);
+  const message = join(Uint8Array.of(4), sealed, tag.subarray(0, 16));
+  await expect((await direction()).open(message)).rejects.toEqual(trouble("broken"));
 });
 
 test("a record with any bit changed is refused, and costs nothing of the sequence", async () => {

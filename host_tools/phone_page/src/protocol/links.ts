@@ -36,10 +36,8 @@ export function inFragment(fragment: string): Found | null {
 
 /** A link of any page or of the scheme `speakeasy:`, a setup code or an invite. Throws CodeError. */
 export function read(text: string): Found {
-  text = text.trim();
-  if (text.length > LONGEST_LINK) throw new CodeError("link", "code");
   const at = text.indexOf("#");
-  if (at >= 0 || /^speakeasy:/i.test(text)) {
+  if (at >= 0 || /^\s*speakeasy:/i.test(text)) {
     const found = at < 0 ? null : inFragment(text.slice(at));
     if (!found) throw new CodeError("link", "code");
     return found;

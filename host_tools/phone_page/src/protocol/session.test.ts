@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { LISTS, LONGEST_SAY, parse, printable, read } from "./answers.ts";
 import { fromHex, utf8 } from "./bytes.ts";
 import { importHmac, importSecret } from "./keys.ts";
@@ -277,6 +277,25 @@ describe("requests", () => {
     await expect(session.request("confirm", {})).rejects.toEqual(trouble("broken"));
   });
 
+  test("more records than anybody may have asked for end the session at once", async () => {
+    const [, link, overs] = await opened(new TestBridge());
+    for (let number = 0; number < 2; number++) await link.say({ id: 1, ok: true });
+    expect(overs).toEqual([]);
+    await link.say({ id: 1, ok: true });
+    expect([link.gone, overs]).toEqual([true, ["broken"]]);
+  });
+
+  test("an answer that is complete counts, though the bridge is gone", async () => {
+    const bridge = new TestBridge();
+    const [session, link, overs] = await opened(bridge);
+    bridge.answer = ({ id }) => {
+      void link.say({ id, ok: true, services: [] }).then(() => link.hangUp());
+      return null;
+    };
+    expect(await session.request("services", {})).toEqual({ services: [] });
+    expect(overs).toEqual(["out-of-range"]);
+  });
+
   test("an ERROR means nothing but the end, once the bridge is proven", async () => {
     const bridge = new TestBridge();
     for (const code of [1, 2, 3, 4, 5, 6, 9]) {
@@ -325,6 +344,23 @@ describe("requests", () => {
     const [session, laterLink] = await opened(bridge, limits);
     laterLink.write = () => Promise.reject(new Trouble("out-of-range"));
     await expect(session.request("confirm", {})).rejects.toEqual(trouble("hung-up"));
+  });
+
+  test("a phone that slept for too long: the bridge is gone when it speaks", async () => {
+    const [session, link, overs] = await opened(new TestBridge());
+    const now = Date.now();
+    const clock = vi.spyOn(Date, "now").mockReturnValue(now + LIMITS.silence);
+    link.write = () => Promise.reject(new Trouble("out-of-range"));
+    await expect(session.request("confirm", {})).rejects.toEqual(trouble("hung-up"));
+    clock.mockRestore();
+    expect(overs).toEqual(["hung-up"]);
+  });
+
+  test("a bridge's limit explains nothing but its hanging up", async () => {
+    const bridge = new TestBridge();
+    const [session] = await opened(bridge, { ...LIMITS, silence: 0 });
+    bridge.answer = () => ({ id: 9 });
+    await expect(session.request("confirm", {})).rejects.toEqual(trouble("broken"));
   });
 
   test("end says bye, and is no trouble", async () => {
@@ -442,6 +478,12 @@ describe("answers", () => {
 
   test("each list of pages is a member of its answer", () => {
     for (const [op, name] of Object.entries(LISTS)) expect(GOOD[op as OpName]).toHaveProperty(name);
+  });
+
+  test("a list is no object, nor the other way round", () => {
+    expect(() => read("counters", { counters: [1] })).toThrow(trouble("broken"));
+    expect(() => read("status", { ...STATUS, uplink: [] })).toThrow(trouble("broken"));
+    expect(() => read("log", { lines: { 0: "x" } })).toThrow(trouble("broken"));
   });
 
   test("an address that there is not is null", () => {
