@@ -75,7 +75,7 @@ async def main() -> None:
     operations = Operations(me, settings, phones, policy, uplink, segment, status, invites, files, reached)
     pairing = Pairing(me, phones, lockout, openness, operations, health.beat("pairing"))
     claims = Claims(
-        *(me, phones, policy, operations.tokens, reached),
+        *(me, phones, policy, segment, operations.tokens, reached),
         lambda seconds: openness.open_for(MANAGED, seconds),
         health.beat("claims"),
     )

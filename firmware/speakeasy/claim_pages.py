@@ -18,7 +18,12 @@ const token = location.hash.slice(1);
 history.replaceState(null, "", "/t");
 const say = told => {
   const until = new Date(Date.now() + 1000 * told.lease_s).toLocaleString();
-  says(told.name + " (" + told.addr + ") may use the speaker until " + until + ", longer while it is in use.");
+  const yet = {
+    "set-up": "No music plays just now: the speaker is being set up. It will when that is over.",
+    undecided: "No music plays before an owner has said which machine is the speaker.",
+    down: "The speaker's place is not ready yet: wait a minute.",
+  }[told.segment] || (told.speaker ? "" : "But the speaker is not there: switch it on, and wait a minute.");
+  says(told.name + " (" + told.addr + ") may use the speaker until " + until + ", longer while it is in use. " + yet);
 };
 if (token) {
   fetch("/token", {method: "POST", body: JSON.stringify({token: token})})

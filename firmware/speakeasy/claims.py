@@ -26,14 +26,16 @@ _METHODS = {"/challenge": "GET", "/t": "GET", "/p": "GET", "/claim": "POST", "/o
 
 
 class Claims:
-    """`tokens`: the OneTime that the session's operation `token` fills. `reached` is told of owners who have come.
-    `open_bluetooth(seconds)`: lets phones in over Bluetooth for so long."""
+    """`segment`: who is let in is told whether there is a speaker. `tokens`: the OneTime that the session's operation
+    `token` fills. `reached` is told of owners who have come. `open_bluetooth(seconds)`: lets phones in over Bluetooth
+    for so long."""
 
     def __init__(
         self,
         identity,
         phones,
         policy,
+        segment,
         tokens,
         reached,
         open_bluetooth,
@@ -45,6 +47,7 @@ class Claims:
         self._identity = identity
         self._phones = phones
         self._policy = policy
+        self._segment = segment
         self._tokens = tokens
         self._reached = reached
         self._open_bluetooth = open_bluetooth
@@ -167,6 +170,8 @@ class Claims:
             "lease_s": LEASE_S,
             "by": "mac" if by_mac else "address",
             "name": self._phones.find(phone_id)["name"],
+            "segment": self._segment.state,
+            "speaker": self._segment.present,
         }
 
 

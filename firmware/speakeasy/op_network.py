@@ -62,7 +62,8 @@ class NetworkOperations:
         return paged({}, "networks", self._found, request)
 
     def do_networks(self, _caller: Caller, request: dict) -> dict:
-        """The remembered networks in the order they are tried, or in another order from now on."""
+        """The remembered networks in the order they are tried, or in another order from now on; and the MAC that a
+        network may want to be told before it lets the bridge in."""
         order = request.get("order")
         if order is not None:
             known = [one["ssid"] for one in self._settings.uplinks]
@@ -81,7 +82,7 @@ class NetworkOperations:
             if "login" in one:
                 told["user"] = one["login"]["user"]
             listed.append(told)
-        return paged({}, "networks", listed, request)
+        return paged({"mac": inet.mac_text(self._policy.uplink_mac)}, "networks", listed, request)
 
     def do_forget(self, _caller: Caller, request: dict) -> dict:
         """Forget a network and its key, and leave it if the bridge is on it."""

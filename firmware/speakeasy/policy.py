@@ -57,7 +57,8 @@ class Policy:
     """`uplink_mac`, `segment_mac`: 6 bytes each. `beat()` is called at each turn of the poll loop."""
 
     def __init__(self, uplink_mac: bytes, segment_mac: bytes, beat) -> None:
-        self._macs = (uplink_mac, segment_mac)
+        self.uplink_mac = uplink_mac  # by which the dorm's network knows the bridge
+        self._segment_mac = segment_mac
         self._beat = beat
         self._addr = inet.ZERO
         self._mask = inet.ZERO
@@ -138,7 +139,10 @@ class Policy:
 
     def _program(self) -> None:
         addr, mask, router, dns = self._addr, self._mask, self._router, self._dns
-        pktfilter.configure(*self._macs, addr, mask, router, dns, CLAIM_PORT, self.host, self._private, self._hosts)
+        pktfilter.configure(
+            *(self.uplink_mac, self._segment_mac, addr, mask, router, dns),
+            *(CLAIM_PORT, self.host, self._private, self._hosts),
+        )
         self._phone_at = {a: p for a, p in self._phone_at.items() if a in {entry[0] for entry in pktfilter.leases()}}
         names = dns or router if addr != inet.ZERO else b""
         if self._wanted() == addr:

@@ -60,12 +60,15 @@ class ClaimRefused(ClaimError):
 class Lease:
     """What a claim gives: the right to pass from `addr`, until `lease_s` seconds without traffic are over.
 
-    `by`: what the bridge recognises the phone by, its "mac" or only its "address".
+    `by`: what the bridge recognises the phone by, its "mac" or only its "address". `segment`, `speaker`: the state of
+    the speaker's place (SPEC 2.4) and whether the speaker is there; None of a bridge that does not say so.
     """
 
     addr: str
     lease_s: int
     by: str
+    segment: str | None = None
+    speaker: bool | None = None
 
 
 def _key(key: bytes, purpose: str) -> bytes:
@@ -295,7 +298,14 @@ async def claim(
     proof = claim_proof(key, bridge, phone, challenge, own, mac)
     body = {"phone": phone.hex(), "challenge": challenge.hex(), "addr": own, "mac": mac, "proof": proof.hex()}
     answer = await _prove(addr, port, "claim", key, challenge, body)
-    return Lease(_text(answer.get("addr")), answer["lease_s"], _text(answer.get("by")))
+    segment, speaker = answer.get("segment"), answer.get("speaker")
+    return Lease(
+        _text(answer.get("addr")),
+        answer["lease_s"],
+        _text(answer.get("by")),
+        printable(segment) if isinstance(segment, str) else None,
+        speaker if isinstance(speaker, bool) else None,
+    )
 
 
 async def open_bluetooth(addr: str, port: int, *, bridge: bytes, phone: bytes, key: bytes) -> int:

@@ -17,8 +17,14 @@ FAR = b"\x0a\x63\0\5"  # behind the router
 FAR2 = b"\x0a\x63\0\6"
 
 
+class Segment:
+    state = "up"
+    present = True
+
+
 class Bridge:
     def __init__(self):
+        self.segment = Segment()
         self.settings = Settings(Files(), BRIDGE_ID)
         self.phones = Phones(self.settings)
         self.phone = self.phones.draft("Ada's phone", "owner")
@@ -38,7 +44,7 @@ class Bridge:
     def boot(self):
         """Power came (again): what was in RAM is new."""
         self.claims = Claims(
-            *(ME, self.phones, self.policy, self.tokens, self.reached, self.opened.append, self.beat),
+            *(ME, self.phones, self.policy, self.segment, self.tokens, self.reached, self.opened.append, self.beat),
             now=self.clock,
             now_ms=lambda: int(self.clock.now * 1000),
         )

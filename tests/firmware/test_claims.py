@@ -15,9 +15,30 @@ def test_a_good_claim_makes_a_lease():
     b = Bridge()
     told = b.claim(b.body())
     assert len(told.pop("answer")) == 64
-    equal(told, {"addr": "10.99.0.5", "lease_s": 43200, "by": "address", "name": "Ada's phone"})
+    equal(
+        told,
+        {
+            "addr": "10.99.0.5",
+            "lease_s": 43200,
+            "by": "address",
+            "name": "Ada's phone",
+            "segment": "up",
+            "speaker": True,
+        },
+    )
     equal([lease[:2] for lease in pktfilter.leases()], [(FAR, None)])
     equal(b.policy.leases()[0][0], b.phone["id"])
+
+
+def test_who_is_let_in_is_told_whether_there_is_a_speaker():
+    b = Bridge()
+    for state, present in (("set-up", False), ("undecided", False), ("down", False), ("up", False), ("up", True)):
+        b.segment.state, b.segment.present = state, present
+        told = b.claim(b.body())
+        equal((told["segment"], told["speaker"]), (state, present))
+        b.tokens.put(b"T" * 16, b.phone["id"])
+        told = json.loads(b.claims.respond("POST", "/token", token_body(b"T" * 16), FAR, 1)[3])
+        equal((told["segment"], told["speaker"]), (state, present))
 
 
 def test_a_claim_that_names_its_address():

@@ -1,6 +1,7 @@
 import json
 
 from check import equal, raises
+from claim_stage import Segment
 from speakeasy import clock, eventlog, openness
 from speakeasy.claim_server import Wrong
 from speakeasy.claims import Claims
@@ -97,7 +98,7 @@ def check_spans(ticks, begin):
         lockout.wrong()
     policy = Policy(STATION_MAC, SEGMENT_MAC, lambda: None)
     policy.uplink_changed(X, MASK, ROUTER, ROUTER)
-    claims = Claims(ME, phones, policy, tokens, reached, None, lambda: None)
+    claims = Claims(ME, phones, policy, Segment(), tokens, reached, None, lambda: None)
     challenge = bytes.fromhex(json.loads(claims.respond("GET", "/challenge", b"", FAR, 5000)[3])["challenge"])
     equal(int.from_bytes(challenge[:6], "big"), begin)
     key_id, key = bytes.fromhex(phone["id"]), bytes.fromhex(phone["key"])

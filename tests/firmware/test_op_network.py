@@ -38,6 +38,12 @@ def test_networks_lists_without_keys():
     equal(b.good(b.enrolled(), "networks")["networks"], [])
 
 
+def test_networks_tells_by_which_mac_the_bridge_is_known():
+    b, owner = known("Dorm")
+    equal(b.good(owner, "networks")["mac"], "02:00:00:00:42:10")
+    equal([name for name in b.good(owner, "networks", page=1) if name == "mac"], [])
+
+
 def test_four_of_the_longest_names_fit_into_one_answer():
     ssids = ["\x01" * 31 + "%d" % n for n in range(4)]
     b, owner = known(*ssids)

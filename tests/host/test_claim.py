@@ -110,6 +110,27 @@ async def open_bluetooth(port: int) -> int:
     return await c.open_bluetooth("127.0.0.1", port, bridge=BRIDGE, phone=PHONE, key=KEY)
 
 
+@pytest.mark.parametrize(
+    ("said", "understood"),
+    [
+        ({"segment": "set-up", "speaker": False}, ("set-up", False)),
+        ({"segment": "a\x1bb", "speaker": True}, ("a b", True)),
+        ({"segment": None, "speaker": 1}, (None, None)),
+        ({"segment": ["up"], "speaker": "yes"}, (None, None)),
+    ],
+)
+def test_a_claim_says_whether_there_is_a_speaker(
+    said: dict[str, Any], understood: tuple[str | None, bool | None]
+) -> None:
+    server = Server(**said)
+
+    async def work(port: int) -> None:
+        lease = await claim(port)
+        assert (lease.segment, lease.speaker) == understood
+
+    asyncio.run(server.serve(work))
+
+
 ASKS: dict[str, Callable[[int], Awaitable[object]]] = {"claim": claim, "open": open_bluetooth}
 
 

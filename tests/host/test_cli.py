@@ -25,6 +25,7 @@ from speakeasy.commands import bridge as bridge_commands
 from speakeasy.commands import claim as claim_commands
 from speakeasy.commands import networks
 from speakeasy.commands import phones as phone_commands
+from speakeasy.commands.claim import lease_sentence
 from speakeasy.errors import CTRL_C, FAILED, NOT_REACHED, USAGE, NotHeard, SpeakeasyError
 from speakeasy.reasons import GROUPS, WORDS
 from speakeasy.store import Store
@@ -728,7 +729,15 @@ COMMANDS: list[tuple[list[str], str, dict[str, Any], dict[str, Any], str, dict[s
         {"networks": [{"ssid": "Dorm", "open": False}, {"ssid": "Cafe", "open": True}]},
         {"page": 0},
         " 2  Cafe (open)",
-        {"networks": [{"ssid": "Dorm", "open": False}, {"ssid": "Cafe", "open": True}]},
+        {"networks": [{"ssid": "Dorm", "open": False}, {"ssid": "Cafe", "open": True}], "mac": None},
+    ),
+    (
+        ["networks"],
+        "networks",
+        {"networks": [], "mac": "02:00:00:00:42:10"},
+        {"page": 0},
+        "the bridge's MAC is 02:00:00:00:42:10.",
+        {"networks": [], "mac": "02:00:00:00:42:10"},
     ),
     (["forget", "Dorm"], "forget", {}, {"ssid": "Dorm"}, "has forgotten Dorm and its key", {"forgotten": "Dorm"}),
     (
@@ -1134,7 +1143,30 @@ def test_pairing_lets_in(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyP
         "addr": "10.66.0.130",
         "lease_s": 43200,
         "by": "mac",
+        "segment": None,
+        "speaker": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("segment", "speaker", "says"),
+    [
+        ("up", True, None),
+        (None, None, None),
+        ("up", False, "But the speaker is not there: switch it on"),
+        ("set-up", False, "But no music plays while the speaker is being set up: when that is done, {}setup --done`."),
+        ("undecided", False, "But no music plays until an owner says who is the speaker: {}setup --speaker MAC`."),
+        ("down", False, "But the speaker's own network is not up yet: wait a minute"),
+        ("new", True, None),
+    ],
+)
+def test_let_in_to_what(segment: str | None, speaker: bool | None, says: str | None) -> None:
+    lease = claims.Lease("10.66.0.130", 43200, "mac", segment, speaker)
+    for role, run_it in (("owner", "run `speakeasy "), ("guest", "have an owner run `speakeasy ")):
+        said = lease_sentence(lease, role)
+        assert said.startswith("You are in, from 10.66.0.130: this machine, until 12 hours go by without traffic.")
+        assert (says is None) == said.endswith("without traffic.")
+        assert says is None or says.format(run_it) in said
 
 
 def test_not_being_let_in_is_no_failure_of_pairing(home: Path, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:

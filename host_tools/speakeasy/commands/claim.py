@@ -1,13 +1,14 @@
 """Being let in to the speaker: the lease of this machine."""
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated, NoReturn
 
 import typer
 
 from speakeasy import claim as claims
 from speakeasy.claim import Lease
+from speakeasy.errors import run_it
 from speakeasy.keeping import RENEWAL, Keeper
 from speakeasy.reach import BridgeOption, ask, at_its_address, choose, remember, run
 from speakeasy.session import printable
@@ -40,6 +41,7 @@ async def _claim(store: Store, bridge: Bridge, address: str | None, name_address
 
 async def _keep(store: Store, bridge: Bridge, address: str | None, name_address: bool, *, as_json: bool) -> NoReturn:
     assert bridge.key is not None
+    role = bridge.key.role
 
     def event(words: str, **members: object) -> None:
         if as_json:
@@ -50,7 +52,7 @@ async def _keep(store: Store, bridge: Bridge, address: str | None, name_address:
     def let_in(why: str, lease: Lease) -> None:
         if why == RENEWAL:
             return
-        event(lease_sentence(lease), event="let-in", why=why, addr=lease.addr, lease_s=lease.lease_s, by=lease.by)
+        event(lease_sentence(lease, role), event="let-in", why=why, **asdict(lease))
 
     def trouble(what: str) -> None:
         event(shown(as_called(what)), event="trouble", what=as_called(what))
@@ -70,10 +72,19 @@ async def _keep(store: Store, bridge: Bridge, address: str | None, name_address:
     await keeper.run()
 
 
-def lease_sentence(lease: Lease) -> str:
-    """A lease in words."""
+def lease_sentence(lease: Lease, role: str) -> str:
+    """A lease in words, and what is still between it and music."""
     whom = "this machine" if lease.by == "mac" else "whoever has this address"
-    return f"You are in, from {shown(lease.addr)}: {whom}, until {duration(lease.lease_s)} go by without traffic."
+    let_in = f"You are in, from {shown(lease.addr)}: {whom}, until {duration(lease.lease_s)} go by without traffic."
+    done, choose_it = run_it("setup --done", role), run_it("setup --speaker MAC", role)
+    yet = {
+        "set-up": f"But no music plays while the speaker is being set up: when that is done, {done}.",
+        "undecided": f"But no music plays until an owner says who is the speaker: {choose_it}.",
+        "down": "But the speaker's own network is not up yet: wait a minute, and look with `speakeasy status`.",
+    }.get(lease.segment or "")
+    if yet is None and lease.speaker is False:
+        yet = "But the speaker is not there: switch it on, and wait a minute; `speakeasy status` shows whether it is."
+    return f"{let_in} {as_called(yet)}" if yet else let_in
 
 
 @app.command()
@@ -105,9 +116,10 @@ def claim(
         run(_keep(store, chosen, address, not any_address, as_json=as_json))
     lease = run(_claim(store, chosen, address, not any_address))
     if as_json:
-        show_json({"bridge": chosen.id.hex(), "addr": lease.addr, "lease_s": lease.lease_s, "by": lease.by})
+        show_json({"bridge": chosen.id.hex(), **asdict(lease)})
         return
-    out.print(lease_sentence(lease))
+    assert chosen.key is not None
+    out.print(lease_sentence(lease, chosen.key.role))
 
 
 @app.command()

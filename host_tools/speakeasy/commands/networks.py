@@ -165,12 +165,12 @@ def _in(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return [network for network in answer["networks"] if isinstance(network, dict)]
 
 
-async def _networks(store: Store, bridge: Bridge, first: list[str]) -> list[dict[str, Any]]:
+async def _networks(store: Store, bridge: Bridge, first: list[str]) -> dict[str, Any]:
     async with await open_session(store, bridge) as session:
-        known = _in(await session.pages("networks", "networks"))
+        known = await session.pages("networks", "networks")
         if not first:
             return known
-        names = [str(network.get("ssid")) for network in known]
+        names = [str(network.get("ssid")) for network in _in(known)]
         unknown = [ssid for ssid in first if ssid not in names]
         if unknown:
             raise SpeakeasyError(
@@ -178,7 +178,7 @@ async def _networks(store: Store, bridge: Bridge, first: list[str]) -> list[dict
                 "Nothing was changed."
             )
         await session.request("networks", order=[*first, *(ssid for ssid in names if ssid not in first)])
-        return _in(await session.pages("networks", "networks"))
+        return await session.pages("networks", "networks")
 
 
 @app.command()
@@ -190,7 +190,8 @@ def networks(
 ) -> None:
     """List or order the networks that it remembers.
 
-    Owners only. Of those in sight, the bridge joins the first one.
+    Owners only. Of those in sight, the bridge joins the first one. With them the bridge's own MAC, which some networks
+    want to be told before they let a machine in.
     """
     with failures():
         if order != bool(ssids):
@@ -199,9 +200,10 @@ def networks(
                 "Nothing was changed."
             )
     store, chosen = choose(bridge)
-    known = run(_networks(store, chosen, list(dict.fromkeys(ssids or []))))
+    answer = run(_networks(store, chosen, list(dict.fromkeys(ssids or []))))
+    known, mac = _in(answer), answer.get("mac")
     if as_json:
-        show_json({"bridge": chosen.id.hex(), "networks": known})
+        show_json({"bridge": chosen.id.hex(), "networks": known, "mac": mac if isinstance(mac, str) else None})
         return
     for number, network in enumerate(known, 1):
         user = network.get("user")
@@ -209,6 +211,8 @@ def networks(
         out.print(f" {number}  {shown(network.get('ssid'))}{more}")
     if not known:
         out.print(f"The bridge remembers no network. Have it join one: {command('join SSID')}")
+    if isinstance(mac, str):
+        out.print(f"Where a network wants machines registered: the bridge's MAC is {shown(mac)}.")
 
 
 @app.command()

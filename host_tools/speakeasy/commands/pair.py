@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -139,7 +140,7 @@ def pair(
     known = run(_first_status(store, paired))
     lease = run(_let_in(store, known)) if claim and known.addr else None
     if as_json:
-        got = {"addr": lease.addr, "lease_s": lease.lease_s, "by": lease.by} if isinstance(lease, Lease) else None
+        got = asdict(lease) if isinstance(lease, Lease) else None
         show_json(
             {
                 "bridge": paired.bridge.hex(),
@@ -155,7 +156,7 @@ def pair(
     if not known.addr:
         out.print(as_called(f"The bridge is on no network yet: {choose_network(paired.role)}."))
     elif isinstance(lease, Lease):
-        out.print(f"The speaker is at {known.addr}. {lease_sentence(lease)}")
+        out.print(f"The speaker is at {known.addr}. {lease_sentence(lease, paired.role)}")
     else:
         out.print(f"The bridge is on the network at {known.addr}. Be let in: {command('claim')}")
         if lease is not None:
