@@ -192,7 +192,9 @@ async def test_who_says_yes_without_the_key_is_not_believed(dorm: Dorm, served: 
     assert len(came) == 2
 
 
-async def test_a_strangers_links_do_nothing(dorm: Dorm, served: Served, page: Page, owner: Key) -> None:
+async def test_a_strangers_links_do_nothing(
+    dorm: Dorm, served: Served, page: Page, owner: Key, page_errors: list[str]
+) -> None:
     await know(page, owner, x_of(dorm))
     before = await lease_of(dorm, owner)
     for said in (
@@ -221,6 +223,9 @@ async def test_a_strangers_links_do_nothing(dorm: Dorm, served: Served, page: Pa
         assert brought["status"] == [str(status)]
         assert set(json.loads(brought["answer"][0])) == ({"bridge", "challenge"} if status == 200 else {"error", "say"})
     assert await lease_of(dorm, owner) == before
+    # It was sent to that page on purpose.
+    assert page_errors == 3 * [f"request: {theirs}"]
+    page_errors.clear()
 
 
 async def test_an_owner_opens_bluetooth(dorm: Dorm, served: Served, page: Page, owner: Key) -> None:
