@@ -3,7 +3,10 @@
 A browser takes http://localhost for a secure origin (W3C Secure Contexts, 3.1), so Bluetooth and service workers work.
 """
 
+import asyncio
 import errno
+import hashlib
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,11 +14,13 @@ from pathlib import Path
 
 from aiohttp import web
 
+from speakeasy.board import image
 from speakeasy.errors import SpeakeasyError, UsageError
 
 INDEX = "index.html"
 LOOPBACK = "127.0.0.1"
 LONGEST_PORT = 65535
+FIRMWARE, MANIFEST = "/firmware/", "manifest.json"
 
 # The page's own policy (phone_page/vite.config.ts), which stands in its index.html as well; only a header can forbid to
 # be framed.
@@ -63,8 +68,28 @@ def file_of(folder: Path, path: str) -> Path | None:
     return found if found.is_relative_to(folder.resolve()) and found.is_file() else None
 
 
-def application(folder: Path) -> web.Application:
-    """What answers: GET and HEAD of that folder's files."""
+def built(source: Path) -> dict[str, bytes]:
+    """What the page offers to flash (SPEC 6), of what `make firmware` has built in that source tree: the files by their
+    names, the manifest among them."""
+    files: dict[str, bytes] = {}
+    lines = []
+    for board in image.boards(source):
+        try:
+            found = image.load(board, source)
+        except SpeakeasyError:
+            continue
+        file = f"{board}.bin"
+        files[file] = found.data
+        digest = hashlib.sha256(found.data).hexdigest()
+        lines.append(
+            {"name": board, "chip": found.chip, "flash_size": found.flash_size, "file": file, "sha256": digest}
+        )
+    files[MANIFEST] = json.dumps({"firmware": lines}).encode()
+    return files
+
+
+def application(folder: Path, source: Path | None = None) -> web.Application:
+    """What answers: GET and HEAD of that folder's files, and of the firmware that was built in that source tree."""
 
     async def guard(_request: web.Request, answer: web.StreamResponse) -> None:
         answer.headers.update(HEADERS)
@@ -74,6 +99,11 @@ def application(folder: Path) -> web.Application:
             # Somebody's name for this machine: the page would run at an address that is not its own.
             raise web.HTTPMisdirectedRequest(text="This page is at http://localhost, under no other name.\n")
         file = file_of(folder, request.path)
+        if file is None and source and request.path.startswith(FIRMWARE):
+            name = request.path.removeprefix(FIRMWARE)
+            data = (await asyncio.to_thread(built, source)).get(name)
+            if data is not None:
+                return web.Response(body=data, content_type=TYPES.get(Path(name).suffix, OTHER_TYPE))
         if file is None:
             raise web.HTTPNotFound(text="There is no such file in the page.\n")
         return web.FileResponse(file, headers={"Content-Type": TYPES.get(file.suffix, OTHER_TYPE)})
@@ -94,11 +124,12 @@ def check(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def serving(folder: Path, port: int = 0) -> AsyncIterator[str]:
-    """Serves it meanwhile, to this machine alone; its address. `port` 0: one that is free. Raises SpeakeasyError."""
+async def serving(folder: Path, port: int = 0, source: Path | None = None) -> AsyncIterator[str]:
+    """Serves it meanwhile, to this machine alone, with the firmware that was built in `source`; its address. `port` 0:
+    one that is free. Raises SpeakeasyError."""
     if not 0 <= port <= LONGEST_PORT:
         raise UsageError(f"{port} is no port: a number from 1 to {LONGEST_PORT}.")
-    runner = web.AppRunner(application(check(folder)), access_log=None)
+    runner = web.AppRunner(application(check(folder), source), access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, LOOPBACK, port)

@@ -1,7 +1,8 @@
 """An ESP32 board that is not there: the bootloader in the chip's ROM, esptool's own in its RAM, flash, the two
 transistors that let DTR and RTS reset it, and the firmware, which is the real one, on the SIM board's interpreter.
 
-It is reached as boards on other machines are, by RFC 2217: that, unlike a pseudo-terminal, has DTR and RTS.
+It is reached as boards on other machines are, by RFC 2217: that, unlike a pseudo-terminal, has DTR and RTS. Or by a
+cable of the test's own: `hear`, `receive`, `signals` and `lines.baudrate`.
 The commands are those of Espressif's "Serial Protocol"; addresses of registers come from esptool's tables.
 """
 
@@ -87,6 +88,10 @@ class Lines:
         self._rts = on
         self._changed(self._dtr, self._rts)
 
+    def change(self, dtr: bool, rts: bool) -> None:
+        self._dtr, self._rts = dtr, rts
+        self._changed(dtr, rts)
+
     def reset_input_buffer(self) -> None: ...
 
     def reset_output_buffer(self) -> None: ...
@@ -114,6 +119,10 @@ class FakeBoard:
         self.on_code: Callable[[], None] = lambda: None  # typed at the prompt, before it is run
         self.on_block: Callable[[], None] = lambda: None  # of data, before it is answered
         self.stays_out = False  # for then: until plug_in
+        self.hear: Callable[[bytes], None] | None = None  # what is said, on a cable of the test's own
+        self.own_usb = False  # as its lines go
+        self._before, self._to_loader = (False, False), False
+        self.on_start: Callable[[], None] = lambda: None  # of what is on the flash, before it says anything
         self.usb: Path | None = None  # a list of USB ports, with this one: it is another one after each start
         self._leaving = False  # as soon as nothing more is sent
         self._registers: dict[int, int] = {}
@@ -194,7 +203,9 @@ class FakeBoard:
     def write(self, data: bytes) -> None:
         """PortManager's, and ours: to whoever is at the other end, if anybody is."""
         with self._lock:
-            if self._connection:
+            if self.hear:
+                self.hear(data)
+            elif self._connection:
                 try:
                     self._connection.sendall(data)
                 except OSError:
@@ -204,11 +215,33 @@ class FakeBoard:
         if self._leaving:
             return  # there is no port to say it on
         wrong = self.lines.baudrate != baud
-        self.write((b"\x80" * len(data) if wrong else data).replace(b"\xff", b"\xff\xff"))
+        data = b"\x80" * len(data) if wrong else data
+        self.write(data if self.hear else data.replace(b"\xff", b"\xff\xff"))
+
+    def receive(self, data: bytes) -> None:
+        """From the test's own cable."""
+        with self._lock:
+            self._receive(data)
+
+    def signals(self, *, dtr: bool | None = None, rts: bool | None = None) -> None:
+        """The same, as Linux sets them: at once those that go on, then those that go off."""
+        with self._lock:
+            for on in (True, False):
+                self.lines.change(on if dtr is on else self.lines.dtr, on if rts is on else self.lines.rts)
 
     def _lines_changed(self, dtr: bool, rts: bool) -> None:
         """EN is low with RTS alone, IO0 with DTR alone: two transistors, so that both or none do nothing. A capacitor
-        lets EN rise later than the lines change: with both, the next change decides."""
+        lets EN rise later than the lines change: with both, the next change decides. A chip that is a USB device itself
+        takes DTR alone for where the next reset leads to, and RTS alone for the reset (ESP32-S3's Technical Reference
+        Manual, USB Serial/JTAG Controller)."""
+        if self.own_usb:
+            before, self._before = self._before, (dtr, rts)
+            if not rts:
+                self._to_loader = dtr
+            elif not dtr and before != (dtr, rts):
+                self._stop_app()
+                self._start(download=self._to_loader)
+            return
         if rts and not dtr:
             self._stop_app()
             self._state, self._held = "off", True
@@ -227,6 +260,7 @@ class FakeBoard:
             return
         self._state = "app"
         self.starts += 1
+        self.on_start()
         self._leaving = self.usb is not None
         self._say(b"\r\nrst:0x1 (POWERON),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n", CONSOLE_BAUD)
         if self.app_says is not None:

@@ -1,6 +1,7 @@
 """`speakeasy page`: the files of one folder, to this machine alone, and nothing else to anybody."""
 
 import asyncio
+import hashlib
 import json
 import re
 import signal
@@ -125,6 +126,69 @@ async def test_nothing_by_an_absolute_path(url: str, folder: Path) -> None:
     for path in (f"/{folder.parent}/secret", f"//{folder.parent}/secret"):
         status, _, body = await ask(url, path)
         assert (status, SECRET in body) == (404, False)
+
+
+# ---- firmware to be flashed from the page ----
+
+IMAGES = {"B_S3": ("esp32s3", 8, 0), "B_ESP32": ("esp32", 4, 0x1000)}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A source tree with firmware in it, and boards for which none was built, or is whole."""
+    source = tmp_path / "source"
+    for board in (*IMAGES, "B_C3", "B_C6"):
+        (source / "boards" / board).mkdir(parents=True)
+        (source / "boards" / board / "mpconfigboard.cmake").touch()
+    for board, (chip, megabytes, offset) in IMAGES.items():
+        built = source / "build" / board
+        built.mkdir(parents=True)
+        (built / "firmware.bin").write_bytes(b"\xe9" + board.encode())
+        (built / "flash.json").write_text(json.dumps({"chip": chip, "flash_size": megabytes << 20, "offset": offset}))
+    (source / "build" / "B_C6").mkdir()
+    (source / "build" / "B_C6" / "firmware.bin").write_bytes(b"\xe9")
+    (source / "build" / "secret").write_bytes(SECRET)
+    return source
+
+
+@pytest.fixture
+async def with_firmware(folder: Path, source: Path) -> AsyncIterator[str]:
+    async with page_server.serving(folder, 0, source) as url:
+        yield url
+
+
+async def test_the_firmware_that_was_built_is_offered(with_firmware: str) -> None:
+    status, headers, body = await ask(with_firmware, "/firmware/manifest.json")
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert headers["content-security-policy"] == page_server.POLICY
+    lines = json.loads(body)["firmware"]
+    assert [(line["name"], line["chip"], line["flash_size"], line["file"]) for line in lines] == [
+        ("B_ESP32", "esp32", 4 << 20, "B_ESP32.bin"),
+        ("B_S3", "esp32s3", 8 << 20, "B_S3.bin"),
+    ]
+    for line in lines:
+        status, headers, body = await ask(with_firmware, f"/firmware/{line['file']}")
+        assert (status, headers["content-type"]) == (200, "application/octet-stream")
+        assert body == b"\xe9" + line["name"].encode() and hashlib.sha256(body).hexdigest() == line["sha256"]
+
+
+@pytest.mark.parametrize(
+    "name", ["B_C3.bin", "B_C6.bin", "B_S3", "firmware.bin", "", "../build/secret", "%2e%2e/secret"]
+)
+async def test_no_other_firmware_is_there(with_firmware: str, name: str) -> None:
+    status, _, body = await ask(with_firmware, f"/firmware/{name}")
+    assert (status, SECRET in body) == (404, False)
+
+
+async def test_where_nothing_was_built_nothing_is_offered(folder: Path, tmp_path: Path) -> None:
+    async with page_server.serving(folder, 0, tmp_path) as url:
+        assert json.loads((await ask(url, "/firmware/manifest.json"))[2]) == {"firmware": []}
+
+
+async def test_what_the_folder_has_goes_before(with_firmware: str, folder: Path) -> None:
+    (folder / "firmware").mkdir()
+    (folder / "firmware" / "manifest.json").write_bytes(b"its own")
+    assert (await ask(with_firmware, "/firmware/manifest.json"))[2] == b"its own"
 
 
 async def test_no_other_method(url: str) -> None:

@@ -1017,7 +1017,7 @@ export const texts = {
     whichFirmware: "Which board is it?",
     ownFile: "Another one: a file of mine",
     file: "The firmware: firmware.bin",
-    fileHint: "Drop it here, or choose it. `make firmware BOARD=…` made it, in build/BOARD.",
+    fileHint: "Drop it here, or choose it. “make firmware” made it, in build/BOARD.",
     offer: (chip: string, bytes: number) => `${chip}, with ${megabytes(bytes)} of flash or more`,
     chosen: (chip: string, bytes: number) => `For a board with an ${chip} and ${megabytes(bytes)} of flash or more.`,
     fresh: "Make it a new bridge",
@@ -1066,7 +1066,7 @@ export const texts = {
     oneMore: "Try again",
     noSerial: {
       what: "This browser cannot flash a board",
-      next: "Open this page in Chrome or Edge on a computer. Or, where Speakeasy's source is: `make flash`.",
+      next: "Open this page in Chrome or Edge on a computer. Or, where Speakeasy's source is, type “make flash”.",
     },
     trouble: {
       "nobody-chosen": () => ({
@@ -1078,7 +1078,7 @@ export const texts = {
         next:
           "Another program or page uses it: end that, a serial monitor for example, and try again." +
           (linux
-            ? " Or you may not use it; on Debian and Ubuntu: `sudo adduser $USER dialout`, log out and in again."
+            ? " Or you may not use it. On Debian and Ubuntu type “sudo adduser $USER dialout”, log out and in again."
             : ""),
       }),
       "no-answer": () => ({
@@ -1151,11 +1151,11 @@ export const texts = {
       }),
       "not-firmware": () => ({
         what: "That file is no firmware",
-        next: "Choose firmware.bin, which `make firmware BOARD=…` makes in build/BOARD.",
+        next: "Choose firmware.bin, which “make firmware” makes in build/BOARD.",
       }),
       "part-of-firmware": () => ({
         what: "That file is only a part of a firmware",
-        next: "Choose firmware.bin, the whole of it: `make firmware BOARD=…` makes it in build/BOARD.",
+        next: "Choose firmware.bin, the whole of it: “make firmware” makes it in build/BOARD.",
       }),
       cut: () => ({
         what: "That firmware is not whole",

@@ -15,13 +15,14 @@ app = typer.Typer()
 # Fixed: what a browser keeps for the page, phone keys above all, belongs to its address with the port.
 PORT = 7781
 FLAG = "chrome://flags/#enable-experimental-web-platform-features"
-FOLDER = Path(__file__).resolve().parents[3] / "build" / "page"
+SOURCE = Path(__file__).resolve().parents[3]
+FOLDER = SOURCE / "build" / "page"
 
 
 async def _serve(folder: Path, port: int, *, as_json: bool) -> None:
     from speakeasy import page_server  # late: an HTTP server takes long to import
 
-    async with page_server.serving(folder, port) as url:
+    async with page_server.serving(folder, port, SOURCE) as url:
         if as_json:
             show_json({"url": url})
         else:

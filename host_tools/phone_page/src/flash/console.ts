@@ -84,9 +84,10 @@ export class Console {
     this.wake();
   }
 
-  /** Starts what is on the flash: RTS holds the chip in reset, DTR would lead into its loader. */
+  /** Starts what is on the flash: RTS resets the chip, DTR before it would lead into the loader. */
   async restart(): Promise<void> {
     try {
+      await this.port.setSignals({ dataTerminalReady: false, requestToSend: false });
       await this.port.setSignals({ dataTerminalReady: false, requestToSend: true });
       await pause(RESET);
       await this.port.setSignals({ dataTerminalReady: false, requestToSend: false });
