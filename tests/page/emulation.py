@@ -103,7 +103,8 @@ class _Connection:
     client: BleakClient
     up: bool = False
     """The page was told that it is connected."""
-    page_left: bool = False
+    page_is_done: bool = False
+    """It has hung up, or is gone: it takes no more notifications."""
     characteristics: dict[str, BleakGATTCharacteristic] = field(default_factory=dict)
     """By Chromium's id."""
     subscribed: set[str] = field(default_factory=set)
@@ -430,7 +431,7 @@ class PhoneRadio:
     def _on_disconnected(self, connection: _Connection) -> None:
         """The bridge has hung up, or is out of range."""
         if self._connection is connection and not self._ending:
-            self._ending = self._spawn(self._end(connection, page_listens=True))
+            self._ending = self._spawn(self._end(connection))
 
     def _on_navigated(self, session: CDPSession, event: dict[str, Any]) -> None:
         if not event["frame"].get("parentId"):
@@ -440,14 +441,10 @@ class PhoneRadio:
         """The page that had the radio is gone, and its connection with it."""
         if session is self._page:
             self._stop_looking()
-            if self._connection:
-                self._connection.page_left = True
             self._spawn(self._hang_up())
 
     async def _leave(self) -> None:
         self._stop_looking()
-        if self._connection:
-            self._connection.page_left = True
         await self._hang_up()
         session, self._page = self._page, None
         if session:
@@ -457,9 +454,11 @@ class PhoneRadio:
     async def _hang_up(self) -> None:
         """The phone ends the connection, or one that is coming about."""
         self._given_up = True
-        await self._move()
-        if (connection := self._connection) and not self._ending:
-            self._ending = self._spawn(self._end(connection, page_listens=False))
+        if connection := self._connection:
+            connection.page_is_done = True
+            await self._move()
+            if self._connection is connection and not self._ending:
+                self._ending = self._spawn(self._end(connection))
         await self._until(lambda: not self._connecting)
         await self._settled()
 
@@ -467,10 +466,9 @@ class PhoneRadio:
         if self._ending:
             await asyncio.wait([self._ending])
 
-    async def _end(self, connection: _Connection, page_listens: bool) -> None:
+    async def _end(self, connection: _Connection) -> None:
         try:
-            if page_listens:
-                await self._until(lambda: connection.page_left or self._has_all(connection))
+            await self._until(lambda: connection.page_is_done or self._has_all(connection))
             await connection.client.disconnect()
             self._connection = None  # what comes from now on is refused at once
             for identifier in list(connection.listening):
