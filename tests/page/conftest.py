@@ -40,7 +40,7 @@ import pytest
 import pytest_asyncio
 from dorm import topology as t
 from dorm.dorm import Dorm
-from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright, expect
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "dorm"))  # dorm_life
@@ -121,6 +121,7 @@ async def served(dorm: Dorm) -> AsyncIterator[Served]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def playwright() -> AsyncIterator[Playwright]:
+    expect.set_options(timeout=PAGE_LIMIT_MS)
     async with async_playwright() as playwright:
         yield playwright
 
