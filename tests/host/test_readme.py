@@ -1,4 +1,4 @@
-"""The README's "First real use" promises nothing that nobody says: its messages and commands are the code's."""
+"""What the README tells of a real bridge's first use promises nothing that nobody says: messages and commands are the code's."""
 
 import ast
 import re
@@ -11,7 +11,9 @@ from typer.main import get_command
 
 TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text()
-SECTION = README.partition("## First real use\n")[2].partition("\n## ")[0]
+SECTION = "".join(
+    README.partition(f"## {title}\n")[2].partition("\n## ")[0] for title in ("First real use", "With the command")
+)
 QUOTED = re.findall(r"`([^`\n]+)`", SECTION)
 COMMANDS = sorted({text for text in QUOTED if text.startswith("speakeasy ")})
 TARGETS = sorted({text for text in QUOTED if text.startswith("make ")})
@@ -25,7 +27,15 @@ def strings(file: Path) -> Iterator[str]:
             yield node.value
 
 
-SAID = [text for file in sorted((TOP / "host_tools").rglob("*.py")) for text in strings(file)]
+SAID = [
+    *(
+        text
+        for tool in ("dorm", "idf", "speakeasy")
+        for file in (TOP / "host_tools" / tool).rglob("*.py")
+        for text in strings(file)
+    ),
+    (TOP / "host_tools" / "phone_page" / "src" / "texts.ts").read_text(),
+]
 
 
 def test_the_section_is_there() -> None:
