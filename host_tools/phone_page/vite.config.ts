@@ -78,5 +78,6 @@ export default defineConfig({
     },
     precache(),
   ],
-  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"] },
+  // A machine that does much else takes its time.
+  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"], testTimeout: 60_000, hookTimeout: 60_000 },
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { LISTS, LONGEST_SAY, parse, printable, read } from "./answers.ts";
-import { fromHex, utf8 } from "./bytes.ts";
+import { type Bytes, fromHex, utf8 } from "./bytes.ts";
 import { importHmac, importSecret } from "./keys.ts";
 import { LIMITS, type Limits, openSession, parseInfo } from "./session.ts";
 import { TestBridge, type TestLink } from "./testing/bridge.ts";
@@ -152,7 +152,10 @@ describe("opening", () => {
     for (let at = 0; at < writes; at++) {
       const cutOff = new TestBridge();
       cutOff.breakAt = at;
-      const opening = openSession(cutOff.connect(), await phoneKey(cutOff), undefined, undefined, SHORT);
+      const opening = openSession(cutOff.connect(), await phoneKey(cutOff), undefined, undefined, {
+        ...LIMITS,
+        lastWords: 20,
+      });
       await expect(opening).rejects.toEqual(trouble("out-of-range"));
     }
   });
@@ -581,4 +584,61 @@ describe("answers", () => {
     }
     expect(Math.min(good, bad)).toBeGreaterThan(500);
   });
+});
+
+test("a bridge gone mad: whatever comes, whenever, all ends in an answer, Refused or Trouble", async () => {
+  const random = new Random(2026);
+  const ends = new Map<string, number>();
+  let link: TestLink;
+  const bent = (message: Bytes): Bytes[] => {
+    if (random.below(6)) return [message];
+    if (!random.below(6)) {
+      queueMicrotask(() => link.hangUp()); // or every silence would take its time
+      return [];
+    }
+    const other = message.slice();
+    other[random.below(other.length)]! ^= 1 << random.below(8);
+    const made = random.bytes(1 + random.below(1000));
+    made[0] = random.below(7);
+    return [[other], [message, message], [message.slice(0, 1 + random.below(message.length))], [made], [made, message]][
+      random.below(5)
+    ]!;
+  };
+  const words = ["not-found", 1, null, "", {}];
+  for (let turn = 0; turn < 150; turn++) {
+    const bridge = new TestBridge();
+    bridge.spoil = bent;
+    if (!random.below(8)) bridge.loseAt = random.below(12);
+    bridge.answer = ({ page }) =>
+      random.below(3)
+        ? { lines: ["x"], more: page !== 2 }
+        : {
+            ok: !random.below(2),
+            error: words[random.below(5)],
+            say: words[random.below(5)],
+            lines: words[random.below(5)],
+          };
+    let overs = 0;
+    link = bridge.connect();
+    try {
+      const session = await openSession(link, await phoneKey(bridge), bridge.id, undefined, {
+        ...LIMITS,
+        lastWords: 20,
+      });
+      session.onOver = () => overs++;
+      const asked = [session.pages("log", {}), session.request("log", {}), session.request("confirm", {})];
+      const settled = await Promise.allSettled(asked);
+      await session.end();
+      expect([overs, link.gone]).toEqual([1, true]);
+      for (const one of settled) if (one.status === "rejected") throw one.reason;
+      ends.set("answered", (ends.get("answered") ?? 0) + 1);
+    } catch (error) {
+      const kind = error instanceof Trouble ? error.kind : error instanceof Refused ? "refused" : error;
+      if (typeof kind !== "string") throw error;
+      ends.set(kind, (ends.get(kind) ?? 0) + 1);
+    }
+    expect(link.gone).toBe(true);
+  }
+  // It was mad in more than one way.
+  for (const kind of ["answered", "refused", "broken"]) expect([kind, ends.get(kind) ?? 0]).not.toEqual([kind, 0]);
 });
