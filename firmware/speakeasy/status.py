@@ -106,6 +106,9 @@ class Status:
             "flows": policy.flows(),
             "uptime_s": clock.seconds(),
         }
+        if policy.speaker and not self._segment.present:
+            answer["segment"]["there"] = False
+            answer["segment"]["addr"] = ""
         if up.failed:
             answer["uplink"]["failed"] = up.failed
         if self._settings.damaged:

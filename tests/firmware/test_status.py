@@ -197,6 +197,11 @@ def test_the_longest_answer_fits_whatever_the_networks_are_called():
     for ssid in ("x" * 32, '"' * 32, "\\" * 32, "\x01" * 32, "\x7f" * 32, "é" * 16, "\U0001f50a" * 8):
         b = Bench()
         leases = longest(b, ssid)
+        b.segment.present = False
+        first = paged(b.status.answer(), "leases", leases, {"page": 0})
+        first["id"], first["ok"] = 0x7FFFFFFF, True
+        assert len(json.dumps(first).encode()) <= MAX_TEXT
+        b.segment.present = True
         seen, page, more = [], 0, True
         while more:
             answer = paged(b.status.answer(), "leases", leases, {"page": page})
@@ -208,6 +213,18 @@ def test_the_longest_answer_fits_whatever_the_networks_are_called():
             more = answer.get("more", False)
             page += 1
         equal(seen, leases)
+
+
+def test_a_speaker_that_has_left():
+    b = Bench()
+    b.policy.speaker_seen(SPEAKER_MAC)
+    b.policy.speaker_addr = X
+    equal([b.status.answer()["segment"].get(name) for name in ("there", "addr")], [None, "10.66.0.100"])
+    b.segment.present = False
+    there = b.status.answer()["segment"]
+    equal((there["speaker"], there["there"], there["addr"]), ("02:00:00:00:42:20", False, ""))
+    b.policy.speaker_gone()
+    equal([b.status.answer()["segment"].get(name) for name in ("speaker", "there")], [None, None])
 
 
 def test_answer_without_anything():

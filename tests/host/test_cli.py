@@ -237,6 +237,17 @@ def test_status_says_that_nobody_is_the_speaker(home: Path, bridge: Bridge) -> N
     assert "speakeasy setup --done" in " ".join(run("status").stdout.split())
 
 
+def test_status_tells_of_a_speaker_that_has_left(home: Path, bridge: Bridge) -> None:
+    pair()
+    for there, words in (
+        (True, "02:00:00:00:42:20, as 10.66.0.117"),
+        (False, "02:00:00:00:42:20, which is not there now"),
+    ):
+        segment = {"state": "up", "speaker": "02:00:00:00:42:20", "addr": "10.66.0.117", "there": there}
+        bridge.answers["status"] = {**STATUS, "segment": segment}
+        assert words in " ".join(run("status").stdout.split())
+
+
 def test_status_in_words_and_for_scripts(home: Path, bridge: Bridge) -> None:
     pair()
     bridge.counters = {"drop_no_lease": 7, "pass_uplink_speaker": 3, "something_new": 1}

@@ -643,6 +643,8 @@ export const texts = {
       `It says “${state}”, which this page does not know: load the page again, while you are online.`,
 
     speakerThere: "The speaker is there.",
+    speakerAway: "The speaker is not there just now.",
+    speakerAwayNext: "Switch it on, and wait a minute.",
     speakerAt: (mac: string, addr: string) => `${mac}, at ${addr}`,
     speakerSetUp: "It is being set up: a second machine may be on the speaker's Wi-Fi, and no music plays.",
     speakerSetUpOwner: "When it is done, close the set-up window.",

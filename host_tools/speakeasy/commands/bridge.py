@@ -100,7 +100,9 @@ def _show_status(state: dict[str, Any], role: str) -> None:
     ethernet = state.get("ethernet")
     for words in uplinks.sentences(uplink, role, by_cable=ethernet == Ethernet.uplink):
         _row("uplink", shown(words))
-    if segment.get("speaker"):
+    if segment.get("speaker") and segment.get("there") is False:
+        _row("speaker", f"{shown(segment.get('speaker'))}, which is not there now: switch it on, and wait a minute.")
+    elif segment.get("speaker"):
         _row("speaker", f"{shown(segment.get('speaker'))}, as {shown(segment.get('addr'))}")
     elif segment.get("state") == "set-up":
         ends_it = run_it("setup --done", role)

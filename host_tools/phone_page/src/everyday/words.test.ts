@@ -99,6 +99,7 @@ test("the speaker: there, or what to do, by role", () => {
   const of = (segment: object, ethernet: "segment" | null = null) =>
     speakerSentence({ ...status(), ethernet, segment: { ...status().segment, ...segment } }, "owner");
   expect(of({}).there).toBe(true);
+  expect(of({ there: false })).toEqual({ what: t.speakerAway, next: t.speakerAwayNext, there: false });
   const away = { speaker: null, addr: null };
   expect(of({ ...away, state: "set-up" }).next).toBe(t.speakerSetUpOwner);
   expect(of({ ...away, state: "undecided" }).next).toBe(t.speakerUndecidedOwner);

@@ -52,6 +52,7 @@ export type SpeakerWords = { what: string; next: string; there: boolean };
 /** The speaker, there or not, and what to do. */
 export function speakerSentence(status: Pick<Status, "segment" | "ethernet">, role: Role): SpeakerWords {
   const { segment } = status;
+  if (segment.speaker && segment.there === false) return { what: t.speakerAway, next: t.speakerAwayNext, there: false };
   if (segment.speaker)
     return { what: t.speakerThere, next: t.speakerAt(segment.speaker, segment.addr ?? "?"), there: true };
   const away = (what: string, owner: string, guest: string) => ({

@@ -139,6 +139,7 @@ const READERS: Readers = {
       segment: {
         state: segmentState(segment.state),
         speaker: orNull(mac)(segment.speaker),
+        ...(typeof segment.there === "boolean" && { there: segment.there }),
         addr: orNull(addr)(segment.addr),
         host: text(segment.host),
       },

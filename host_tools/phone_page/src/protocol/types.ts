@@ -110,6 +110,8 @@ export interface KnownBridge {
 export type Segment = {
   state: "up" | "down" | "set-up" | "undecided";
   speaker: string | null;
+  /** Whether it is there now. */
+  there?: boolean;
   addr: string | null;
   host: string;
 };
