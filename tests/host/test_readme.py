@@ -1,4 +1,4 @@
-"""What the README tells of a real bridge promises nothing that nobody says: messages and commands are the code's."""
+"""What the README tells of a real bridge's first use promises nothing that nobody says: messages and commands are the
 code's."""
 
 import ast
