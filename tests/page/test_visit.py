@@ -107,7 +107,7 @@ async def test_a_claim_by_one_tap(dorm: Dorm, served: Served, page: Page, owner:
     mark, before = len(dorm.board.serial()), await page.evaluate("history.length")
     began = await page.evaluate("Date.now()")
     told = await visit(page, served, owner, "claim", x_of(dorm))
-    assert (told["kind"], told["by"]) == ("claimed", "mac")
+    assert (told["kind"], told["by"], told["segment"]) == ("claimed", "mac", "up")
     assert 0 <= told["until"] - began - 43_200_000 < VISIT_MS
     # The bridge's own state: this machine is in, by its MAC, and nobody else.
     assert await lease_of(dorm, owner) == (dorm.person(t.PHONE).address, t.MAC[t.PHONE])

@@ -440,8 +440,12 @@ export const texts = {
     playInNext: "Each time that this phone uses the speaker, it begins anew.",
     playLead: "Open the speaker's app on this phone. It finds the speaker by itself.",
     playSegment: {
-      down: { what: "The speaker is not there yet", next: "See that it has power and is on the bridge's Wi-Fi." },
+      down: {
+        what: "The speaker's Wi-Fi is off just now",
+        next: "If it stays so, an owner has to restart the bridge.",
+      },
       "set-up": { what: "A speaker is being set up", next: "Nobody can play until that is done." },
+      away: { what: "The speaker is not there yet", next: "See that it has power and is on the bridge's Wi-Fi." },
       undecided: {
         what: "Nobody has said yet which device is the speaker",
         next: "Connect to the bridge as an owner and say so.",
@@ -521,6 +525,7 @@ export const texts = {
       "set-up": "The speaker is being set up just now: there is no music until an owner closes the set-up window.",
       undecided: "But an owner has to say which machine is the speaker: until then there is no music.",
       down: "But the speaker's Wi-Fi is off just now. If it stays so, an owner has to restart the bridge.",
+      away: "But the speaker is not there: switch it on, and wait a minute.",
     } as Record<string, string>,
     refused: {
       full: "Then try again.",

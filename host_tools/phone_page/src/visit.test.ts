@@ -117,6 +117,20 @@ test("a claim by two visits, as the vectors have it", async () => {
   expect(tab.stored.size).toBe(0);
 });
 
+test.each([
+  [{ segment: "up", speaker: true }, "up"],
+  [{ segment: "up", speaker: false }, "away"],
+  [{ segment: "undecided", speaker: false }, "undecided"],
+  [{ segment: "up" }, "up"],
+  [{ segment: "toString" }, null],
+  [{ speaker: false }, null],
+])("what is still between this phone and music: %o", async (told, segment) => {
+  await leave("claim");
+  await back(challenged(claimVector));
+  const { lease_s, answer } = claimVector;
+  expect(await back(brought(200, { lease_s, answer, ...told }))).toMatchObject({ kind: "claimed", segment });
+});
+
 test("Bluetooth opened by two visits, as the vectors have it", async () => {
   await leave("open");
   expect(await back(challenged(openVector))).toBe("left");

@@ -25,15 +25,17 @@ export type VisitWord = (typeof WORDS)[number];
 const PASSING: readonly string[] = ["busy", "unseen"];
 
 /** What came of a visit. texts.visit has words for all that are no success, by `kind`, or by `word` where it is refused. */
-export type Outcome = { bridge: string; purpose: Purpose } & (
-  | { kind: "claimed"; until: number; by: "mac" | "address"; segment: Segment["state"] | null }
-  | { kind: "opened"; until: number }
-  | { kind: "refused"; word: VisitWord }
-  | { kind: "no-address" } // where the bridge is was never learnt
-  | { kind: "no-answer" } // nobody was there, or the person came back by the Back button
-  | { kind: "another-bridge" } // somebody else's bridge has the address
-  | { kind: "unproven" } // what answered does not know this phone's key
-);
+export type Outcome = { bridge: string; purpose: Purpose } &
+  // `segment`: what is between this phone and music: "up" means nothing, "away" that the speaker is not there
+  (
+    | { kind: "claimed"; until: number; by: "mac" | "address"; segment: Segment["state"] | "away" | null }
+    | { kind: "opened"; until: number }
+    | { kind: "refused"; word: VisitWord }
+    | { kind: "no-address" } // where the bridge is was never learnt
+    | { kind: "no-answer" } // nobody was there, or the person came back by the Back button
+    | { kind: "another-bridge" } // somebody else's bridge has the address
+    | { kind: "unproven" } // what answered does not know this phone's key
+  );
 
 /** What is remembered while this tab is away; nothing of it is secret. */
 type Pending = { bridge: string; purpose: Purpose; addr: string; challenge: string; tries: number; began: number };
@@ -198,7 +200,8 @@ export async function resumeVisit(
   const until = tab.now() + 1000 * (seconds as number);
   if (purpose === "open") return { bridge, purpose, kind: "opened", until };
   const by = body.by === "mac" ? "mac" : "address";
-  const segment = (["up", "down", "set-up", "undecided"] as const).find((state) => state === body.segment) ?? null;
+  const state = (["up", "down", "set-up", "undecided"] as const).find((state) => state === body.segment) ?? null;
+  const segment = state === "up" && body.speaker === false ? "away" : state;
   return { bridge, purpose, kind: "claimed", until, by, segment };
 }
 
