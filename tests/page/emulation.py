@@ -27,6 +27,7 @@ a connection while one of its operations has no answer; an advertisement without
 import asyncio
 import base64
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ from playwright._impl._errors import TargetClosedError
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page
 from playwright.async_api import Error as BrowserError
 from speakeasy.ble_virtual import VirtualClient, VirtualScanner
+
+logger = logging.getLogger(__name__)
 
 # On Linux Web Bluetooth is switched off as it comes ("experimental").
 CHROMIUM_ARGUMENTS = ("--enable-blink-features=WebBluetooth",)
@@ -228,6 +231,7 @@ class PhoneRadio:
         # A browser that has been closed answers nothing more; all else is a fault of this file. The test would wait for
         # ever: its page goes.
         if not task.cancelled() and (error := task.exception()) and not isinstance(error, TargetClosedError):
+            logger.error("the emulated radio", exc_info=error)
             self._errors.append(error)
             if self._page:
                 self._spawn(self._close_page(self._page))
@@ -266,7 +270,8 @@ class PhoneRadio:
         if self._undecided == chooser:
             self._undecided = ""
             self.closed += 1
-            await session.send("DeviceAccess.cancelPrompt", {"id": chooser})
+            with contextlib.suppress(BrowserError):  # as below
+                await session.send("DeviceAccess.cancelPrompt", {"id": chooser})
 
     async def _scan(self) -> None:
         news: asyncio.Queue[tuple[BLEDevice, AdvertisementData]] = asyncio.Queue()
@@ -301,7 +306,8 @@ class PhoneRadio:
 
     async def _choose(self, session: CDPSession, chooser: str, device: str) -> None:
         self.chosen += 1
-        await session.send("DeviceAccess.selectPrompt", {"id": chooser, "deviceId": device})
+        with contextlib.suppress(BrowserError):  # the page is left, and its chooser gone
+            await session.send("DeviceAccess.selectPrompt", {"id": chooser, "deviceId": device})
 
     # -- connecting -------------------------------------------------------------------------------------------------
 
@@ -412,6 +418,10 @@ class PhoneRadio:
             arguments["data"] = base64.b64encode(data).decode()
         try:
             await self._tell("simulateCharacteristicOperationResponse", **arguments)
+        except BrowserError:
+            # Asked for as the connection ended: nobody waits for the answer.
+            if self._connection and identifier in self._connection.characteristics:
+                raise
         finally:
             self._pending.discard((identifier, kind))
             await self._move()
