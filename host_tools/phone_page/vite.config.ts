@@ -1,7 +1,7 @@
 /// <reference types="vitest/config" />
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 import { onlyOurChips } from "./only_our_chips.ts";
 
@@ -23,10 +23,20 @@ const WORKER = "worker.js";
 
 /** Tells the service worker the names of all files of this build, and one hash over them (src/worker.ts). */
 function precache(): Plugin {
+  let isPage = false;
   return {
     name: "precache",
     enforce: "post",
+    config({ root }) {
+      // Tests build pages of their own by this file: those have no worker.
+      isPage = resolve(root ?? ".") === import.meta.dirname;
+      if (!isPage) return null;
+      const entryFileNames = (chunk: { name: string }) =>
+        chunk.name === "worker" ? WORKER : "assets/[name]-[hash].js";
+      return { build: { rolldownOptions: { input: ["index.html", "src/worker.ts"], output: { entryFileNames } } } };
+    },
     generateBundle(_, bundle) {
+      if (!isPage) return;
       const files = new Map<string, string | Uint8Array>();
       for (const name of readdirSync(PUBLIC)) files.set(name, readFileSync(join(PUBLIC, name)));
       for (const [name, file] of Object.entries(bundle))
@@ -55,10 +65,6 @@ export default defineConfig({
     target: "es2022",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: {
-      input: ["index.html", "src/worker.ts"],
-      output: { entryFileNames: (chunk) => (chunk.name === "worker" ? WORKER : "assets/[name]-[hash].js") },
-    },
   },
   plugins: [
     onlyOurChips(),

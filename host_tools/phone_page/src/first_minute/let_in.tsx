@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
 import { Button, Icon, Notice, Screen, TroubleNotice } from "../parts/index.ts";
+import { clock } from "../everyday/words.ts";
 import type { KnownBridge } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import type { Outcome } from "../visit.ts";
 import type { Contact } from "./contact.ts";
 import type { Step } from "./wifi.tsx";
-import { clock } from "./words.ts";
 
 const t = texts.firstMinute;
 
@@ -83,7 +83,7 @@ export function Play(props: { until: number; segment: string | null; onDone: () 
       picture={<Icon name="play" />}
       actions={<Button label={t.done} onTap={props.onDone} />}
     >
-      <Notice kind="good" title={t.playIn(clock(props.until))}>
+      <Notice kind="good" title={t.playIn(clock(props.until, Date.now()))}>
         {t.playInNext}
       </Notice>
       {words && (

@@ -59,14 +59,3 @@ export function deviceName(userAgent: string): string {
   );
   return found ? t.devices[found] : t.device;
 }
-
-/** "21:40", or with its day where it is not today's. ms since 1970. */
-export function clock(until: number, now = Date.now()): string {
-  const date = new Date(until);
-  const today = date.toDateString() === new Date(now).toDateString();
-  return date.toLocaleString("en-GB", {
-    hour: "2-digit",
-    minute: "2-digit",
-    ...(today ? {} : { weekday: "long" as const }),
-  });
-}
