@@ -178,24 +178,27 @@ export async function waitForStart(line: Console, limit = BOOT_LIMIT): Promise<v
 /** Asks the firmware for its label, for which it is stopped, and has it start again. Raises FlashTrouble. */
 export async function askLabel(line: Console, limit = LABEL_LIMIT): Promise<Told> {
   const deadline = Date.now() + limit;
+  let told: Told | null = null;
   try {
-    for (;;) {
+    while (told === null) {
       const said = await run(line, ASK);
-      const told = said === null ? null : readTold(said);
-      if (told) {
-        line.forget();
-        await line.write(RESTART + RUN);
-        // Its own word that the line was taken: closed before, the port might lose it.
-        await line.until((said) => (said.includes("OK") ? true : null), PROMPT_LIMIT);
-        return told;
-      }
-      if (Date.now() > deadline) throw new FlashTrouble("no-label");
-      await pause(PAUSE);
+      told = said === null ? null : readTold(said);
+      if (told === null && Date.now() > deadline) throw new FlashTrouble("no-label");
+      if (told === null) await pause(PAUSE);
     }
   } catch (error) {
     await line.restart();
     throw error;
   }
+  try {
+    line.forget();
+    await line.write(RESTART + RUN);
+    // Its own word that the line was taken: closed before, the port might lose it.
+    await line.until((said) => (said.includes("OK") ? true : null), PROMPT_LIMIT);
+  } catch {
+    // As it starts it goes away, if it is a USB device itself.
+  }
+  return told;
 }
 
 /** What the code prints; null if the prompt does not answer, or the code failed. It may be the setup code. */
