@@ -59,6 +59,8 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
+# A phone's; what moves on it costs a machine without a graphics processor more than all else.
+SCREEN: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "reduced_motion": "reduce"}
 # For everything that a test waits for in a page: what is instant takes seconds on a loaded machine.
 PAGE_LIMIT_MS = 60_000
 # For a whole test; page.evaluate has no limit of its own. Then its pages go, which it hears of.
@@ -195,7 +197,7 @@ async def open_page(chromium: Browser, bluetooth: PhoneRadio, page_errors: list[
 
     async def open_one(url: str, *, beside: Page | None = None) -> Page:
         if beside is None:
-            context = await chromium.new_context(viewport={"width": 360, "height": 740})
+            context = await chromium.new_context(**SCREEN)
             contexts.append(context)
             _watch(context, page_errors)
             await bluetooth.prepare(context)
@@ -218,9 +220,7 @@ def kept_profile(
 ) -> KeptProfile:
     @asynccontextmanager
     async def open_it(url: str) -> AsyncIterator[tuple[Page, PhoneRadio]]:
-        context = await playwright.chromium.launch_persistent_context(
-            tmp_path / "profile", viewport={"width": 360, "height": 740}, **chromium_there
-        )
+        context = await playwright.chromium.launch_persistent_context(tmp_path / "profile", **SCREEN, **chromium_there)
         try:
             assert context.browser
             _watch(context, page_errors)
