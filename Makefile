@@ -72,7 +72,7 @@ test-ble: dev sim ## pairing over a real Bluetooth LE link without a radio
 test-dorm: dev ready ## everything end to end on real packets (needs root or sudo)
 	@$(AS_ROOT) $(TWICE) $(DORMS) tests/dorm $(ARGS)
 
-test-page: dev ready page $(STAMPS)/packages-page ## the phone page: its units, then in Chromium against the bridge in the dorm (needs root or sudo)
+test-page: dev ready build/page/index.html $(STAMPS)/packages-page ## the phone page: its units, then in Chromium against the bridge in the dorm (needs root or sudo)
 	@$(NPM) --silent test
 	@$(AS_ROOT) $(TWICE) $(DORMS) tests/page $(ARGS)
 
@@ -120,6 +120,7 @@ PAGE_DIR := host_tools/phone_page
 NPM = NODE_USE_SYSTEM_CA=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix $(PAGE_DIR)
 .PHONY: page
 page: build/page/index.html ## the phone page, build/page: to be put on any web server with HTTPS, or served here by `speakeasy page`
+	@echo "page: it is in build/page; next: $(BIN)/speakeasy page serves it here, or put that folder on a web server with HTTPS"
 
 # What talks to a board on a cable: PORT= is wanted where there is more than one. The command says what is missing.
 ON_BOARD = $(BIN)/speakeasy board
