@@ -100,7 +100,8 @@ async def test_each_operation_of_an_owner(board, central, mtu):
         assert [each["ssid"] for each in found] == [f"net {n:02d}" for n in range(20)]
         assert {each["security"] for each in found} == {"open", "other", "psk", "enterprise"}
         assert await ask.good("join", ssid="Dorm", key="correct horse") == {}
-        assert await ask.good("networks") == {"networks": [{"ssid": "Dorm", "open": False}]}
+        known = {"networks": [{"ssid": "Dorm", "open": False}], "mac": "02:00:00:00:00:01"}
+        assert await ask.good("networks") == known
         await ask.refused("bad-request", "networks", order=["Other"])
         assert await ask.good("forget", ssid="Dorm") == {}
         await ask.refused("not-found", "forget", ssid="Dorm")
@@ -131,12 +132,13 @@ async def test_each_operation_of_a_guest_and_of_a_new_phone(board, central, mtu)
             await ask.refused("not-allowed", op)
         await ask.good("status")
         await ask.good("counters")
+        assert (await ask.good("blocked"))["blocked"]["strangers"] == [0]
         assert await ask.good("leave") == {}
         await ask.refused("not-allowed", "status")  # it is nobody now
     async with call(central, bridge, mtu) as phone:
         await phone.greet(INVITE)
         ask = Asking(phone)
-        for op in ("status", "counters", "token", "leave", *of_owners):
+        for op in ("status", "counters", "blocked", "token", "leave", *of_owners):
             await ask.refused("not-allowed", op)
         await ask.refused("bad-request", "nothing")
         enrolled = await ask.good("enrol", name="ä" * 32)
