@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from dorm import topology as t
 from dorm.dorm import Dorm
-from dorm_life import LIMIT_S, answers, invite, own
+from dorm_life import LIMIT_S, answers, invite, own, settled
 from page_tools import Served
 from playwright.async_api import Page, Request, Route, expect
 from test_claims import Key, key_of, lease_of
@@ -28,7 +28,6 @@ ANSWERED = re.compile(r'^\{"')
 BUILD_S = 120.0
 VISIT_MS = 120_000  # with all its tries
 OPEN_S = 300
-CLOSED_LIMIT_S = 180.0  # Bluetooth stays on for a minute after a session
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -161,6 +160,32 @@ async def test_nobody_is_there_and_the_person_goes_back(dorm: Dorm, served: Serv
     assert told["kind"] == "no-answer"
 
 
+async def test_a_phone_without_a_network_stays(dorm: Dorm, served: Served, page: Page, owner: Key) -> None:
+    await page.context.set_offline(True)
+    try:
+        told = await visit(page, served, owner, "claim", x_of(dorm))
+    finally:
+        await page.context.set_offline(False)
+    assert told == {"kind": "offline"}
+
+
+async def test_what_the_browser_tries_again_goes_on(dorm: Dorm, served: Served, page: Page, owner: Key) -> None:
+    """On its own page of error, once the network is there."""
+    phone = dorm.person(t.PHONE)
+    to_x = f"{x_of(dorm)}/32"
+    await phone.run("ip", "route", "add", "unreachable", to_x)
+    try:
+        await know(page, owner, x_of(dorm))
+        await begin(page, owner, "claim")
+        await dorm.until(
+            lambda: page.url.startswith("chrome-error:"), LIMIT_S, "the browser to say that it is not there"
+        )
+    finally:
+        await phone.run("ip", "route", "del", "unreachable", to_x)
+    await page.reload()
+    assert (await outcome(page, served))["kind"] == "claimed"
+
+
 async def test_nobody_answers_and_the_page_goes_on(dorm: Dorm, served: Served, page: Page, owner: Key) -> None:
     phone = dorm.person(t.PHONE)
     # To a machine that is not there, but is not known not to be.
@@ -229,7 +254,10 @@ async def test_a_strangers_links_do_nothing(
 
 
 async def test_an_owner_opens_bluetooth(dorm: Dorm, served: Served, page: Page, owner: Key) -> None:
-    await dorm.until(lambda: not dorm.bluetooth.advertising, CLOSED_LIMIT_S, "the bridge to close Bluetooth")
+    # A bridge that was on the air for somebody, a minute ago, has forgotten that.
+    await dorm.board.power_cycle()
+    await settled(dorm)
+    await dorm.until(lambda: not dorm.bluetooth.advertising, LIMIT_S, "the bridge to close Bluetooth")
     began = await page.evaluate("Date.now()")
     told = await visit(page, served, owner, "open", x_of(dorm))
     assert told["kind"] == "opened"

@@ -133,6 +133,10 @@ const visit: Record<VisitWord | Exclude<Outcome["kind"], "claimed" | "opened" | 
   },
   unseen: { what: "The bridge does not see this phone yet", next: "Try again in a few seconds." },
   failed: { what: "The bridge could not do that", next: "Try again. If it fails again, start the bridge anew." },
+  offline: {
+    what: "This phone is on no network",
+    next: "Join the dorm's Wi-Fi, the one that the bridge is on. Then try again.",
+  },
   "no-address": {
     what: "Where the bridge is on the dorm's Wi-Fi is not known here",
     next: "Connect to it by Bluetooth once: it tells. If it is on no Wi-Fi yet, an owner has it join one.",
@@ -176,6 +180,7 @@ export const texts = {
   trouble,
   refused,
   visit,
+  visitHint: "If the browser says that it cannot reach the page, go back: this page then says what to do.",
   /** Why nothing can be remembered here. */
   store: {
     "no-store": {

@@ -12,6 +12,7 @@ import {
   type Outcome,
   pendingVisit,
   resumeVisit,
+  STALE_MS,
   startVisit,
   type Tab,
   TRIES,
@@ -50,6 +51,8 @@ class TestTab implements Tab {
   go = (url: string, replace: boolean) => void this.went.push({ url, replace });
   stop = () => void this.stopped++;
   now = () => this.time;
+  connected = true;
+  online = () => this.connected;
   stays(ms: number): Promise<boolean> {
     this.waited.push(ms);
     const end = this.ends.shift();
@@ -251,13 +254,37 @@ test.each(["busy", "unseen"])(
   },
 );
 
-test("a visit that is old is over", async () => {
+test("a visit that is old is over, and had no answer", async () => {
   await leave("claim");
   tab.time += LONGEST_MS - 1;
   expect(pendingVisit(tab)).not.toBeNull();
   tab.time += 1;
   expect(pendingVisit(tab)).toBeNull();
-  expect(await back(challenged(claimVector))).toBeNull();
+  expect(await back(challenged(claimVector))).toMatchObject({ kind: "no-answer" });
+  await leave("claim");
+  tab.time += 100 * LONGEST_MS;
+  expect(await back("")).toMatchObject({ kind: "no-answer" });
+});
+
+test("the browser's own page of error tried it again, minutes later", async () => {
+  await leave("claim");
+  tab.time += LONGEST_MS - 1;
+  expect(await back(challenged(claimVector))).toBe("left");
+  // The second time it is the proof that comes too late: it is made anew. Not in time: that is a refusal.
+  tab.time += STALE_MS;
+  expect(await back(brought(403, { error: "bad-proof" }))).toMatchObject({ kind: "refused", word: "bad-proof" });
+  await leave("claim");
+  expect(await back(challenged(claimVector))).toBe("left");
+  tab.time += STALE_MS + 1;
+  tab.ends.push(true);
+  expect(await back(brought(403, { error: "bad-proof" }))).toBe("left");
+  expect([...given().keys()]).toEqual(["back"]);
+});
+
+test("a phone that is on no network does not leave", async () => {
+  tab.connected = false;
+  expect(await startVisit(known, "claim", tab)).toMatchObject({ kind: "offline" });
+  expect(tab.went).toEqual([]);
 });
 
 test("what is stored may be anything", async () => {
@@ -311,6 +338,6 @@ test("a browser that stores nothing is not left", async () => {
 
 test("there are words for whatever is no success", () => {
   const words = Object.values(texts.visit) as { what: string; next: string }[];
-  expect(words.length).toBe(12);
+  expect(words.length).toBe(13);
   for (const { what, next } of words) expect(what && next).toBeTruthy();
 });

@@ -12,8 +12,10 @@ import type { KnownBridge, Segment } from "./protocol/types.ts";
 const CLAIM_PORT = 7780;
 /** A bridge that is there has a page in this time: the browser itself would wait for minutes, and then show its own. */
 export const GONE_AFTER_MS = 20_000;
-/** A visit that takes longer is over; a challenge is good for 30 s. */
-export const LONGEST_MS = 60_000;
+/** A visit that takes longer is over: time to be at the browser's own page of error, and to have it tried again there. */
+export const LONGEST_MS = 600_000;
+/** A challenge is good for 30 s: what was refused later than that may have been right. */
+export const STALE_MS = 25_000;
 /** What may be gone in a moment is tried again so often, after such a pause. */
 export const TRIES = 3;
 export const PAUSE_MS = 1_000;
@@ -31,6 +33,7 @@ export type Outcome = { bridge: string; purpose: Purpose } &
     | { kind: "claimed"; until: number; by: "mac" | "address"; segment: Segment["state"] | "away" | null }
     | { kind: "opened"; until: number }
     | { kind: "refused"; word: VisitWord }
+    | { kind: "offline" } // this phone is on no network at all
     | { kind: "no-address" } // where the bridge is was never learnt
     | { kind: "no-answer" } // nobody was there, or the person came back by the Back button
     | { kind: "another-bridge" } // somebody else's bridge has the address
@@ -52,6 +55,7 @@ export interface Tab {
   stays(ms: number): Promise<boolean>;
   readonly storage: Pick<Storage, "getItem" | "setItem" | "removeItem">;
   now(): number;
+  online(): boolean;
 }
 
 const KEY = "speakeasy visit";
@@ -78,6 +82,7 @@ export const thisTab: Tab = {
     return sessionStorage;
   },
   now: () => Date.now(),
+  online: () => navigator.onLine,
 };
 
 /** The fragment of the address line, which is taken out of there at once: nobody sees it, no history keeps it. */
@@ -107,14 +112,21 @@ function isPending(value: unknown): value is Pending {
   );
 }
 
-/** Which visit this tab waits for: to be said while it is resumed. */
-export function pendingVisit(tab: Tab = thisTab): Pick<Pending, "bridge" | "purpose"> | null {
+function stored(tab: Tab): Pending | null {
   try {
     const found: unknown = JSON.parse(tab.storage.getItem(KEY) ?? "null");
-    return isPending(found) && Math.abs(tab.now() - found.began) < LONGEST_MS ? found : null;
+    return isPending(found) ? found : null;
   } catch {
     return null; // what is stored is not ours, or nothing may be stored
   }
+}
+
+const age = (tab: Tab, pending: Pending) => Math.abs(tab.now() - pending.began);
+
+/** Which visit this tab waits for: to be said while it is resumed. */
+export function pendingVisit(tab: Tab = thisTab): Pick<Pending, "bridge" | "purpose"> | null {
+  const found = stored(tab);
+  return found && age(tab, found) < LONGEST_MS ? found : null;
 }
 
 /** Goes; comes back with an outcome only if that leads nowhere. */
@@ -137,6 +149,7 @@ async function goTo(tab: Tab, pending: Pending, what: Record<string, string>, re
  * comes back by the browser's Back button.
  */
 export async function startVisit(bridge: KnownBridge, purpose: Purpose, tab: Tab = thisTab): Promise<Outcome> {
+  if (!tab.online()) return { bridge: bridge.bridge, purpose, kind: "offline" };
   if (!isAddress(bridge.addr)) return { bridge: bridge.bridge, purpose, kind: "no-address" };
   const pending = { bridge: bridge.bridge, purpose, addr: bridge.addr, challenge: "", tries: 1, began: tab.now() };
   return goTo(tab, pending, {}, false);
@@ -169,7 +182,7 @@ export async function resumeVisit(
   find: (bridge: string) => Promise<KnownBridge | null | undefined>,
   tab: Tab = thisTab,
 ): Promise<Outcome | null> {
-  const pending = pendingVisit(tab) as Pending | null;
+  const pending = stored(tab);
   try {
     tab.storage.removeItem(KEY); // good once
   } catch {
@@ -178,12 +191,14 @@ export async function resumeVisit(
   const known = pending && (await find(pending.bridge));
   if (!pending || !known) return null;
   const { bridge, purpose } = pending;
-  const came = told(fragment);
+  // Without an answer it had none, however long ago that was.
+  const came = age(tab, pending) < LONGEST_MS ? told(fragment) : null;
   if (!came) return { bridge, purpose, kind: "no-answer" };
   const { status, body } = came;
   if (status !== 200) {
     const word = WORDS.find((word) => word === body.error) ?? "failed";
-    if (!PASSING.includes(word) || pending.tries >= TRIES) return { bridge, purpose, kind: "refused", word };
+    const late = word === "bad-proof" && pending.challenge !== "" && age(tab, pending) > STALE_MS;
+    if (!(late || PASSING.includes(word)) || pending.tries >= TRIES) return { bridge, purpose, kind: "refused", word };
     await tab.stays(PAUSE_MS);
     // From the beginning: a proof that was right is used up, whatever came of it.
     return goTo(tab, { ...pending, challenge: "", tries: pending.tries + 1 }, {}, true);

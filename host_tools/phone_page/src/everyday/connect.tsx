@@ -55,7 +55,9 @@ export function Connect(props: {
         {mayOpen && (
           <>
             <Button kind="second" label={t.openOverWifi} busyLabel={t.going} onTap={open} />
-            <p class="soft small">{t.openOverWifiHint}</p>
+            <p class="soft small">
+              {t.openOverWifiHint} {texts.visitHint}
+            </p>
           </>
         )}
         <p>{mayOpen ? t.pressButton : known.role === "owner" ? t.pressButtonOnly : t.pressButtonGuest}</p>

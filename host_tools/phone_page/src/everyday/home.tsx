@@ -111,6 +111,7 @@ function Card(props: {
         <p class="soft">{t.whereUnknown}</p>
       )}
       {isIn && <p class="soft small">{t.letMeInAgainHint}</p>}
+      {known.addr && !isIn && !outcome && <p class="soft small">{texts.visitHint}</p>}
       <Button kind={known.addr ? "second" : "main"} icon="settings" label={t.manage} onTap={props.onManage} />
       <p class="soft small">{known.role === "owner" ? t.manageHint : t.manageGuestHint}</p>
       <More title={t.aboutBridge}>

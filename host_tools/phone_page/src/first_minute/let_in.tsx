@@ -67,6 +67,7 @@ export function LetIn(props: {
           {words.next}
         </Notice>
       )}
+      {!away && !words && <p class="soft small">{texts.visitHint}</p>}
       {error !== null && <TroubleNotice error={error} />}
     </Screen>
   );
