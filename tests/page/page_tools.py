@@ -52,6 +52,9 @@ async def screenshots(page: Page, name: str) -> None:
     Leaves the page as a phone shows it, in light colours.
     """
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    await page.mouse.move(0, 0)  # what was tapped is not hovered over
+    # A dialog covers what is to be seen, not what could be scrolled to.
+    whole = not await page.evaluate("Boolean(document.querySelector('dialog[open]'))")
     for size, (width, height) in reversed(SIZES.items()):
         await page.set_viewport_size({"width": width, "height": height})
         for scheme in ("dark", "light"):
@@ -59,7 +62,7 @@ async def screenshots(page: Page, name: str) -> None:
             wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, f"{name}: {wide} px wider than a screen of {width} px"
             await page.screenshot(
-                path=SCREENSHOTS / f"{name}-{scheme}-{size}.png", full_page=True, animations="disabled"
+                path=SCREENSHOTS / f"{name}-{scheme}-{size}.png", full_page=whole, animations="disabled"
             )
             if size == "360":
                 await axe(page)
