@@ -79,7 +79,7 @@ async def axe(page: Page) -> None:
         for violation in found["violations"]
         for node in violation["nodes"]
     ]
-    assert violations == []
+    assert violations == [], "\n".join(violations)
 
 
 def settings(dorm: Dorm) -> dict[str, Any]:

@@ -781,9 +781,8 @@ export const texts = {
       `Chart of what was blocked in ${hours === 1 ? "the present hour" : `the last ${hours} hours`}: at most ${most} in an hour, from ${clock} on. The same is in the table below.`,
     chartMost: (most: string) => `at most ${most} in an hour`,
     chartNow: "now",
-    tableHour: "Hour",
+    tableHour: "Hour from",
     tableSum: "Together",
-    fromTo: (from: string, to: string) => `${from} to ${to}`,
     /** Why the filter dropped something: the words of host_tools/speakeasy/reasons.py, which a test compares. */
     reasons: {
       drop_short: "frame too short",
@@ -887,8 +886,8 @@ export const texts = {
     newName: "New name",
     newKey: "New key",
     newKeyHint: "8 to 63 characters.",
-    ssidWrong: "A network's name has 1 to 32 bytes.",
-    keyWrong: "A key has 8 to 63 letters without accents, digits, spaces and signs.",
+    ssidWrong: "A network's name has 1 to 32 characters (fewer with accents or emoji).",
+    keyWrong: "A key has 8 to 63 characters: letters without accents, digits, spaces, signs.",
     change: "Change",
     changeTitle: "Change the speaker's Wi-Fi?",
     changeYes: "Change it",
@@ -944,7 +943,7 @@ export const texts = {
     serviceFull: "At most 8 can be open. Take one away first.",
     add: "Add",
     takeShort: "Take away",
-    take: (what: string) => `Take ${what} away`,
+    take: (what: string) => `Take away ${what}`,
     takeTitle: (what: string) => `Take ${what} away?`,
     takeControl:
       "Without tcp/1400 no app can control the speaker: music goes on, and nobody can stop it but by the speaker's own buttons.",

@@ -1,4 +1,4 @@
-import { Facts, More, Section } from "../parts/index.ts";
+import { More, Section } from "../parts/index.ts";
 import { Refused, type Session } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import { bars, GROUPS, type Hour, hours, totals } from "./chart.ts";
@@ -39,7 +39,13 @@ export function Blocked() {
           <More title={t.blockedDetails}>
             <p class="soft small">{t.blockedDetailsLead}</p>
             {value.counters.length === 0 && <p>{t.blockedNothing}</p>}
-            <Facts facts={value.counters.map(([name, count]) => [inWords(name), count.toLocaleString("en")])} />
+            <ul class="counts">
+              {value.counters.map(([name, count]) => (
+                <li key={name}>
+                  <span>{inWords(name)}</span> <b>{t.count(count, false)}</b>
+                </li>
+              ))}
+            </ul>
           </More>
         </>
       )}
@@ -134,7 +140,7 @@ function Table({ all, now }: { all: Hour[]; now: number }) {
         <tbody>
           {all.toReversed().map((hour) => (
             <tr key={hour.from}>
-              <th scope="row">{t.fromTo(clock(hour.from, now), clock(hour.to, now))}</th>
+              <th scope="row">{clock(hour.from, now)}</th>
               {groups.map(({ group }) => {
                 const one = hour.counts.find((counted) => counted.group === group)!;
                 return <td key={group}>{t.count(one.count, one.full)}</td>;

@@ -14,8 +14,8 @@ async function remembered(session: Session) {
 }
 
 /** The networks that the bridge remembers. */
-export function DormWifi({ onJoin }: { onJoin?: () => void }) {
-  const { session } = useLive();
+export function DormWifi() {
+  const { session, go } = useLive();
   const asked = useAsked(remembered);
   const doing = useDoing();
   const [forgetting, setForgetting] = useState<string | null>(null);
@@ -84,7 +84,7 @@ export function DormWifi({ onJoin }: { onJoin?: () => void }) {
           })}
         </List>
       )}
-      {onJoin && <Button icon="plus" label={t.joinAnother} onTap={onJoin} disabled={!session} />}
+      <Button icon="plus" label={t.joinAnother} onTap={() => go("join")} disabled={!session} />
       <OwnMac mac={asked.value?.mac} />
       {forgetting !== null && (
         <Dialog

@@ -19,15 +19,17 @@ afterEach(cleanup);
 /** happy-dom's own. */
 const goTo = (url: string) => (window as unknown as { happyDOM: { setURL(url: string): void } }).happyDOM.setURL(url);
 
-const tap = async (name: string | RegExp) => {
-  await act(async () => void fireEvent.click(await screen.findByRole("button", { name })));
-};
+/** Does it, and all that comes of it at once. */
+const click = (place: HTMLElement) =>
+  act(async () => {
+    fireEvent.click(place);
+    await new Promise((resolve) => setTimeout(resolve));
+  });
+const tap = async (name: string | RegExp) => click(await screen.findByRole("button", { name }));
 const heading = (name: string) => screen.findByRole("heading", { level: 1, name });
 const type = (label: string, value: string) => fireEvent.input(screen.getByLabelText(label), { target: { value } });
 const inDialog = () => within(screen.getByRole("dialog"));
-const confirm = async (name: string) => {
-  await act(async () => void fireEvent.click(inDialog().getByRole("button", { name })));
-};
+const confirm = (name: string) => click(inDialog().getByRole("button", { name }));
 
 /** Everyday, connected, on one of its screens. */
 async function at(session: FakeSession, row?: string) {
@@ -79,7 +81,7 @@ describe("home, without a connection", () => {
     const other = known({ bridge: "ffffffff00000000", ssid: "Home", role: "guest" });
     const { world } = show({ bridges: [known(), other] });
     const home = within(screen.getByRole("region", { name: t.bridge("Home") }));
-    await act(async () => void fireEvent.click(home.getByText(t.forgetHere)));
+    await click(home.getByText(t.forgetHere));
     expect(world.forgotten).toEqual([]);
     expect(inDialog().getByText(t.forgetHereWarn(false))).toBeTruthy();
     await confirm(t.forgetHereYes);
@@ -449,13 +451,13 @@ describe("for experts", () => {
     const part = within(await screen.findByRole("region", { name: t.services }));
     const field = part.getByLabelText(t.service);
     fireEvent.input(field, { target: { value: "tcp/7780" } });
-    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.add })));
+    await click(part.getByRole("button", { name: t.add }));
     expect(part.getByText(t.serviceOwn)).toBeTruthy();
     fireEvent.input(field, { target: { value: "TCP/1443" } });
-    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.add })));
+    await click(part.getByRole("button", { name: t.add }));
     expect(session.of("services").at(-1)).toEqual({ services: ["tcp/1400", "tcp/1443"] });
     await part.findByText(t.servicesNow("tcp/1400, tcp/1443"));
-    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.take("tcp/1400") })));
+    await click(part.getByRole("button", { name: t.take("tcp/1400") }));
     expect(inDialog().getByText(t.takeControl)).toBeTruthy();
     await confirm(t.takeYes);
     expect(session.of("services").at(-1)).toEqual({ services: ["tcp/1443"] });
@@ -465,7 +467,7 @@ describe("for experts", () => {
     await at(session, t.experts);
     fireEvent.click(await screen.findByRole("radio", { name: new RegExp("One of its own") }));
     const part = within(screen.getByRole("region", { name: t.mode }));
-    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.change })));
+    await click(part.getByRole("button", { name: t.change }));
     await confirm(t.modeYes);
     expect(session.of("addressing").at(-1)).toEqual({ mode: "private" });
   });
@@ -476,7 +478,7 @@ describe("for experts", () => {
     await at(session, t.experts);
     const part = within(await screen.findByRole("region", { name: t.hosts }));
     fireEvent.input(part.getByLabelText(t.host), { target: { value: "10.66.0.5" } });
-    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.add })));
+    await click(part.getByRole("button", { name: t.add }));
     expect(session.of("addressing").at(-1)).toEqual({ hosts: ["10.66.0.5"] });
     expect(await part.findByText(t.hostsNow("10.66.0.5"))).toBeTruthy();
   });
@@ -488,7 +490,7 @@ describe("for experts", () => {
     await at(session, t.experts);
     fireEvent.click(await screen.findByRole("radio", { name: new RegExp("socket in the wall") }));
     const part = within(screen.getByRole("region", { name: t.ethernet }));
-    await act(async () => void fireEvent.click(part.getByRole("button", { name: t.change })));
+    await click(part.getByRole("button", { name: t.change }));
     expect(session.of("ethernet").at(-1)).toEqual({ ethernet: "uplink" });
   });
   test("the log, with names", async () => {

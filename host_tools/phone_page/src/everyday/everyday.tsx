@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { KnownBridge, Session } from "../protocol/types.ts";
+import { type KnownBridge, type Session, Trouble } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import type { Outcome } from "../visit.ts";
 import { Blocked } from "./blocked.tsx";
@@ -10,6 +10,7 @@ import { Experts } from "./experts.tsx";
 import { Home } from "./home.tsx";
 import { Invite } from "./invite.tsx";
 import { type Doors, type Live, LiveContext, type Over, OverContext, PLACES, STAYS_NEAR, type Where } from "./live.tsx";
+import { JoinWifi } from "./join_wifi.tsx";
 import { Log } from "./log.tsx";
 import { Overview } from "./overview.tsx";
 import { People } from "./people.tsx";
@@ -69,6 +70,7 @@ export function Everyday(props: {
       near.current = { bridge: session.bridge, until: Date.now() + STAYS_NEAR };
       setMeeting((now) => (now.session === session ? { ...APART, error: why, long: Date.now() - began >= LONG } : now));
     };
+    latest.current.session = session;
     setMeeting({ ...APART, session, began });
   };
   const part = () => {
@@ -85,21 +87,38 @@ export function Everyday(props: {
     else history.pushState(state, "");
     setView(next);
   };
-  const connect = async (to: KnownBridge) => {
-    setMeeting((now) => ({ ...now, connecting: true, error: null }));
-    const isNear = near.current.bridge === to.bridge && Date.now() < near.current.until;
+  const isNear = (to: KnownBridge) => near.current.bridge === to.bridge && Date.now() < near.current.until;
+  const opening = useRef<Promise<Session> | null>(null);
+  const open = async (to: KnownBridge, without: boolean): Promise<Session> => {
     near.current.until = 0; // until it has answered
+    setMeeting((now) => ({ ...now, connecting: true, error: null }));
     try {
-      const session = await doors.connect(to, isNear);
+      const session = await doors.connect(to, without);
       setOutcome(null);
       meet(session);
       if (session.role !== "new") await doors.save({ ...to, role: session.role, name: session.name });
-      return true;
+      return session;
     } catch (error) {
       setMeeting((now) => ({ ...now, connecting: false, error }));
-      return false;
+      throw error;
     }
   };
+  const reach = async (to: KnownBridge, tap: boolean): Promise<Session> => {
+    const before = latest.current.session;
+    if (before) return before;
+    const without = isNear(to);
+    if (!opening.current && !without && !tap) throw new Trouble("out-of-range");
+    opening.current ??= open(to, without).finally(() => {
+      opening.current = null;
+    });
+    return opening.current;
+  };
+  /** Whether there is a session now. What went wrong is shown. */
+  const connect = (to: KnownBridge) =>
+    reach(to, true).then(
+      () => true,
+      () => false,
+    );
   const forget = async (bridge: string, words: string) => {
     await doors.forget(bridge);
     part();
@@ -135,6 +154,9 @@ export function Everyday(props: {
             doors,
             session: meeting.session,
             role: known.role,
+            trouble: meeting.error,
+            isNear: () => isNear(known),
+            reach: (tap) => reach(known, tap),
             keep: (change) => {
               const now = latest.current.bridges.find((one) => one.bridge === known.bridge);
               const next = now && { ...now, ...change };
@@ -148,7 +170,7 @@ export function Everyday(props: {
             },
           }
         : null,
-    [known, doors, meeting.session],
+    [known, doors, meeting.session, meeting.error],
   );
 
   if (view.at === "home" || !known || !live) {
@@ -228,6 +250,8 @@ function Place({ where }: { where: Where }) {
       return <SetUp />;
     case "dorm-wifi":
       return <DormWifi />;
+    case "join":
+      return <JoinWifi onDone={() => history.back()} />;
     case "speaker-wifi":
       return <SpeakerWifi />;
     case "experts":

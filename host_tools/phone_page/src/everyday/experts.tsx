@@ -247,13 +247,14 @@ function OnCable({ asked, value }: Part) {
 }
 
 function Reboot() {
-  const { session } = useLive();
+  const { session, keep } = useLive();
   const doing = useDoing();
   const [asking, setAsking] = useState(false);
   const confirm = async () => {
     setAsking(false);
     await doing.run(async (session) => {
       await session.request("reboot", {});
+      keep({ inUntil: 0 });
       return t.rebootDone;
     });
   };

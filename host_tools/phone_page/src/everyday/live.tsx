@@ -31,6 +31,12 @@ export interface Live {
   /** Null while there is none: before the first, and after each one's end. */
   session: Session | null;
   role: "owner" | "guest";
+  /** Why the last one ended, or did not come about. */
+  trouble: unknown;
+  /** Whether it can be connected again without the browser's list. */
+  isNear(): boolean;
+  /** The session that there is, or a new one; without a `tap` only where it is near. Rejects with Trouble. */
+  reach(tap: boolean): Promise<Session>;
   /** This page's own changes to what is kept of the bridge. */
   keep(change: Partial<KnownBridge>): void;
   go(where: Where): void;
@@ -48,6 +54,7 @@ export const PLACES = [
   "blocked",
   "set-up",
   "dorm-wifi",
+  "join",
   "speaker-wifi",
   "experts",
   "log",

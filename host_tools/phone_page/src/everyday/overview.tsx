@@ -65,10 +65,10 @@ export function Overview() {
       {all && (
         <>
           <Section title={t.you}>
-            <p class="standing">
+            <div class={`standing ${mine.state}`}>
               <Icon name={mine.state === "in" ? "check" : "lock"} />
-              <span>{mine.state === "in" ? t.inUntil(mine.clock) : t.notIn}</span>
-            </p>
+              <p class="standing-words">{mine.state === "in" ? t.inUntil(mine.clock) : t.notIn}</p>
+            </div>
             {all.status.uplink.state === "up" && (
               <>
                 <Button
@@ -83,10 +83,10 @@ export function Overview() {
             {visited && <Visited outcome={visited} />}
           </Section>
           <Sides all={all} />
-          <WhoIsIn all={all} now={now} />
         </>
       )}
       <Menu />
+      {all && <WhoIsIn all={all} now={now} />}
       {all && <TheBridge all={all} />}
     </Frame>
   );

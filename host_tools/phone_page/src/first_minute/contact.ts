@@ -7,6 +7,9 @@ import type { Change, Store } from "../store.ts";
 /** ms: a bridge hangs up on a phone that says nothing for 30 s (SPEC 2). */
 const ALIVE = 12_000;
 
+/** What screens need of it that only ask a bridge something. */
+export type Reach = Pick<Contact, "session" | "trouble" | "isNear" | "reach" | "onChange">;
+
 /**
  * The bridge that is being set up: the connection comes and goes, this stays. The session is one with the code or the invite until the
  * phone is paired, then one with the phone's own key.

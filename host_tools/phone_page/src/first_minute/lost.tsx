@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { TroubleNotice } from "../parts/index.ts";
 import { type Session, Trouble, type TroubleKind } from "../protocol/types.ts";
-import type { Contact } from "./contact.ts";
+import type { Reach } from "./contact.ts";
 
 /** Ends that need no word: the bridge's own limits, or its one antenna, which it needs for the Wi-Fi that it joins. */
 const SILENT: readonly TroubleKind[] = ["hung-up"];
@@ -18,7 +18,7 @@ export interface Line {
   ask<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 
-export function useLine(contact: Contact): Line {
+export function useLine(contact: Reach): Line {
   const [lost, setLost] = useState<unknown>(contact.session ? null : contact.trouble);
   useEffect(() => {
     contact.onChange = () => {
@@ -42,7 +42,7 @@ export function useLine(contact: Contact): Line {
 }
 
 /** Looks at something every second or two while the screen is there, until `look` says that it is done. Never two at once. */
-export function useLooks(contact: Contact, look: (session: Session) => Promise<boolean>, on = true): void {
+export function useLooks(contact: Reach, look: (session: Session) => Promise<boolean>, on = true): void {
   const latest = useRef(look);
   latest.current = look;
   useEffect(() => {

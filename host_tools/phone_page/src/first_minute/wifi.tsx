@@ -18,7 +18,7 @@ import {
 import { type Login, type Network, type Status, Trouble, type UplinkState } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import { Attempt, JOIN_LIMIT, LOGIN_LIMIT } from "./attempt.ts";
-import type { Contact } from "./contact.ts";
+import type { Reach } from "./contact.ts";
 import { Lost, useLine, useLooks } from "./lost.tsx";
 import { anonymous, barsOf, failureWords, isLoginText, isSsid, isWifiKey, signalOf } from "./words.ts";
 
@@ -55,7 +55,7 @@ type Failure = UplinkState | "late";
 
 /** From the list of networks to the bridge being on one. Wherever it is shown, `onUp` gets the status that says so. */
 export function ChooseWifi(props: {
-  contact: Contact;
+  contact: Reach;
   step?: Step | undefined;
   onUp: (status: Status) => unknown;
   onBack?: (() => void) | undefined;
@@ -121,7 +121,7 @@ function requestOf(form: Typed): { ssid: string; key: string; login?: Login } {
 }
 
 function Networks(props: {
-  contact: Contact;
+  contact: Reach;
   step?: Step | undefined;
   onBack?: (() => void) | undefined;
   networks: Network[] | null;
@@ -209,7 +209,7 @@ function NetworkRow({ network, onChoose }: { network: Network; onChoose: (form: 
 }
 
 function Join(props: {
-  contact: Contact;
+  contact: Reach;
   step?: Step | undefined;
   form: Typed;
   setForm: (form: Typed) => void;
@@ -380,7 +380,7 @@ function Register({ line }: { line: ReturnType<typeof useLine> }) {
 }
 
 function Joining(props: {
-  contact: Contact;
+  contact: Reach;
   step?: Step | undefined;
   form: Typed;
   onUp: (status: Status) => unknown;
@@ -408,7 +408,7 @@ function Joining(props: {
 }
 
 /** The dorm's network is the socket in the wall. */
-export function Cable(props: { contact: Contact; step?: Step | undefined; onUp: (status: Status) => unknown }) {
+export function Cable(props: { contact: Reach; step?: Step | undefined; onUp: (status: Status) => unknown }) {
   const line = useLine(props.contact);
   useLooks(props.contact, async (session) => {
     const status = await session.request("status", {});
