@@ -11,7 +11,7 @@ import { type Found, inFragment, read } from "./protocol/links.ts";
 import type { KnownBridge, Session } from "./protocol/types.ts";
 import { Store } from "./store.ts";
 import { texts } from "./texts.ts";
-import { type Outcome, pendingVisit, resumeVisit, startVisit, takeFragment } from "./visit.ts";
+import { learnt, type Outcome, pendingVisit, resumeVisit, startVisit, takeFragment } from "./visit.ts";
 import { hasBluetooth, NoBluetooth, Welcome } from "./welcome.tsx";
 
 type View =
@@ -48,7 +48,8 @@ async function begin(store: Store, fragment: string): Promise<View> {
   const { found, badLink } = linked(fragment);
   if (found) return firstMinute({ from: "link", found });
   const outcome = await resumeVisit(fragment, (bridge) => store.get(bridge));
-  if (outcome?.kind === "claimed") await store.patch(outcome.bridge, { inUntil: outcome.until });
+  const change = outcome && learnt(outcome);
+  if (change) await store.patch(outcome.bridge, change);
   const progress = readProgress();
   const known = progress && (await store.get(progress.bridge));
   if (progress && known && (!outcome || (outcome.bridge === known.bridge && outcome.purpose === "claim")))

@@ -7,6 +7,7 @@ import type { KnownBridge } from "./protocol/types.ts";
 import { texts } from "./texts.ts";
 import {
   GONE_AFTER_MS,
+  learnt,
   LONGEST_FRAGMENT,
   LONGEST_MS,
   type Outcome,
@@ -334,6 +335,16 @@ test("a browser that stores nothing is not left", async () => {
   };
   expect(await startVisit(known, "claim", tab)).toMatchObject({ kind: "no-answer" });
   expect(tab.went).toEqual([]);
+});
+
+test("what a visit tells about being let in", () => {
+  const of = { bridge: known.bridge, purpose: "claim" } as const;
+  expect(learnt({ ...of, kind: "claimed", until: 7, by: "mac", segment: null })).toEqual({ inUntil: 7 });
+  expect(learnt({ ...of, kind: "refused", word: "bad-proof" })).toEqual({ inUntil: 0 });
+  for (const word of ["full", "busy", "slow-down", "failed"] as const)
+    expect(learnt({ ...of, kind: "refused", word })).toBeNull();
+  for (const kind of ["no-answer", "unproven", "another-bridge"] as const) expect(learnt({ ...of, kind })).toBeNull();
+  expect(learnt({ ...of, purpose: "open", kind: "opened", until: 7 })).toBeNull();
 });
 
 test("there are words for whatever is no success", () => {

@@ -220,6 +220,12 @@ export async function resumeVisit(
   return { bridge, purpose, kind: "claimed", until, by, segment };
 }
 
+/** What came of a visit, for the store; null where it tells nothing. A phone that is not known is not in. */
+export function learnt(outcome: Outcome): { inUntil: number } | null {
+  if (outcome.kind === "claimed") return { inUntil: outcome.until };
+  return outcome.kind === "refused" && outcome.word === "bad-proof" ? { inUntil: 0 } : null;
+}
+
 /** What is posted to `/claim` or `/open`. */
 async function proven(known: KnownBridge, purpose: Purpose, challenge: string): Promise<string> {
   const { bridge, phone, claimKey } = known;
