@@ -623,6 +623,11 @@ async def test_what_is_shown_meanwhile_and_at_the_end(computer: Computer, new_bo
     await expect(page.get_by_role("status")).to_have_text("Writing the firmware.")
     await expect(page.get_by_text("Leave the cable in, and this page open.")).to_be_visible()
     await screenshots(page, "flash-writing")
+    async with page.expect_event("dialog") as asked:
+        await page.close(run_before_unload=True)
+    dialog = await asked.value
+    assert dialog.type == "beforeunload", "who closes the page is asked"
+    await dialog.dismiss()
     going_on.set()
     await done(page)
     await expect(page.get_by_text("This code is for the first owner")).to_be_visible()
