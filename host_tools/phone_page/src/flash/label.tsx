@@ -1,6 +1,7 @@
 import { encode } from "uqr";
 import { Button, CopyField, Notice, Screen } from "../parts/index.ts";
 import { texts } from "../texts.ts";
+import { hasBluetooth } from "../welcome.tsx";
 import type { Told } from "./console.ts";
 
 /** Modules around the code that stay light (ISO/IEC 18004). */
@@ -23,13 +24,15 @@ export function LabelScreen(props: {
 }) {
   const { told } = props;
   const owned = told.owners !== null && told.owners > 0;
+  // A computer without Bluetooth shows the label alone: a phone scans it.
+  const pairs = !owned && hasBluetooth();
   return (
     <Screen
       title={props.flashed ? texts.flash.doneTitle : texts.flash.toldTitle}
       lead={props.flashed ? texts.flash.written : texts.flash.restarted}
       actions={
         <>
-          {!owned && <Button label={texts.flash.pair} icon="bluetooth" onTap={() => props.onPair(told.code)} />}
+          {pairs && <Button label={texts.flash.pair} icon="bluetooth" onTap={() => props.onPair(told.code)} />}
           <Button kind="second" label={texts.flash.print} onTap={() => print()} />
           <Button kind="plain" label={texts.flash.another} onTap={props.onAnother} />
         </>
