@@ -333,6 +333,10 @@ class PhoneRadio:
             connection.up = client.is_connected
         except (BleakError, TimeoutError, OSError):
             pass
+        except asyncio.CancelledError:
+            # Bumble cancels what is under way when a connection goes.
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
         finally:
             self._connecting = False
         if connection.up:
@@ -410,6 +414,11 @@ class PhoneRadio:
             code = error.code
         except (BleakError, TimeoutError, OSError):
             code = ATT_UNLIKELY
+        except Exception:
+            # Whatever bleak and Bumble make of a connection that ends just now.
+            if client.is_connected:
+                raise
+            code = ATT_UNLIKELY
         await self._answer(identifier, kind, code, data)
 
     async def _answer(self, identifier: str, kind: str, code: int, data: bytes | None = None) -> None:
@@ -479,7 +488,8 @@ class PhoneRadio:
     async def _end(self, connection: _Connection) -> None:
         try:
             await self._until(lambda: connection.page_is_done or self._has_all(connection))
-            await connection.client.disconnect()
+            with contextlib.suppress(BleakError, OSError):  # it was gone
+                await connection.client.disconnect()
             self._connection = None  # what comes from now on is refused at once
             for identifier in list(connection.listening):
                 connection.listening.discard(identifier)
