@@ -471,7 +471,7 @@ export const texts = {
     youAre: (name: string, role: string) =>
       `This phone is “${name}” there, ${role === "owner" ? "an owner" : "a guest"}.`,
     inUntil: (clock: string) => `You are in until ${clock}`,
-    inLonger: "And longer while you use it: only after 12 hours without a sound you have to be let in again.",
+    inLonger: "And longer while you use it: only after 12 hours without use you have to be let in again.",
     notIn: "Not let in",
     notInNext: "Music apps on this phone find the speaker once you are in. Be on the dorm's Wi-Fi first.",
     wasIn: (clock: string) => `You were in until ${clock}`,
@@ -500,10 +500,16 @@ export const texts = {
     // --- connecting ---
     connectTitle: "Connect to the bridge",
     connectLead: "Be near it. Your browser shows a list: choose “Speakeasy” there.",
+    openLead: "The bridge keeps its Bluetooth off while nobody needs it. So switch it on first, then connect.",
     connect: "Connect",
+    noneChosen: {
+      what: "No bridge was chosen",
+      next: "Was the list empty? Then the bridge's Bluetooth is off: switch it on first, here or by its button.",
+    },
+    pairAgain: "Type a code or an invite",
     connecting: "Connecting",
     bluetoothOff: "Nothing in the list?",
-    bluetoothOffWhy: "The bridge keeps its Bluetooth off while nobody needs it. Switch it on:",
+    bluetoothOffWhy: "The bridge keeps its Bluetooth off while nobody needs it.",
     openOverWifi: "Switch its Bluetooth on over Wi-Fi",
     openOverWifiHint: "This phone has to be on the dorm's Wi-Fi. It is on for five minutes then.",
     pressButton: "Or press the button on the bridge: its Bluetooth is on for two minutes then.",
@@ -517,7 +523,6 @@ export const texts = {
       "Forget the bridge here, and pair again: with an invite, or with the label of a bridge that is as new.",
 
     // --- the head of every screen while there is, or was, a connection ---
-    connected: "Connected",
     disconnect: "Disconnect",
     over: "The connection has ended",
     overLong: "A connection lasts ten minutes at most. What you see here is from before.",
@@ -558,12 +563,11 @@ export const texts = {
     speaker: "The speaker",
     theBridge: "The bridge",
     address: "Address",
-    mac: "Its MAC",
     macHint: "For dorms that want machines registered before they let them in: register this one.",
     firmware: "Firmware",
     upFor: "Running for",
     phonesPaired: "Phones paired",
-    bluetooth: "Bluetooth",
+    bluetooth: "Bluetooth:",
     ble: {
       unowned: "On: the setup code on the label makes the first owner.",
       window: "On, for the button was pressed: the setup code and invites are taken.",
@@ -702,7 +706,7 @@ export const texts = {
     inviteText: "Invite",
     inviteTextHint: "Where a link does not open: your friend opens this page and types, or pastes, the invite.",
     inviteLocal:
-      "This page runs on this machine alone, so that no link leads to it from elsewhere. Your friend opens the page there, or runs `speakeasy pair`, and pastes the invite.",
+      "This page runs on this machine alone, so that no link leads to it from elsewhere. Your friend opens the page there, or runs “speakeasy pair”, and pastes the invite.",
     inviteGood: (role: string, clock: string) =>
       `For one ${role}, once, until ${clock}. Your friend has to be near the bridge.`,
     inviteShare: "Share",
@@ -739,12 +743,10 @@ export const texts = {
     leaveYes: "Leave",
     left: "This phone is not paired with that bridge any more.",
     lastOwner: "You are the only owner",
-    lastOwnerThis: "It is the only owner",
     lastOwnerNext:
       "Without one nobody could manage the bridge. Invite another owner first. Or, to give the bridge away, reset it.",
     toInviteOwner: "Invite an owner",
     toReset: "Reset the bridge",
-    actionsFor: (name: string) => `Rename or shut out ${name}`,
 
     // --- blocked lately ---
     blocked: "Blocked lately",
@@ -865,7 +867,6 @@ export const texts = {
     forgetYes: "Forget it",
     forgotNetwork: (ssid: string) => `The bridge has forgotten ${ssid} and its key.`,
     joinAnother: "Join another network",
-    joined: (ssid: string) => `The bridge is on ${ssid}.`,
     macOf: "The bridge's own MAC",
 
     // --- the speaker's Wi-Fi ---
@@ -925,7 +926,6 @@ export const texts = {
     setUpChosenAway: "It was not there lately: compare the MAC, and have the speaker join its Wi-Fi.",
     setUpForget: "A phone that was beside it still knows that Wi-Fi's key: have it forget the network.",
     setUpAnybody: "The speaker is whoever is on its Wi-Fi: one machine at a time.",
-    setUpChange: "Say which machine is the speaker",
 
     // --- for experts ---
     experts: "For experts",
@@ -1008,7 +1008,6 @@ export const texts = {
     resetYes: "Reset",
     resetDone: "The bridge starts again, as new. The setup code on its label makes its first owner.",
 
-    ago: (span: string) => `${span} after its start`,
     span: (seconds: number) =>
       seconds >= 172800
         ? `${Math.floor(seconds / 86400)} days`

@@ -14,11 +14,15 @@ export function Connect(props: {
   outcome: Outcome | null;
   onOutcome: (outcome: Outcome | null) => void;
   error: unknown;
+  /** Its Bluetooth was on a moment ago. */
+  isNear: boolean;
   connecting: boolean;
   onConnect: () => Promise<void>;
   onForget: () => Promise<void>;
 }) {
   const { known, error } = props;
+  // In everyday life its Bluetooth is off: who can switch it on does that first.
+  const isOff = !props.isNear && props.outcome?.kind !== "opened";
   const mayOpen = known.role === "owner" && known.addr !== "";
   const isShutOut = error instanceof Trouble && error.kind === "wrong-secret";
   const open = async () => {
@@ -26,7 +30,12 @@ export function Connect(props: {
     props.onOutcome(await props.doors.visit(known, "open"));
   };
   return (
-    <Screen title={t.connectTitle} lead={t.connectLead} back={() => history.back()} picture={<Icon name="bluetooth" />}>
+    <Screen
+      title={t.connectTitle}
+      lead={mayOpen && isOff ? t.openLead : t.connectLead}
+      back={() => history.back()}
+      picture={<Icon name="bluetooth" />}
+    >
       {props.outcome?.kind === "opened" ? (
         <Notice kind="good">{t.opened}</Notice>
       ) : (
@@ -41,25 +50,35 @@ export function Connect(props: {
           {t.noLongerPairedNext}
         </Notice>
       ) : (
-        error !== null && !props.connecting && <TroubleNotice error={error} />
+        error !== null &&
+        !props.connecting &&
+        (error instanceof Trouble && error.kind === "nobody-chosen" ? (
+          <Notice kind="trouble" title={t.noneChosen.what}>
+            {t.noneChosen.next}
+          </Notice>
+        ) : (
+          <TroubleNotice error={error} />
+        ))
+      )}
+      {mayOpen && isOff && (
+        <>
+          <Button label={t.openOverWifi} busyLabel={t.going} onTap={open} />
+          <p class="soft small">
+            {t.openOverWifiHint} {texts.visitHint}
+          </p>
+        </>
       )}
       <Button
         icon="bluetooth"
+        kind={mayOpen && isOff ? "second" : "main"}
         label={t.connect}
         busyLabel={t.connecting}
         busy={props.connecting}
         onTap={props.onConnect}
       />
       <Section title={t.bluetoothOff}>
-        <p class="soft">{t.bluetoothOffWhy}</p>
-        {mayOpen && (
-          <>
-            <Button kind="second" label={t.openOverWifi} busyLabel={t.going} onTap={open} />
-            <p class="soft small">
-              {t.openOverWifiHint} {texts.visitHint}
-            </p>
-          </>
-        )}
+        {!(mayOpen && isOff) && <p class="soft">{t.bluetoothOffWhy}</p>}
+        {mayOpen && !isOff && <Button kind="second" label={t.openOverWifi} busyLabel={t.going} onTap={open} />}
         <p>{mayOpen ? t.pressButton : known.role === "owner" ? t.pressButtonOnly : t.pressButtonGuest}</p>
       </Section>
     </Screen>

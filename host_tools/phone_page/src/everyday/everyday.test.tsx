@@ -77,6 +77,16 @@ describe("home, without a connection", () => {
     show({ outcome: { bridge: BRIDGE, purpose: "claim", kind: "refused", word: "full" } });
     expect(await screen.findByText(texts.visit.full.what)).toBeTruthy();
   });
+  test("a bridge that does not know this phone: it is in no more, and the way back is there", async () => {
+    const { world } = show({
+      bridges: [known({ inUntil: Date.now() + 3_600_000 })],
+      outcome: { bridge: BRIDGE, purpose: "claim", kind: "refused", word: "bad-proof" },
+    });
+    expect(screen.queryByText(/^You are in until /)).toBeNull();
+    expect(screen.getByText(t.notIn)).toBeTruthy();
+    await tap(t.pairAgain);
+    expect(world.paired).toBe(1);
+  });
   test("several bridges, each with its own buttons; one is forgotten after a warning", async () => {
     const other = known({ bridge: "ffffffff00000000", ssid: "Home", role: "guest" });
     const { world } = show({ bridges: [known(), other] });
@@ -101,6 +111,7 @@ describe("connecting", () => {
     const { world } = show({});
     await tap(t.manage);
     await heading(t.connectTitle);
+    expect(screen.getByText(t.openLead)).toBeTruthy();
     await tap(t.openOverWifi);
     expect(world.visits).toEqual(["open 10.66.1.161"]);
   });
@@ -123,6 +134,12 @@ describe("connecting", () => {
     expect(await screen.findByText(texts.trouble["another-bridge"].what)).toBeTruthy();
     await tap(t.connect);
     await heading(t.overview);
+  });
+  test("an empty list is no riddle", async () => {
+    show({});
+    await tap(t.manage);
+    await tap(t.connect);
+    expect(await screen.findByText(t.noneChosen.next)).toBeTruthy();
   });
   test("a phone that was shut out is told so, and forgets the bridge", async () => {
     const { world } = show({ sessions: [new Trouble("wrong-secret")] });
@@ -186,6 +203,7 @@ describe("connected", () => {
     await heading(t.people);
     await act(async () => first.onOver!(new Trouble("out-of-range")));
     expect(screen.getByText(t.over)).toBeTruthy();
+    expect(screen.queryByText(texts.trouble["out-of-range"].what)).toBeNull(); // it is said once
     expect(screen.getByText("Grace")).toBeTruthy(); // from before
     await tap(t.connectAgain);
     expect(await screen.findByText(/^Ada Again/)).toBeTruthy();

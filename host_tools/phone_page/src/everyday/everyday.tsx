@@ -35,8 +35,15 @@ function viewOf(state: unknown): View {
   return HOME;
 }
 
-type Meeting = { session: Session | null; began: number; error: unknown; connecting: boolean; long: boolean };
-const APART: Meeting = { session: null, began: 0, error: null, connecting: false, long: false };
+type Meeting = {
+  session: Session | null;
+  began: number;
+  error: unknown;
+  connecting: boolean;
+  long: boolean;
+  attempted: boolean;
+};
+const APART: Meeting = { session: null, began: 0, error: null, connecting: false, long: false, attempted: false };
 
 /** All that a phone does that is paired with one bridge or more. */
 export function Everyday(props: {
@@ -99,7 +106,7 @@ export function Everyday(props: {
       if (session.role !== "new") await doors.save({ ...to, role: session.role, name: session.name });
       return session;
     } catch (error) {
-      setMeeting((now) => ({ ...now, connecting: false, error }));
+      setMeeting((now) => ({ ...now, connecting: false, attempted: true, error }));
       throw error;
     }
   };
@@ -201,6 +208,7 @@ export function Everyday(props: {
         outcome={outcome?.bridge === known.bridge ? outcome : null}
         onOutcome={setOutcome}
         error={meeting.error}
+        isNear={isNear(known)}
         connecting={meeting.connecting}
         onConnect={async () => {
           if (await connect(known)) show({ at: "live", bridge: known.bridge, where: "overview" }, true);
@@ -211,6 +219,7 @@ export function Everyday(props: {
   }
   const over: Over = {
     error: meeting.error,
+    attempted: meeting.attempted,
     long: meeting.long,
     connecting: meeting.connecting,
     connect: () => void connect(known),

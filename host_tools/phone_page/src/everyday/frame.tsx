@@ -64,10 +64,16 @@ function Over() {
       >
         {over.long ? t.overLong : t.overFar}
       </Notice>
-      {over.error !== null && !over.connecting && <Problem error={over.error} />}
+      {over.error !== null && !over.connecting && (over.attempted || !isPlain(over.error)) && (
+        <Problem error={over.error} />
+      )}
     </>
   );
 }
+
+/** Ends that are told in the same words. */
+const isPlain = (error: unknown) =>
+  error instanceof Trouble && ["out-of-range", "hung-up", "timeout"].includes(error.kind);
 
 /** What the bridge said to a request it refused stands in front: it knows best. What to do is ours where we know more. */
 export function Problem({ error, again }: { error: unknown; again?: (() => unknown) | undefined }) {
@@ -117,7 +123,7 @@ export function Outcome({ doing }: { doing: Doing }) {
 }
 
 /** What came of asking the bridge over Wi-Fi. Being let in shows by itself; that there is no music nevertheless does not. */
-export function Visited({ outcome }: { outcome: Outcome }) {
+export function Visited({ outcome, action }: { outcome: Outcome; action?: ComponentChildren }) {
   if (outcome.kind === "claimed") {
     const words = outcome.segment && t.claimedNoMusic[outcome.segment];
     return words ? <Notice kind="info">{words}</Notice> : null;
@@ -125,7 +131,7 @@ export function Visited({ outcome }: { outcome: Outcome }) {
   if (outcome.kind === "opened") return <Notice kind="good">{t.opened}</Notice>;
   const words = texts.visit[outcome.kind === "refused" ? outcome.word : outcome.kind];
   return (
-    <Notice kind="trouble" title={words.what}>
+    <Notice kind="trouble" title={words.what} action={action}>
       {words.next}
     </Notice>
   );

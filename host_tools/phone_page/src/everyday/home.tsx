@@ -51,6 +51,7 @@ export function Home(props: {
           onOutcome={props.onOutcome}
           onManage={() => props.onManage(known.bridge)}
           onForget={() => setForgetting(known)}
+          onPair={props.onPair}
         />
       ))}
       {forgetting && (
@@ -78,27 +79,34 @@ function Card(props: {
   onOutcome: (outcome: Outcome | null) => void;
   onManage: () => void;
   onForget: () => void;
+  onPair: () => void;
 }) {
   const { known, outcome } = props;
   const now = useNow(15);
   const mine = standing(known.inUntil, now);
-  const isIn = mine.state === "in";
+  // Anybody on that network may say so; until the bridge is asked again this phone cannot rely on being in.
+  const unknown = outcome?.kind === "refused" && outcome.word === "bad-proof";
+  const isIn = mine.state === "in" && !unknown;
+  const was = mine.state === "was" && !unknown;
   const letMeIn = async () => {
     props.onOutcome(null);
     props.onOutcome(await props.doors.visit(known, "claim"));
   };
   return (
     <Section title={t.bridge(known.ssid)}>
-      <div class={`standing ${mine.state}`} role="status">
+      <div class={`standing ${isIn ? "in" : ""}`} role="status">
         <Icon name={isIn ? "check" : "lock"} />
         <div>
-          <p class="standing-words">
-            {isIn ? t.inUntil(mine.clock) : mine.state === "was" ? t.wasIn(mine.clock) : t.notIn}
-          </p>
-          <p class="small">{isIn ? t.inLonger : mine.state === "was" ? t.wasInNext : t.notInNext}</p>
+          <p class="standing-words">{isIn ? t.inUntil(mine.clock) : was ? t.wasIn(mine.clock) : t.notIn}</p>
+          <p class="small">{isIn ? t.inLonger : was ? t.wasInNext : t.notInNext}</p>
         </div>
       </div>
-      {outcome && <Visited outcome={outcome} />}
+      {outcome && (
+        <Visited
+          outcome={outcome}
+          action={unknown && <Button kind="second" label={t.pairAgain} onTap={props.onPair} />}
+        />
+      )}
       {known.addr ? (
         <Button
           kind={isIn ? "second" : "main"}

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Choice, CopyField, QrCode, Section } from "../parts/index.ts";
 import { texts } from "../texts.ts";
 import { Frame, Outcome } from "./frame.tsx";
@@ -80,12 +80,17 @@ export function Invite() {
 }
 
 function Ready({ made, now }: { made: Made; now: number }) {
+  const place = useRef<HTMLParagraphElement>(null);
+  // The form is gone: the keyboard, and a screen reader, go on with what was made.
+  useEffect(() => place.current?.focus(), [made]);
   if (now >= made.until) return <p role="status">{t.inviteOld}</p>;
   const local = isLocal(location.hostname);
   const share = () => navigator.share({ title: t.inviteShareTitle, url: made.link }).catch(() => {}); // closed again
   return (
     <>
-      <p role="status">{t.inviteGood(t.roles[made.role], clock(made.until, now))}</p>
+      <p ref={place} tabIndex={-1}>
+        {t.inviteGood(t.roles[made.role], clock(made.until, now))}
+      </p>
       {local ? (
         <p>{t.inviteLocal}</p>
       ) : (

@@ -186,6 +186,8 @@ export function useNow(every_s = 1): number {
 /** How the connection ended, for the screens' head. */
 export interface Over {
   error: unknown;
+  /** `error` is that of a connection that did not come about. */
+  attempted: boolean;
   /** It lasted as long as any may. */
   long: boolean;
   connecting: boolean;

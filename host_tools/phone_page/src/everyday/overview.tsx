@@ -82,15 +82,19 @@ export function Overview() {
             )}
             {visited && <Visited outcome={visited} />}
           </Section>
-          <Sides all={all} />
+          {!isWell(all.status) && <Sides all={all} />}
         </>
       )}
       <Menu />
+      {all && isWell(all.status) && <Sides all={all} />}
       {all && <WhoIsIn all={all} now={now} />}
       {all && <TheBridge all={all} />}
     </Frame>
   );
 }
+
+/** Then what one can do comes first. */
+const isWell = ({ uplink, segment }: Status) => uplink.state === "up" && segment.speaker !== null;
 
 function Sides({ all }: { all: Overall }) {
   const { role } = useLive();
@@ -193,9 +197,11 @@ function TheBridge({ all }: { all: Overall }) {
           [t.firmware, status.version],
           [t.upFor, t.span(status.uptime_s)],
           [t.phonesPaired, String(status.phones)],
-          [t.bluetooth, bluetoothSentence(status.ble)],
         ]}
       />
+      <p>
+        <span class="soft">{t.bluetooth}</span> {bluetoothSentence(status.ble)}
+      </p>
     </Section>
   );
 }

@@ -124,6 +124,8 @@ function ShutOutDialog({ person, doing, onDone, onClose }: Asking) {
       await onDone();
       return t.shutOutDone(person.name);
     });
+    // The row is gone, and the focus with it.
+    document.querySelector("h1")?.focus();
   };
   return (
     <Dialog title={t.shutOutTitle(person.name)} confirm={t.shutOut} danger onConfirm={confirm} onClose={onClose}>

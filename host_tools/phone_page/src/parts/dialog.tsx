@@ -26,6 +26,8 @@ export function Dialog(props: {
   useEffect(() => {
     const dialog = place.current;
     if (dialog && !dialog.open) dialog.showModal();
+    // Not the button: who presses Enter twice has not read it.
+    if (props.danger && props.typed === undefined) dialog?.querySelector("h2")?.focus();
     return () => dialog?.close();
   }, []);
   const ready = props.typed === undefined || same(word, props.typed);
@@ -59,7 +61,9 @@ export function Dialog(props: {
           void confirm();
         }}
       >
-        <h2 id={id}>{props.title}</h2>
+        <h2 id={id} tabIndex={-1}>
+          {props.title}
+        </h2>
         <div class="dialog-words">{props.children}</div>
         {props.typed !== undefined && (
           <Field label={texts.parts.typeToConfirm(props.typed)} value={word} onInput={setWord} />
