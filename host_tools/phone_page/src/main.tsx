@@ -81,8 +81,9 @@ function Page() {
     // Another code, scanned while the page is open.
     const scanned = () => {
       const { found, badLink } = linked(takeFragment());
-      if (found) setView(firstMinute({ from: "link", found }));
-      else if (badLink) setView(firstMinute({ from: "nothing", badLink }));
+      // Not while a board is written to, and one that is none disturbs nobody: any page that has opened ours can send them.
+      if (found) setView((now) => (now.at === "flash" ? now : firstMinute({ from: "link", found })));
+      else if (badLink) setView((now) => (now.at === "welcome" ? firstMinute({ from: "nothing", badLink }) : now));
     };
     addEventListener("hashchange", scanned);
     return () => removeEventListener("hashchange", scanned);
@@ -103,8 +104,10 @@ function Page() {
     };
   }, [store]);
 
-  const home = () => setView(bridges.length > 0 ? everyday() : { at: "welcome" });
+  const home = () =>
+    setView(bridges.length > 0 ? everyday() : hasBluetooth() ? { at: "welcome" } : { at: "no-bluetooth" });
   const pair = () => setView(firstMinute({ from: "nothing", badLink: false }));
+  const flash = "serial" in navigator ? () => setView({ at: "flash" }) : null;
 
   if (view.at === "trouble") {
     return (
@@ -123,9 +126,9 @@ function Page() {
   }
   switch (view.at) {
     case "welcome":
-      return <Welcome onCode={pair} onFlash={"serial" in navigator ? () => setView({ at: "flash" }) : null} />;
+      return <Welcome onCode={pair} onFlash={flash} />;
     case "no-bluetooth":
-      return <NoBluetooth onBack={bridges.length > 0 ? home : null} />;
+      return <NoBluetooth onBack={bridges.length > 0 ? home : null} onFlash={flash} />;
     case "first-minute":
       return (
         <FirstMinute
@@ -150,6 +153,7 @@ function Page() {
           begun={view.begun}
           doors={doors}
           onPair={pair}
+          onFlash={flash}
         />
       );
     case "flash":

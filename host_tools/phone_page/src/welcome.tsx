@@ -25,13 +25,14 @@ export function Welcome(props: { onCode: () => void; onFlash: (() => void) | nul
 }
 
 /** A browser without Web Bluetooth: which ones have it. The address is this page's, without the code that it may have come with. */
-export function NoBluetooth(props: { onBack: (() => void) | null }) {
+export function NoBluetooth(props: { onBack: (() => void) | null; onFlash: (() => void) | null }) {
   return (
     <Screen
       title={t.noBluetooth}
       lead={t.noBluetoothLead}
       picture={<Icon name="bluetooth" />}
       back={props.onBack ?? undefined}
+      actions={props.onFlash && <Button kind="plain" label={t.flash} onTap={props.onFlash} />}
     >
       <Section title={t.browsers}>
         <Facts facts={t.browserList} />

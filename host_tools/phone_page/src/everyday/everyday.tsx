@@ -55,6 +55,8 @@ export function Everyday(props: {
   doors: Doors;
   /** Pair with one more bridge. */
   onPair: () => void;
+  /** null: this browser has no Web Serial. */
+  onFlash?: (() => void) | null;
 }) {
   const { bridges, doors } = props;
   const [view, setView] = useState<View>(() => {
@@ -197,6 +199,7 @@ export function Everyday(props: {
         }}
         onForget={(bridge) => forget(bridge, t.forgotten)}
         onPair={props.onPair}
+        onFlash={props.onFlash ?? null}
       />
     );
   }

@@ -20,6 +20,7 @@ export function Home(props: {
   onManage: (bridge: string) => void;
   onForget: (bridge: string) => Promise<void>;
   onPair: () => void;
+  onFlash: (() => void) | null;
 }) {
   const { bridges } = props;
   const [forgetting, setForgetting] = useState<KnownBridge | null>(null);
@@ -39,7 +40,12 @@ export function Home(props: {
     <Screen
       title={bridges.length === 1 ? t.home : t.homes}
       picture={<Mark />}
-      actions={<Button kind="plain" label={t.pairAnother} icon="plus" onTap={props.onPair} />}
+      actions={
+        <>
+          <Button kind="plain" label={t.pairAnother} icon="plus" onTap={props.onPair} />
+          {props.onFlash && <Button kind="plain" label={texts.welcome.flash} onTap={props.onFlash} />}
+        </>
+      }
     >
       {props.said && <Notice kind="good">{props.said}</Notice>}
       {bridges.map((known) => (
