@@ -8,9 +8,7 @@ from dorm.dorm import Dorm
 from dorm_life import answers, settled
 from page_tools import Served, screenshots, settings, setup_code
 from playwright.async_api import Page, expect
-
-# A machine that is slow and busy joins networks and shakes hands meanwhile.
-expect.set_options(timeout=30_000)
+from steps import phones, see, tap
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,20 +29,8 @@ def neighbours(dorm: Dorm) -> None:
     ]
 
 
-async def tap(page: Page, name: str) -> None:
-    await page.get_by_role("button", name=name, exact=True).click()
-
-
-async def see(page: Page, title: str) -> None:
-    await expect(page.get_by_role("heading", name=title, level=1)).to_be_focused()
-
-
 async def choose(page: Page, network: str) -> None:
     await page.get_by_role("list", name="Networks that the bridge sees").get_by_role("button", name=network).click()
-
-
-def phones(dorm: Dorm) -> dict[str, str]:
-    return {phone["name"]: phone["role"] for phone in settings(dorm)["phones"]}
 
 
 async def test_an_owner_from_the_label_to_music(dorm: Dorm, served: Served, open_page: OpenPage) -> None:
