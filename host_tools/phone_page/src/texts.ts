@@ -206,7 +206,6 @@ export const texts = {
     lead: "A Speakeasy bridge guards your speaker in a dorm, a hotel or an office. Pair this phone with it, and only paired phones can reach the speaker.",
     scan: "Scan the code on the bridge's label with this phone's camera. Or type it.",
     type: "Type the label's code",
-    invite: "I have an invite",
     flash: "Flash a board",
     noBluetooth: "This browser cannot use Bluetooth",
     noBluetoothLead: "Pairing goes by Bluetooth, and only some browsers let a page use it.",
@@ -254,7 +253,6 @@ export const texts = {
     inviteLead: "You are invited. Go close to the bridge. Your browser shows what is near: choose “Speakeasy”.",
     find: "Find the bridge",
     finding: "Looking and connecting",
-    otherCode: "Use another code",
     asksBluetooth: "Your browser may ask whether this page may use Bluetooth: allow it.",
     wrongCode: {
       what: "The code is not this bridge's",
@@ -284,10 +282,7 @@ export const texts = {
       Linux: "Linux computer",
     },
     device: "Phone",
-    pairedAsOwner: "This phone is paired, as an owner.",
-    pairedAsGuest: "This phone is paired, as a guest.",
 
-    settling: "Asking the bridge how it is",
     goOnTitle: "Go on with your bridge",
     goOnLead: "This phone is paired. Go close to the bridge and connect again: you go on where you were.",
     connect: "Connect",
@@ -315,16 +310,16 @@ export const texts = {
     joinTitle: (ssid: string) => `Join ${ssid}`,
     joinHiddenTitle: "Join a hidden network",
     ssid: "Name of the network",
-    ssidWrong: "A network's name has 1 to 32 bytes.",
+    ssidWrong: "Type the network's name: 1 to 32 characters, fewer with accents.",
     kind: "What does it ask for?",
     kinds: { psk: "A key", enterprise: "A user's name and password", open: "Nothing" },
     key: "Key of this Wi-Fi",
-    keyWrong: "A Wi-Fi key has 8 to 63 letters without accents, digits and signs.",
+    keyWrong: "A Wi-Fi key has 8 to 63 characters: digits, signs, spaces, and letters without accents.",
     openHint: "Everybody joins it without a key. Your speaker is guarded all the same.",
     user: "User's name",
     userHint: "As whoever runs the network gave it to you, like ada@example.edu.",
     password: "Password",
-    loginWrong: "1 to 64 bytes are needed here.",
+    loginWrong: "Type it: 1 to 64 characters, fewer with accents.",
     whichServer: "Who may ask for the password?",
     whichServerWrong: "Choose one of the two.",
     serverNamed: "Only the network's own server",
@@ -379,7 +374,6 @@ export const texts = {
     cableTitle: "Plug the bridge into the wall",
     cableLead: "This bridge uses its Ethernet socket for the dorm's network. Plug its cable in at both ends.",
     cableWaiting: "Waiting for the network on the cable",
-    cableUp: "The bridge is on its cable.",
 
     speakerTitle: "Put the speaker on",
     speakerLead: "The bridge has a Wi-Fi of its own, and the speaker is its only guest. Have the speaker join it.",
@@ -387,7 +381,7 @@ export const texts = {
     speakerWifiKey: "Key of the speaker's Wi-Fi",
     speakerWaiting: "Waiting for the speaker",
     speakerThere: "The speaker is there",
-    speakerThereDetail: (mac: string) => `Its address (MAC) is ${mac}, as on its label.`,
+    speakerThereDetail: (mac: string) => `Its address (MAC) is ${mac}. Your speaker's label says the same.`,
     speakerCableLead: "Plug the speaker into the bridge's Ethernet socket. Nothing else is to be done.",
     speakerSkip: "Go on without the speaker",
     speakerNew: "My speaker is new",
@@ -413,7 +407,6 @@ export const texts = {
     setUpLeft: (minutes: number) =>
       minutes === 1 ? "Room for both for one more minute." : `Room for both for ${minutes} more minutes.`,
     setUpDone: "The speaker is set up",
-    setUpCancel: "Close it again",
 
     whichTitle: "Which one is the speaker?",
     whichLead:
@@ -424,6 +417,7 @@ export const texts = {
     whichMacHint: "Twelve signs, as on its label: 5c:aa:fd:00:00:01.",
     whichMacWrong: "Six pairs of 0 to 9 and a to f, with colons between them.",
     whichChoose: "Choose one.",
+    whichAgain: "Set the speaker up again",
     whichNobody: "Nobody was there yet.",
     choose: "That is the speaker",
 
@@ -442,7 +436,7 @@ export const texts = {
 
     playTitle: "Play something",
     playIn: (clock: string) => `You are in until ${clock}`,
-    playInNext: "Each time that this phone uses the speaker, it begins anew.",
+    playInNext: "And longer while you use the speaker.",
     playLead: "Open the speaker's app on this phone. It finds the speaker by itself.",
     playSegment: {
       down: {

@@ -27,7 +27,7 @@ type At =
   | { place: "name" }
   | { place: "back" } // paired; the bridge is to be asked how it is
   | { place: "wifi"; cable: boolean }
-  | { place: "speaker"; byCable: boolean }
+  | { place: "speaker"; byCable: boolean; joined: string }
   | { place: "let-in"; outcome: Outcome | null }
   | { place: "play"; until: number; segment: string | null };
 
@@ -46,6 +46,7 @@ export function FirstMinute(props: {
   const { begin, store, choose } = props;
   const [credential, setCredential] = useState<Credential | null>(null);
   const [badLink, setBadLink] = useState(begin.from === "nothing" && begin.badLink);
+  const [speakersCable, setSpeakersCable] = useState(false);
   const [at, setAt] = useState<At>(() => beginning(begin));
   const contact = useMemo(
     () => new Contact(choose, store, credential, begin.from === "progress" ? begin.known : null),
@@ -65,6 +66,8 @@ export function FirstMinute(props: {
   const show = (next: At) => {
     const bridge = contact.known?.bridge;
     const { place } = next;
+    // The bridge talks to one phone at a time, and from here on it goes by Wi-Fi.
+    if (place === "let-in") void contact.end();
     if (bridge && (place === "wifi" || place === "speaker" || place === "let-in" || place === "play"))
       keepProgress({ bridge, place });
     setAt(next);
@@ -74,11 +77,12 @@ export function FirstMinute(props: {
   const settle = async (status: Status) => {
     const { uplink, segment, ethernet } = status;
     const owner = contact.known?.role === "owner";
+    setSpeakersCable(ethernet === "segment");
     const isUp = uplink.state === "up" && uplink.addr !== null;
     await contact.keep(isUp ? { addr: uplink.addr!, ssid: uplink.ssid } : { addr: "" });
     if (owner && !isUp) show({ place: "wifi", cable: ethernet === "uplink" });
     else if (owner && (!segment.speaker || segment.state !== "up"))
-      show({ place: "speaker", byCable: ethernet === "segment" });
+      show({ place: "speaker", byCable: ethernet === "segment", joined: at.place === "wifi" ? uplink.ssid : "" });
     else show({ place: "let-in", outcome: null });
   };
   const ask = async () => {
@@ -127,7 +131,7 @@ export function FirstMinute(props: {
       return at.cable ? (
         <Cable contact={contact} step={step("wifi")} onUp={settle} />
       ) : (
-        <ChooseWifi contact={contact} step={step("wifi")} onUp={settle} />
+        <ChooseWifi contact={contact} step={step("wifi")} onUp={settle} onLater={done} />
       );
     case "speaker":
       return (
@@ -135,6 +139,9 @@ export function FirstMinute(props: {
           contact={contact}
           step={step("speaker")}
           byCable={at.byCable}
+          joined={at.joined}
+          // Another Wi-Fi, where the bridge has one.
+          onBack={at.joined ? () => show({ place: "wifi", cable: false }) : undefined}
           onDone={() => show({ place: "let-in", outcome: null })}
         />
       );
@@ -149,6 +156,9 @@ export function FirstMinute(props: {
           outcome={at.outcome}
           visit={() => props.visit(known)}
           ask={ask}
+          onSpeaker={
+            known.role === "owner" ? () => show({ place: "speaker", byCable: speakersCable, joined: "" }) : null
+          }
           onWifi={() => show({ place: "wifi", cable: false })}
           onLater={done}
         />

@@ -24,6 +24,8 @@ export function LetIn(props: {
   visit: () => Promise<Outcome>;
   /** Asks the bridge how it is, by Bluetooth, and shows what is to be done. */
   ask: () => Promise<void>;
+  /** Back to the speaker; null for who may not. */
+  onSpeaker: (() => void) | null;
   onWifi: () => void;
   onLater: () => void;
 }) {
@@ -52,13 +54,14 @@ export function LetIn(props: {
       title={away ? t.noUplinkTitle : t.letInTitle}
       lead={away ? (known.role === "guest" ? t.noUplinkGuest : undefined) : t.letInLead(known.ssid)}
       step={props.step}
+      back={props.onSpeaker ?? undefined}
       picture={<Icon name={away ? "bridge" : "shield"} />}
       actions={
         <>
           {!away && <Button label={t.letIn} busyLabel={t.visiting} onTap={go} />}
           {away && known.role === "owner" && <Button label={t.toWifi} onTap={props.onWifi} />}
           {asking && <Button kind="second" icon="bluetooth" label={t.askBridge} onTap={ask} />}
-          {(away || words) && <Button kind="plain" label={t.later} onTap={props.onLater} />}
+          <Button kind="plain" label={t.later} onTap={props.onLater} />
         </>
       }
     >

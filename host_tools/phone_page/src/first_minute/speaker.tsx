@@ -30,11 +30,13 @@ type Wifi = { ssid: string; key: string };
 type Part = { contact: Contact; step: Step };
 
 /** From the speaker's Wi-Fi to the speaker being on it. */
-export function Speaker(props: Part & { byCable: boolean; onDone: () => void }) {
+export function Speaker(
+  props: Part & { byCable: boolean; joined: string; onDone: () => void; onBack?: (() => void) | undefined },
+) {
   const [at, setAt] = useState<"wait" | "knows" | "set-up">("wait");
   const home = () => setAt("wait");
   if (at === "knows") return <Knows {...props} onDone={home} onBack={home} />;
-  if (at === "set-up") return <NewSpeaker {...props} onDone={home} />;
+  if (at === "set-up") return <NewSpeaker {...props} onDone={home} onSkip={props.onDone} />;
   return <Wait {...props} onKnows={() => setAt("knows")} onNew={() => setAt("set-up")} />;
 }
 
@@ -61,7 +63,17 @@ function NameAndKey({ wifi }: { wifi: Wifi }) {
   );
 }
 
-function Wait(props: Part & { byCable: boolean; onDone: () => void; onKnows: () => void; onNew: () => void }) {
+function Wait(
+  props: Part & {
+    byCable: boolean;
+    /** The dorm's Wi-Fi, where the bridge has just joined it. */
+    joined: string;
+    onDone: () => void;
+    onBack?: (() => void) | undefined;
+    onKnows: () => void;
+    onNew: () => void;
+  },
+) {
   const line = useLine(props.contact);
   const wifi = useWifi(props.contact, !props.byCable);
   const [segment, setSegment] = useState<Status["segment"] | null>(null);
@@ -78,9 +90,11 @@ function Wait(props: Part & { byCable: boolean; onDone: () => void; onKnows: () 
       title={t.speakerTitle}
       lead={props.byCable ? t.speakerCableLead : t.speakerLead}
       step={props.step}
+      back={props.onBack}
       actions={<Button kind={there ? "main" : "plain"} label={there ? t.next : t.speakerSkip} onTap={props.onDone} />}
     >
       <Lost line={line} />
+      {props.joined && !there && <Notice kind="good">{t.joined(props.joined)}</Notice>}
       {wifi && <NameAndKey wifi={wifi} />}
       {there ? (
         <Notice kind="good" title={t.speakerThere}>
@@ -152,7 +166,7 @@ function Knows(props: Part & { onDone: () => void; onBack: () => void }) {
 }
 
 /** The set-up window (SPEC 2.6), and afterwards which of those that were there is the speaker. */
-function NewSpeaker(props: Part & { onDone: () => void }) {
+function NewSpeaker(props: Part & { onDone: () => void; onSkip: () => void }) {
   const line = useLine(props.contact);
   const [state, setState] = useState<SetUp | null>(null);
   const [error, setError] = useState<unknown>(null);
@@ -177,7 +191,10 @@ function NewSpeaker(props: Part & { onDone: () => void }) {
     const now = await set({ open_s: 0 });
     if (now && !now.undecided) props.onDone();
   };
-  if (state?.undecided && !open) return <Which {...props} line={line} seen={state.seen} set={set} error={error} />;
+  if (state?.undecided && !open)
+    return (
+      <Which {...props} onAgain={() => set({ open_s: OPEN_S })} line={line} seen={state.seen} set={set} error={error} />
+    );
   return (
     <Screen
       title={t.setUpTitle}
@@ -212,6 +229,8 @@ function Which(
     set: (given: { speaker: string }) => Promise<SetUp | null>;
     error: unknown;
     onDone: () => void;
+    onAgain: () => unknown;
+    onSkip: () => void;
   },
 ) {
   const { seen } = props;
@@ -257,6 +276,8 @@ function Which(
         )}
         <div class="actions">
           <Button type="submit" label={t.choose} busy={busy} />
+          <Button kind="second" label={t.whichAgain} onTap={props.onAgain} />
+          <Button kind="plain" label={t.speakerSkip} onTap={props.onSkip} />
         </div>
       </Form>
     </Screen>

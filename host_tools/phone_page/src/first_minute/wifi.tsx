@@ -59,6 +59,7 @@ export function ChooseWifi(props: {
   step?: Step | undefined;
   onUp: (status: Status) => unknown;
   onBack?: (() => void) | undefined;
+  onLater?: (() => void) | undefined;
 }) {
   const [networks, setNetworks] = useState<Network[] | null>(null);
   const [form, setForm] = useState<Typed | null>(null);
@@ -86,6 +87,7 @@ export function ChooseWifi(props: {
           setFailure(state);
           setJoining(null);
         }}
+        onBack={() => setJoining(null)}
       />
     );
   }
@@ -124,6 +126,7 @@ function Networks(props: {
   contact: Reach;
   step?: Step | undefined;
   onBack?: (() => void) | undefined;
+  onLater?: (() => void) | undefined;
   networks: Network[] | null;
   setNetworks: (networks: Network[]) => void;
   onChoose: (form: Typed) => void;
@@ -186,6 +189,7 @@ function Networks(props: {
               busy={looking}
               onTap={() => void scan()}
             />
+            {props.onLater && <Button kind="plain" label={t.later} onTap={props.onLater} />}
           </div>
         </>
       )}
@@ -242,7 +246,7 @@ function Join(props: {
       back={props.onBack}
       lead={form.kind === "open" ? t.openHint : undefined}
     >
-      {failure !== null && (
+      {failure !== null && line.lost === null && (
         <Notice kind="trouble" title={failureWords(failure).what}>
           {failureWords(failure).next}
         </Notice>
@@ -385,6 +389,7 @@ function Joining(props: {
   form: Typed;
   onUp: (status: Status) => unknown;
   onFailed: (state: Failure) => void;
+  onBack: () => void;
 }) {
   const { form } = props;
   const line = useLine(props.contact);
@@ -401,7 +406,13 @@ function Joining(props: {
     return true;
   });
   return (
-    <Screen title={t.joiningTitle(form.ssid)} lead={t.joining} step={props.step} picture={<Bars level={4} />}>
+    <Screen
+      title={t.joiningTitle(form.ssid)}
+      lead={t.joining}
+      step={props.step}
+      back={props.onBack}
+      picture={<Bars level={4} />}
+    >
       {line.lost === null ? <Waiting>{t.joiningPatience}</Waiting> : <Lost line={line} />}
     </Screen>
   );

@@ -3,6 +3,10 @@ import { useId, useState } from "preact/hooks";
 import { texts } from "../texts.ts";
 import { Icon } from "./icons.tsx";
 
+const WRONG = 'input[aria-invalid="true"], .choice:has(.field-error) input';
+/** ms for a screen to be drawn. */
+const MARKED = 50;
+
 /** Fields and the button that sends them: Enter does, too. Nothing is ever sent by the browser itself. */
 export function Form({ onSend, children }: { onSend: () => unknown; children: ComponentChildren }) {
   return (
@@ -11,7 +15,10 @@ export function Form({ onSend, children }: { onSend: () => unknown; children: Co
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
+        const form = event.currentTarget;
         void onSend();
+        // What is wrong may be out of sight: it gets the focus, once it is marked.
+        setTimeout(() => form.querySelector<HTMLElement>(WRONG)?.focus(), MARKED);
       }}
     >
       {children}
