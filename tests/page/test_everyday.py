@@ -142,15 +142,15 @@ async def test_let_in_again_by_one_tap(dorm: Dorm, page: Page) -> None:
     assert not re.search("#", page.url)
 
 
-async def test_a_bridge_that_does_not_answer(dorm: Dorm, page: Page) -> None:
-    """The browser itself says it on the way; the person comes back."""
-    await dorm.board.power_off()
+async def test_a_phone_on_no_network_is_told_so(page: Page) -> None:
+    """Of a bridge that does not answer: tests/page/test_visit.py."""
+    await page.context.set_offline(True)
     try:
         await tap(page, "Let me in again")
-        await see(page, "The bridge did not answer")
+        await see(page, "This phone is on no network")
     finally:
-        await dorm.board.power_on()
-    await screenshots(page, "everyday-home-no-answer")
+        await page.context.set_offline(False)
+    await screenshots(page, "everyday-home-trouble")
 
 
 # --- connected ------------------------------------------------------------------------------------------------------
