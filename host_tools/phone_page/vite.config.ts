@@ -1,7 +1,7 @@
 /// <reference types="vitest/config" />
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 import { onlyOurChips } from "./only_our_chips.ts";
 
@@ -18,7 +18,6 @@ export const CONTENT_SECURITY_POLICY = [
   "form-action 'none'",
 ].join("; ");
 
-const PUBLIC = join(import.meta.dirname, "public");
 const WORKER = "worker.js";
 
 /** Tells the service worker the names of all files of this build, and one hash over them (src/worker.ts). */
@@ -35,23 +34,26 @@ function precache(): Plugin {
         chunk.name === "worker" ? WORKER : "assets/[name]-[hash].js";
       return { build: { rolldownOptions: { input: ["index.html", "src/worker.ts"], output: { entryFileNames } } } };
     },
-    generateBundle(_, bundle) {
+    // As they were written: Vite changes some of them to the last.
+    writeBundle({ dir }) {
       if (!isPage) return;
-      const files = new Map<string, string | Uint8Array>();
-      for (const name of readdirSync(PUBLIC)) files.set(name, readFileSync(join(PUBLIC, name)));
-      for (const [name, file] of Object.entries(bundle))
-        // The page goes by its folder's name: some servers send whoever asks for index.html there.
-        if (name !== WORKER)
-          files.set(name === "index.html" ? "./" : name, file.type === "chunk" ? file.code : file.source);
-      const hash = createHash("sha256");
-      const names = [...files.keys()].sort();
-      for (const name of names) hash.update(`${name}\0`).update(createHash("sha256").update(files.get(name)!).digest());
-      const worker = bundle[WORKER];
-      if (worker?.type !== "chunk" || !files.has("./")) this.error("the build has no service worker, or no page");
-      hash.update(worker.code);
-      worker.code = worker.code
-        .replace("SPEAKEASY_FILES", JSON.stringify(names))
-        .replace("SPEAKEASY_BUILD", JSON.stringify(hash.digest("hex").slice(0, 16)));
+      const folder = dir!;
+      const names = readdirSync(folder, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
+        .filter((name) => name !== WORKER)
+        .sort();
+      const sha256 = (data: string | Uint8Array) => `sha256-${createHash("sha256").update(data).digest("base64")}`;
+      // The page goes by its folder's name: some servers send whoever asks for index.html there.
+      const list = JSON.stringify(
+        names.map((name) => [name === "index.html" ? "./" : name, sha256(readFileSync(join(folder, name)))]),
+      );
+      const worker = readFileSync(join(folder, WORKER), "utf8");
+      const build = JSON.stringify(sha256(list + worker));
+      writeFileSync(
+        join(folder, WORKER),
+        worker.replace("SPEAKEASY_FILES", () => list).replace("SPEAKEASY_BUILD", () => build),
+      );
     },
   };
 }

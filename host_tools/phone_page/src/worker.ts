@@ -6,16 +6,19 @@
  * no page of the old one is open any more. (So no skipWaiting.)
  */
 declare const self: ServiceWorkerGlobalScope;
-declare const SPEAKEASY_FILES: readonly string[];
+/** Names, and the SHA-256 of each. */
+declare const SPEAKEASY_FILES: readonly (readonly [string, string])[];
 declare const SPEAKEASY_BUILD: string;
 export {};
 
-const PREFIX = "speakeasy ";
+// Caches belong to the whole host: another folder of it may have this page, too.
+const PREFIX = `speakeasy ${new URL("./", self.location.href).pathname} `;
 const CACHE = PREFIX + SPEAKEASY_BUILD;
 
 self.addEventListener("install", (event) => {
   // From the server itself: an older build's file in the browser's own cache would be a mix.
-  const files = SPEAKEASY_FILES.map((file) => new Request(file, { cache: "reload" }));
+  // Whatever else it sends (a page for what it does not have yet, with status 200) ends the installation.
+  const files = SPEAKEASY_FILES.map(([name, integrity]) => new Request(name, { cache: "reload", integrity }));
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(files)));
 });
 

@@ -38,8 +38,12 @@ export function Find(props: {
       picture={<Icon name="bluetooth" />}
       actions={
         <>
-          {!wrong && <Button icon="bluetooth" label={t.find} busyLabel={t.finding} onTap={find} />}
-          {wrong && <Button label={props.invite ? t.typeInvite : t.typeAgain} onTap={props.onOtherCode} />}
+          {/* One button whatever it says: it keeps the focus. */}
+          <Button
+            {...(wrong
+              ? { label: props.invite ? t.typeInvite : t.typeAgain, onTap: props.onOtherCode }
+              : { label: t.find, onTap: find, icon: "bluetooth" as const, busyLabel: t.finding })}
+          />
           {wrong && <Button kind="second" icon="bluetooth" label={t.find} busyLabel={t.finding} onTap={find} />}
         </>
       }

@@ -39,7 +39,8 @@ export function Code(props: {
       <Form
         onSend={() => {
           setAsked(true);
-          if (found) return props.onFound(found);
+          // Read anew: whoever gets it takes its bytes.
+          if (found) return props.onFound(read(text));
         }}
       >
         <Field

@@ -26,6 +26,7 @@ export class Contact {
   #stale = true;
   #timer: ReturnType<typeof setInterval> | undefined;
   #opening: Promise<Session> | null = null;
+  #closed = false;
 
   /** `choose`: the browser's list, and a connection; needs a tap. */
   constructor(
@@ -57,6 +58,10 @@ export class Contact {
       if (!last && !tap) throw new Trouble("out-of-range");
       this.#link = last ? await last.again() : await this.choose();
       const session = await begin(this.#link);
+      if (this.#closed) {
+        void session.end();
+        throw new Trouble("hung-up");
+      }
       this.#stale = false;
       this.#take(session);
       return session;
@@ -119,6 +124,12 @@ export class Contact {
     if (!this.known) return;
     this.known = { ...this.known, ...change };
     await this.store.patch(this.known.bridge, change);
+  }
+
+  /** For good: what is being opened is closed as soon as it is there. */
+  close(): void {
+    this.#closed = true;
+    void this.end();
   }
 
   /** Says bye. The bridge stays chosen. */

@@ -52,7 +52,7 @@ export function FirstMinute(props: {
     () => new Contact(choose, store, credential, begin.from === "progress" ? begin.known : null),
     [credential],
   );
-  useEffect(() => () => void contact.end(), [contact]);
+  useEffect(() => () => contact.close(), [contact]);
 
   const take = async (found: Found) => {
     setCredential(await credentialOf(found));
@@ -106,7 +106,7 @@ export function FirstMinute(props: {
     name: t.steps[name],
   });
   const toCode = () => {
-    void contact.end();
+    contact.close();
     setAt({ place: "code" });
   };
 
