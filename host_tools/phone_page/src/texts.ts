@@ -13,7 +13,7 @@ type Words = { what: string; next: string };
 const trouble: Record<TroubleKind, Words> = {
   "no-bluetooth": {
     what: "This browser cannot use Bluetooth",
-    next: "Open this page in Chrome or Edge on Android, Windows, macOS or Linux. On an iPhone or iPad, use the browser Bluefy.",
+    next: "Open this page in Chrome or Edge on Android, Windows or macOS (on Linux Bluetooth is switched on at chrome://flags). On an iPhone or iPad, use the browser Bluefy.",
   },
   "bluetooth-off": {
     what: "Bluetooth is off, or this browser may not use it",
@@ -212,7 +212,8 @@ export const texts = {
     browsers: "Open this page in one of these",
     browserList: [
       ["Android", "Chrome, Edge or Samsung Internet"],
-      ["Windows, macOS, Linux, Chromebook", "Chrome or Edge"],
+      ["Windows, macOS, Chromebook", "Chrome or Edge"],
+      ["Linux", "Chrome, Chromium or Edge, with chrome://flags/#enable-experimental-web-platform-features switched on"],
       ["iPhone, iPad", "Bluefy, a free browser from the App Store. Safari and Chrome have no Bluetooth there."],
     ],
     copyAddress: "This page's address",
