@@ -91,16 +91,22 @@ function Page() {
 
   const doors = useMemo<Doors | null>(() => {
     if (!store) return null;
-    const listed = async (change: Promise<void>) => {
-      await change;
-      setBridges(await store.list());
+    const list = async () => {
+      const bridges = await store.list();
+      setBridges(bridges);
+      return bridges;
     };
     return {
-      connect: connector(askForBridge),
+      connect: connector(askForBridge, async (bridge) => (await list()).find((one) => one.bridge === bridge) ?? null),
       visit: startVisit,
-      save: ({ bridge, phone: _phone, sessionKey: _session, claimKey: _claim, ...change }) =>
-        listed(store.patch(bridge, change)),
-      forget: (bridge) => listed(store.remove(bridge)),
+      save: async (bridge, change) => {
+        await store.patch(bridge, change);
+        await list();
+      },
+      forget: async ({ bridge, phone }) => {
+        await store.remove(bridge, phone);
+        await list();
+      },
     };
   }, [store]);
 

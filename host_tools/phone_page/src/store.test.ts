@@ -41,7 +41,7 @@ test("list, patch, remove", async () => {
   await store.patch(BRIDGE, { name: "Zoë", inUntil: 7 });
   expect(await store.get(BRIDGE)).toMatchObject({ name: "Zoë", inUntil: 7, addr: "10.66.0.117", phone: "p" });
   expect(await store.get(OTHER)).toMatchObject({ name: "Ada", inUntil: 5 });
-  await store.remove(BRIDGE);
+  await store.remove(BRIDGE, "p");
   await store.patch(BRIDGE, { name: "nobody" });
   expect((await store.list()).map((one) => one.bridge)).toEqual([OTHER]);
 });
@@ -93,11 +93,20 @@ test("a bridge that is paired with anew keeps its place, but not its lease", asy
   expect(await store.get(BRIDGE)).toMatchObject({ phone: "new", addr: "10.66.0.117", ssid: "dorm", inUntil: 0 });
 });
 
+test("who removes an old key does not remove the new one that another tab has paired", async () => {
+  const store = await Store.open();
+  await store.put(await known());
+  await store.addPending(await pendingKey("new"));
+  await (await Store.open()).confirm(BRIDGE, "new", { role: "owner", name: "Ada" });
+  await store.remove(BRIDGE, "p");
+  expect(await store.get(BRIDGE)).toMatchObject({ phone: "new" });
+});
+
 test("removing a bridge leaves what is pending", async () => {
   const store = await Store.open();
   await store.put(await known());
   await store.addPending(await pendingKey("a"));
-  await store.remove(BRIDGE);
+  await store.remove(BRIDGE, "p");
   expect((await store.pending(BRIDGE)).length).toBe(1);
 });
 

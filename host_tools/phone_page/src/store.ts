@@ -131,9 +131,15 @@ export class Store {
     });
   }
 
-  /** This phone is not paired with that bridge any more. What is pending stays: nobody knows what it is worth. */
-  async remove(bridge: string): Promise<void> {
-    await this.#in("readwrite", (bridges) => result(bridges.delete(bridge)));
+  /**
+   * This phone is not paired with that bridge any more, as `phone`. A newer key, of a pairing in another tab, stays. So does what is
+   * pending: nobody knows what it is worth.
+   */
+  async remove(bridge: string, phone: string): Promise<void> {
+    await this.#in("readwrite", async (bridges) => {
+      const known = await result(bridges.get(bridge) as IDBRequest<KnownBridge | undefined>);
+      if (known?.phone === phone) await result(bridges.delete(bridge));
+    });
   }
 
   /** The keys that a bridge may have saved, the newest first. */

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { type Link, type Session, Trouble } from "../protocol/types.ts";
+import { expect, test, vi } from "vitest";
+import { type KnownBridge, type Link, type Session, Trouble } from "../protocol/types.ts";
 import { connector } from "./connector.ts";
 import { known } from "./testing/fake.tsx";
 
@@ -17,6 +17,7 @@ test("the list is shown the first time, where the bridge is not near, for anothe
       shown++;
       return link;
     },
+    async (bridge) => known({ bridge }),
     async () => ({}) as Session,
   );
   const times = async (bridge: string, isNear: boolean) => {
@@ -30,4 +31,25 @@ test("the list is shown the first time, where the bridge is not near, for anothe
   fails = true;
   expect(await times("b", true)).toBe(3);
   expect(await times("b", true)).toBe(4);
+});
+
+test("the key is the one that is kept now, not the one that this tab began with", async () => {
+  const close = vi.fn();
+  const link = { close } as unknown as Link;
+  const used: string[] = [];
+  let kept: KnownBridge | null = known({ phone: "new" });
+  const connect = connector(
+    async () => link,
+    async () => kept,
+    async (_link, { phone }) => {
+      used.push(phone);
+      return {} as Session;
+    },
+  );
+  await connect(known({ phone: "old" }), false);
+  expect(used).toEqual(["new"]);
+  kept = null; // forgotten in another tab
+  expect(close).not.toHaveBeenCalled();
+  await expect(connect(known({ phone: "old" }), false)).rejects.toMatchObject({ kind: "wrong-secret" });
+  expect([used, close.mock.calls.length]).toEqual([["new"], 1]);
 });

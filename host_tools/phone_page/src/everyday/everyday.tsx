@@ -105,7 +105,7 @@ export function Everyday(props: {
       const session = await doors.connect(to, without);
       setOutcome(null);
       meet(session);
-      if (session.role !== "new") await doors.save({ ...to, role: session.role, name: session.name });
+      if (session.role !== "new") await doors.save(to.bridge, { role: session.role, name: session.name });
       return session;
     } catch (error) {
       setMeeting((now) => ({ ...now, connecting: false, attempted: true, error }));
@@ -128,8 +128,8 @@ export function Everyday(props: {
       () => true,
       () => false,
     );
-  const forget = async (bridge: string, words: string) => {
-    await doors.forget(bridge);
+  const forget = async (known: KnownBridge, words: string) => {
+    await doors.forget(known);
     part();
     setSaid(words);
     setOutcome(null);
@@ -141,7 +141,7 @@ export function Everyday(props: {
     const { outcome } = props;
     if (outcome?.kind === "claimed") {
       const known = bridges.find((one) => one.bridge === outcome.bridge);
-      if (known) void doors.save({ ...known, inUntil: outcome.until });
+      if (known) void doors.save(known.bridge, { inUntil: outcome.until });
     }
     const left = (event: PopStateEvent) => {
       const next = viewOf(event.state);
@@ -168,11 +168,10 @@ export function Everyday(props: {
             reach: (tap) => reach(known, tap),
             keep: (change) => {
               const now = latest.current.bridges.find((one) => one.bridge === known.bridge);
-              const next = now && { ...now, ...change };
-              if (next && !same(now, next)) void doors.save(next);
+              if (now && !same(now, { ...now, ...change })) void doors.save(known.bridge, change);
             },
             go: (where) => show({ at: "live", bridge: known.bridge, where }),
-            gone: (why) => forget(known.bridge, why === "left" ? t.left : t.resetDone),
+            gone: (why) => forget(known, why === "left" ? t.left : t.resetDone),
             disconnect: async () => {
               part();
               show(HOME, true);
@@ -197,7 +196,7 @@ export function Everyday(props: {
           setSaid("");
           show({ at: "connect", bridge });
         }}
-        onForget={(bridge) => forget(bridge, t.forgotten)}
+        onForget={(known) => forget(known, t.forgotten)}
         onPair={props.onPair}
         onFlash={props.onFlash ?? null}
       />
@@ -216,7 +215,7 @@ export function Everyday(props: {
         onConnect={async () => {
           if (await connect(known)) show({ at: "live", bridge: known.bridge, where: "overview" }, true);
         }}
-        onForget={() => forget(known.bridge, t.forgotten)}
+        onForget={() => forget(known, t.forgotten)}
       />
     );
   }
@@ -226,7 +225,7 @@ export function Everyday(props: {
     long: meeting.long,
     connecting: meeting.connecting,
     connect: () => void connect(known),
-    forget: () => void forget(known.bridge, t.forgotten),
+    forget: () => void forget(known, t.forgotten),
   };
   return (
     <LiveContext.Provider value={live}>

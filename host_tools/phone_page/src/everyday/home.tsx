@@ -18,7 +18,7 @@ export function Home(props: {
   said: string;
   onOutcome: (outcome: Outcome | null) => void;
   onManage: (bridge: string) => void;
-  onForget: (bridge: string) => Promise<void>;
+  onForget: (known: KnownBridge) => Promise<void>;
   onPair: () => void;
   onFlash: (() => void) | null;
 }) {
@@ -67,7 +67,7 @@ export function Home(props: {
           danger
           onConfirm={async () => {
             setForgetting(null);
-            await props.onForget(forgetting.bridge);
+            await props.onForget(forgetting);
           }}
           onClose={() => setForgetting(null)}
         >

@@ -5,6 +5,7 @@
 import { createContext } from "preact";
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { type KnownBridge, type Session, Trouble } from "../protocol/types.ts";
+import type { Change } from "../store.ts";
 import type { Outcome } from "../visit.ts";
 
 /** What everyday needs of the world outside: main.tsx has the real ones. */
@@ -15,8 +16,10 @@ export interface Doors {
   connect(known: KnownBridge, isNear: boolean): Promise<Session>;
   /** To be let in, or to have Bluetooth switched on (owners), over Wi-Fi: goes to the bridge's own page, and comes back. Resolves where it cannot go. */
   visit(known: KnownBridge, purpose: "claim" | "open"): Promise<Outcome>;
-  save(known: KnownBridge): Promise<void>;
-  forget(bridge: string): Promise<void>;
+  /** What is not in `change` stays as it is: another tab may know better. */
+  save(bridge: string, change: Change): Promise<void>;
+  /** Forgets this key. A newer one, of another tab's, stays. */
+  forget(known: KnownBridge): Promise<void>;
 }
 
 /** s between two looks at a list that changes by itself. A bridge hangs up on a phone that says nothing for 30 s (SPEC 2). */
@@ -38,7 +41,7 @@ export interface Live {
   /** The session that there is, or a new one; without a `tap` only where it is near. Rejects with Trouble. */
   reach(tap: boolean): Promise<Session>;
   /** This page's own changes to what is kept of the bridge. */
-  keep(change: Partial<KnownBridge>): void;
+  keep(change: Change): void;
   go(where: Where): void;
   /** This phone is none of the bridge's any more, or the bridge is as new: forget it here, and say so. */
   gone(why: "left" | "reset"): Promise<void>;

@@ -1,5 +1,6 @@
 /** What the bridge tells, in words. The words themselves are in texts.ts. */
 import type { KnownBridge, Lease, Status, Uplink } from "../protocol/types.ts";
+import type { Change } from "../store.ts";
 import { texts } from "../texts.ts";
 
 const t = texts.everyday;
@@ -88,7 +89,7 @@ export function whoIsIn(leases: Lease[], names: ReadonlyMap<string, string>, own
 }
 
 /** What a status tells that is worth keeping. `asked`: when, ms since 1970. */
-export function kept(known: KnownBridge, status: Status, asked: number): Partial<KnownBridge> {
+export function kept(known: KnownBridge, status: Status, asked: number): Change {
   const lease = status.leases.find((one) => one.phone === known.phone);
   const up = status.uplink.state === "up" && status.uplink.addr;
   return {

@@ -3,6 +3,7 @@ import { cleanup, render } from "@testing-library/preact";
 import { useState } from "preact/hooks";
 import type { KnownBridge, OpName, Session, Status } from "../../protocol/types.ts";
 import { Refused, Trouble } from "../../protocol/types.ts";
+import type { Change } from "../../store.ts";
 import type { Outcome } from "../../visit.ts";
 import { type Doors, Everyday } from "../everyday.tsx";
 
@@ -111,7 +112,7 @@ export class FakeSession implements Session {
 export interface World {
   visits: string[];
   forgotten: string[];
-  kept: Map<string, KnownBridge>;
+  kept: Map<string, Change>;
   paired: number;
 }
 
@@ -142,13 +143,13 @@ export function show(
         world.visits.push(`${purpose} ${to.addr}`);
         return given.visited ?? { bridge: to.bridge, purpose, kind: "no-answer" };
       },
-      save: async (known) => {
-        world.kept.set(known.bridge, known);
-        setBridges((all) => all.map((one) => (one.bridge === known.bridge ? known : one)));
+      save: async (bridge, change) => {
+        world.kept.set(bridge, { ...world.kept.get(bridge), ...change });
+        setBridges((all) => all.map((one) => (one.bridge === bridge ? { ...one, ...change } : one)));
       },
-      forget: async (bridge) => {
+      forget: async ({ bridge, phone }) => {
         world.forgotten.push(bridge);
-        setBridges((all) => all.filter((one) => one.bridge !== bridge));
+        setBridges((all) => all.filter((one) => one.bridge !== bridge || one.phone !== phone));
       },
     });
     return (
