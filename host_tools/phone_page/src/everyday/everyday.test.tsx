@@ -152,6 +152,116 @@ describe("connecting", () => {
   });
 });
 
+describe("what comes late", () => {
+  const OTHER = "ffffffff00000000";
+  const later = () => {
+    let come!: (session: FakeSession) => void;
+    const coming = new Promise<FakeSession>((resolve) => (come = resolve));
+    return {
+      coming,
+      come: (session: FakeSession) =>
+        act(async () => {
+          come(session);
+          await new Promise((resolve) => setTimeout(resolve)); // and all that comes of it
+        }),
+    };
+  };
+  /** The browser's own. */
+  const goBack = () =>
+    act(async () => {
+      const gone = new Promise((resolve) => addEventListener("popstate", resolve, { once: true }));
+      history.back();
+      await gone;
+    });
+  const twoBridges = () => [known(), known({ bridge: OTHER, ssid: "Home" })];
+  const manage = (ssid: string) =>
+    click(within(screen.getByRole("region", { name: t.bridge(ssid) })).getByRole("button", { name: t.manage }));
+
+  test("a session counts for the bridge that it was opened with, and for no other", async () => {
+    const [first, second] = [later(), later()];
+    const mine = new FakeSession();
+    const others = new FakeSession({}, "owner", "Ada", OTHER);
+    const { world } = show({ bridges: twoBridges(), sessions: [first.coming, second.coming] });
+    await manage("Dorm");
+    await tap(t.connect);
+    await goBack();
+    await manage("Home");
+    await tap(t.connect);
+    expect(world.connects).toEqual([`list ${BRIDGE}`, `list ${OTHER}`]);
+    await first.come(mine);
+    expect(mine.ended).toBe(true);
+    await heading(t.connectTitle);
+    await second.come(others);
+    await heading(t.overview);
+    expect(screen.getByText(new RegExp(t.bridgeId("ffff ffff")))).toBeTruthy();
+    await tap(new RegExp(`^${t.people}`));
+    await screen.findByText("Grace");
+    expect([mine.asked, others.of("phones").length > 0, others.ended]).toEqual([[], true, false]);
+  });
+  test("nor is it left on when the browser goes from one bridge's screens straight to another's", async () => {
+    const session = new FakeSession();
+    show({ begun: session, bridges: twoBridges() });
+    await screen.findByText(t.speakerThere);
+    const there = { everyday: { at: "live", bridge: OTHER, where: "overview" } };
+    await act(async () => void dispatchEvent(new PopStateEvent("popstate", { state: there })));
+    expect(session.ended).toBe(true);
+    expect(screen.getByText(t.over)).toBeTruthy();
+  });
+  test("whoever went back meanwhile is not thrown forward, and keeps no bridge occupied", async () => {
+    const first = later();
+    const session = new FakeSession();
+    show({ sessions: [first.coming] });
+    await tap(t.manage);
+    await tap(t.connect);
+    await goBack();
+    await heading(t.home);
+    await first.come(session);
+    await heading(t.home);
+    expect(session.ended).toBe(true);
+  });
+  test("whoever went back, and connects again, waits for the same connection", async () => {
+    const first = later();
+    const session = new FakeSession();
+    const { world } = show({ sessions: [first.coming] });
+    await tap(t.manage);
+    await tap(t.connect);
+    await goBack();
+    await tap(t.manage);
+    await tap(t.connect);
+    await first.come(session);
+    await heading(t.overview);
+    expect([world.connects.length, session.ended]).toEqual([1, false]);
+  });
+  test("a connection that comes when the page shows something else is ended", async () => {
+    const first = later();
+    const session = new FakeSession();
+    show({ sessions: [first.coming] });
+    await tap(t.manage);
+    await tap(t.connect);
+    await act(async () => cleanup());
+    await first.come(session);
+    expect(session.ended).toBe(true);
+    expect(history.state).toMatchObject({ everyday: { at: "connect" } });
+  });
+  test("Back from a screen leads to the overview, also where everyday began with it", async () => {
+    const session = new FakeSession();
+    await at(session, t.people);
+    await goBack();
+    await heading(t.overview);
+    expect([session.ended, screen.queryByText(t.over)]).toEqual([false, null]);
+  });
+  test("Back from the overview says bye", async () => {
+    const session = new FakeSession();
+    show({ sessions: [session] });
+    await tap(t.manage);
+    await tap(t.connect);
+    await heading(t.overview);
+    await goBack();
+    await heading(t.home);
+    expect(session.ended).toBe(true);
+  });
+});
+
 describe("connected", () => {
   test("the overview tells all, and keeps where the bridge is and until when", async () => {
     const lease = { phone: PHONE, addr: "10.66.1.5", mac: null, by: "address" as const, left_s: 7200 };

@@ -71,19 +71,27 @@ export function Everyday(props: {
   // For what happens later: a session that ends, a page that is left.
   const latest = useRef({ session: meeting.session, known, bridges });
   const near = useRef({ bridge: "", until: 0 });
+  /** The bridge whose session is there or waited for; who has left waits for none. */
+  const wanted = useRef("");
+  /** Connections that are under way, by bridge: also those that nobody waits for any more. */
+  const opening = useRef(new Map<string, Promise<Session>>());
   latest.current = { session: meeting.session, known, bridges };
 
   const meet = (session: Session) => {
     const began = Date.now();
     session.onOver = (why) => {
       near.current = { bridge: session.bridge, until: Date.now() + STAYS_NEAR };
+      if (latest.current.session === session) latest.current.session = null;
       setMeeting((now) => (now.session === session ? { ...APART, error: why, long: Date.now() - began >= LONG } : now));
     };
+    wanted.current = session.bridge;
     latest.current.session = session;
     setMeeting({ ...APART, session, began });
   };
   const part = () => {
     const { session } = latest.current;
+    wanted.current = "";
+    latest.current.session = null;
     setMeeting(APART);
     if (!session) return;
     near.current = { bridge: session.bridge, until: Date.now() + STAYS_NEAR };
@@ -97,35 +105,42 @@ export function Everyday(props: {
     setView(next);
   };
   const isNear = (to: KnownBridge) => near.current.bridge === to.bridge && Date.now() < near.current.until;
-  const opening = useRef<Promise<Session> | null>(null);
   const open = async (to: KnownBridge, without: boolean): Promise<Session> => {
     near.current.until = 0; // until it has answered
-    setMeeting((now) => ({ ...now, connecting: true, error: null }));
     try {
       const session = await doors.connect(to, without);
+      if (wanted.current !== to.bridge) {
+        void session.end();
+        throw new Trouble("hung-up");
+      }
       setOutcome(null);
       meet(session);
       if (session.role !== "new") await doors.save(to.bridge, { role: session.role, name: session.name });
       return session;
     } catch (error) {
-      setMeeting((now) => ({ ...now, connecting: false, attempted: true, error }));
+      if (wanted.current === to.bridge) setMeeting((now) => ({ ...now, connecting: false, attempted: true, error }));
       throw error;
     }
   };
   const reach = async (to: KnownBridge, tap: boolean): Promise<Session> => {
     const before = latest.current.session;
-    if (before) return before;
+    if (before?.bridge === to.bridge) return before;
     const without = isNear(to);
-    if (!opening.current && !without && !tap) throw new Trouble("out-of-range");
-    opening.current ??= open(to, without).finally(() => {
-      opening.current = null;
-    });
-    return opening.current;
+    let coming = opening.current.get(to.bridge);
+    if (!coming && !without && !tap) throw new Trouble("out-of-range");
+    if (before) part();
+    wanted.current = to.bridge;
+    setMeeting((now) => ({ ...now, connecting: true, error: null }));
+    if (!coming) {
+      coming = open(to, without).finally(() => opening.current.delete(to.bridge));
+      opening.current.set(to.bridge, coming);
+    }
+    return coming;
   };
-  /** Whether there is a session now. What went wrong is shown. */
+  /** Whether there is a session now, and nobody has left meanwhile. What went wrong is shown. */
   const connect = (to: KnownBridge) =>
     reach(to, true).then(
-      () => true,
+      (session) => latest.current.session === session,
       () => false,
     );
   const forget = async (known: KnownBridge, words: string) => {
@@ -137,6 +152,7 @@ export function Everyday(props: {
   };
 
   useEffect(() => {
+    show(view, true); // for who comes back to it
     if (props.begun) meet(props.begun.session);
     const { outcome } = props;
     if (outcome?.kind === "claimed") {
@@ -145,7 +161,7 @@ export function Everyday(props: {
     }
     const left = (event: PopStateEvent) => {
       const next = viewOf(event.state);
-      if (next.at !== "live") part();
+      if (next.at !== "live" || next.bridge !== wanted.current) part();
       setView(next);
     };
     addEventListener("popstate", left);
@@ -161,7 +177,7 @@ export function Everyday(props: {
         ? {
             known,
             doors,
-            session: meeting.session,
+            session: meeting.session?.bridge === known.bridge ? meeting.session : null,
             role: known.role,
             trouble: meeting.error,
             isNear: () => isNear(known),

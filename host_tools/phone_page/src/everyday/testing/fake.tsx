@@ -75,7 +75,6 @@ export const ANSWERS: Answers = {
 };
 
 export class FakeSession implements Session {
-  readonly bridge = BRIDGE;
   readonly version = "0.9.0";
   onOver: ((why: Trouble | null) => void) | null = null;
   readonly asked: { op: OpName; given: unknown }[] = [];
@@ -85,6 +84,7 @@ export class FakeSession implements Session {
     readonly answers: Answers = {},
     readonly role: "owner" | "guest" = "owner",
     readonly name = "Ada",
+    readonly bridge = BRIDGE,
   ) {}
 
   async request(op: OpName, given: never): Promise<never> {
@@ -114,13 +114,15 @@ export interface World {
   forgotten: string[];
   kept: Map<string, Change>;
   paired: number;
+  /** How the bridge was reached, each time: by the browser's list, or without it. */
+  connects: string[];
 }
 
 /** The whole of everyday, with a bridge or more; `sessions` are what each connection leads to. */
 export function show(
   given: {
     bridges?: KnownBridge[];
-    sessions?: (FakeSession | Trouble)[];
+    sessions?: (FakeSession | Trouble | Promise<FakeSession>)[];
     begun?: FakeSession;
     outcome?: Outcome;
     visited?: Outcome;
@@ -129,12 +131,13 @@ export function show(
   cleanup();
   history.replaceState(null, "");
   const sessions = [...(given.sessions ?? [])];
-  const world: World = { visits: [], forgotten: [], kept: new Map(), paired: 0 };
+  const world: World = { visits: [], forgotten: [], kept: new Map(), paired: 0, connects: [] };
   function Main() {
     const [bridges, setBridges] = useState(given.bridges ?? [known()]);
     const [doors] = useState<Doors>({
-      connect: async () => {
-        const next = sessions.shift();
+      connect: async ({ bridge }, isNear) => {
+        world.connects.push(`${isNear ? "near" : "list"} ${bridge}`);
+        const next = await sessions.shift();
         if (!next) throw new Trouble("nobody-chosen");
         if (next instanceof Trouble) throw next;
         return next as unknown as Session;
