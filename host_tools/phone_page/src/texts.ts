@@ -512,10 +512,13 @@ export const texts = {
     pressButtonGuest:
       "Press the button on the bridge: its Bluetooth is on for two minutes then. Or have an owner switch it on.",
     opened: "Its Bluetooth is on for five minutes. Connect now.",
-    noLongerPaired:
-      "The bridge does not know this phone any more: an owner shut it out, or the bridge was made as new.",
+    noLongerPaired: "The bridge says that it does not know this phone any more",
     noLongerPairedNext:
-      "Forget the bridge here, and pair again: with an invite, or with the label of a bridge that is as new.",
+      "An owner may have shut it out, or the bridge was made as new. But nothing proves it: any device near by can say so. Go close to the bridge and connect again. If it still says so, pair again, with an invite or with the label of a bridge that is as new: nothing has to be forgotten for that.",
+    forgetUnproven: (owner: boolean) =>
+      owner
+        ? "That the bridge does not know this phone is its own word, and not proven: any device near by can say so. If it is not true, a good key is lost. If this phone is the only owner, nobody can manage the bridge any more then: its button, held for ten seconds, makes it as new."
+        : "That the bridge does not know this phone is its own word, and not proven: any device near by can say so. If it is not true, a good key is lost: only an invite, or the bridge's label once its button was pressed, brings this phone back.",
 
     // --- the head of every screen while there is, or was, a connection ---
     disconnect: "Disconnect",

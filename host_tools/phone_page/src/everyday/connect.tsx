@@ -2,6 +2,7 @@ import { Button, Icon, Notice, Screen, Section, TroubleNotice } from "../parts/i
 import { type KnownBridge, Trouble } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import type { Outcome } from "../visit.ts";
+import { NotAccepted } from "./forget.tsx";
 import { Visited } from "./frame.tsx";
 import type { Doors } from "./live.tsx";
 
@@ -42,13 +43,7 @@ export function Connect(props: {
         props.outcome && <Visited outcome={props.outcome} />
       )}
       {isShutOut ? (
-        <Notice
-          kind="trouble"
-          title={t.noLongerPaired}
-          action={<Button kind="second" label={t.forgetHere} onTap={props.onForget} />}
-        >
-          {t.noLongerPairedNext}
-        </Notice>
+        <NotAccepted known={known} onForget={props.onForget} />
       ) : (
         error !== null &&
         !props.connecting &&

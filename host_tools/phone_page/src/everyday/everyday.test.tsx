@@ -141,14 +141,37 @@ describe("connecting", () => {
     await tap(t.connect);
     expect(await screen.findByText(t.noneChosen.next)).toBeTruthy();
   });
-  test("a phone that was shut out is told so, and forgets the bridge", async () => {
-    const { world } = show({ sessions: [new Trouble("wrong-secret")] });
+  test("a phone that a bridge does not accept is told so, and forgets nothing before it was asked", async () => {
+    const { world } = show({ sessions: [new Trouble("wrong-secret"), new Trouble("wrong-secret")] });
     await tap(t.manage);
     await tap(t.connect);
     expect(await screen.findByText(t.noLongerPaired)).toBeTruthy();
-    fireEvent.click(screen.getAllByRole("button", { name: t.forgetHere })[0]!);
+    await tap(t.forgetHere);
+    expect(inDialog().getByText(t.forgetUnproven(true))).toBeTruthy();
+    expect(world.forgotten).toEqual([]);
+    await confirm(texts.parts.cancel);
+    await tap(t.connect); // anybody may have said so
+    await tap(t.forgetHere);
+    await confirm(t.forgetHereYes);
     expect(await screen.findByText(t.none)).toBeTruthy();
     expect(world.forgotten).toEqual([BRIDGE]);
+  });
+  test("the same, where a connection has ended; and it can be tried again there", async () => {
+    const session = new FakeSession({}, "guest");
+    const { world } = show({
+      begun: session,
+      bridges: [known({ role: "guest" })],
+      sessions: [new Trouble("wrong-secret"), new FakeSession({}, "guest")],
+    });
+    await screen.findByText(t.speakerThere);
+    await act(async () => session.onOver!(new Trouble("out-of-range")));
+    await tap(t.connectAgain);
+    await tap(t.forgetHere);
+    expect(inDialog().getByText(t.forgetUnproven(false))).toBeTruthy();
+    await confirm(texts.parts.cancel);
+    await tap(t.connectAgain);
+    expect(screen.queryByText(t.noLongerPaired)).toBeNull();
+    expect(world.forgotten).toEqual([]);
   });
 });
 

@@ -241,7 +241,7 @@ export function Everyday(props: {
     long: meeting.long,
     connecting: meeting.connecting,
     connect: () => void connect(known),
-    forget: () => void forget(known, t.forgotten),
+    forget: () => forget(known, t.forgotten),
   };
   return (
     <LiveContext.Provider value={live}>

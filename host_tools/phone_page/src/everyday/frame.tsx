@@ -4,6 +4,7 @@ import { Button, CopyField, Notice, Screen, TroubleNotice, Waiting } from "../pa
 import { Refused, Trouble } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import type { Outcome } from "../visit.ts";
+import { NotAccepted } from "./forget.tsx";
 import { type Asked, type Doing, OverContext, useLive } from "./live.tsx";
 
 const t = texts.everyday;
@@ -33,21 +34,13 @@ export function Frame(props: {
 
 /** The connection is over: says so, and how to go on right here. */
 function Over() {
+  const { known } = useLive();
   const over = useContext(OverContext);
   if (!over) return null;
-  if (over.error instanceof Trouble && over.error.kind === "wrong-secret") {
-    return (
-      <Notice
-        kind="trouble"
-        title={t.noLongerPaired}
-        action={<Button kind="second" label={t.forgetHere} onTap={over.forget} />}
-      >
-        {t.noLongerPairedNext}
-      </Notice>
-    );
-  }
+  const unknown = over.error instanceof Trouble && over.error.kind === "wrong-secret";
   return (
     <>
+      {unknown && <NotAccepted known={known} onForget={over.forget} />}
       <Notice
         kind="info"
         title={t.over}
@@ -64,7 +57,7 @@ function Over() {
       >
         {over.long ? t.overLong : t.overFar}
       </Notice>
-      {over.error !== null && !over.connecting && (over.attempted || !isPlain(over.error)) && (
+      {over.error !== null && !unknown && !over.connecting && (over.attempted || !isPlain(over.error)) && (
         <Problem error={over.error} />
       )}
     </>

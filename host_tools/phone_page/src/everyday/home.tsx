@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks";
-import { Button, Dialog, Icon, Mark, More, Notice, Screen, Section } from "../parts/index.ts";
+import { Button, Icon, Mark, More, Notice, Screen, Section } from "../parts/index.ts";
 import type { KnownBridge } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import type { Outcome } from "../visit.ts";
+import { ForgetDialog } from "./forget.tsx";
 import { Visited } from "./frame.tsx";
 import { type Doors, useNow } from "./live.tsx";
 import { shortId, standing } from "./words.ts";
@@ -61,18 +62,11 @@ export function Home(props: {
         />
       ))}
       {forgetting && (
-        <Dialog
-          title={t.forgetHereTitle}
-          confirm={t.forgetHereYes}
-          danger
-          onConfirm={async () => {
-            setForgetting(null);
-            await props.onForget(forgetting);
-          }}
+        <ForgetDialog
+          known={forgetting}
+          onForget={() => props.onForget(forgetting)}
           onClose={() => setForgetting(null)}
-        >
-          <p>{t.forgetHereWarn(forgetting.role === "owner")}</p>
-        </Dialog>
+        />
       )}
     </Screen>
   );

@@ -195,7 +195,7 @@ export interface Over {
   long: boolean;
   connecting: boolean;
   connect(): void;
-  forget(): void;
+  forget(): Promise<void>;
 }
 
 export const OverContext = createContext<Over | null>(null);
