@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Field, Form, Icon, Notice, Screen, TroubleNotice } from "../parts/index.ts";
 import { Trouble } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
@@ -67,13 +67,21 @@ export function Name(props: { contact: Contact; step: Step; onPaired: () => Prom
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const wrong = !isName(name.trim());
+  const there = useRef(true);
+  useEffect(
+    () => () => {
+      there.current = false;
+    },
+    [],
+  );
   const pair = async () => {
     if (wrong || busy) return;
     setBusy(true);
     setError(null);
     try {
       await props.contact.pair(name.trim());
-      await props.onPaired();
+      // Who has gone back meanwhile stays there.
+      if (there.current) await props.onPaired();
     } catch (reason) {
       setError(reason);
     } finally {

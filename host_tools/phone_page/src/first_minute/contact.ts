@@ -27,6 +27,8 @@ export class Contact {
   #timer: ReturnType<typeof setInterval> | undefined;
   #opening: Promise<Session> | null = null;
   #closed = false;
+  /** Somebody waits for a session, or has one: not after end() and release(). */
+  #wanted = false;
 
   /** `choose`: the browser's list, and a connection; needs a tap. */
   constructor(
@@ -44,6 +46,7 @@ export class Contact {
   /** The session that there is, or a new one. `tap`: this is a person's, so the browser's list may be shown. */
   async reach(tap: boolean): Promise<Session> {
     if (this.session) return this.session;
+    this.#wanted = !this.#closed;
     this.#opening ??= this.#open(tap, (link) => this.#begin(link)).finally(() => {
       this.#opening = null;
     });
@@ -58,19 +61,22 @@ export class Contact {
       if (!last && !tap) throw new Trouble("out-of-range");
       this.#link = last ? await last.again() : await this.choose();
       const session = await begin(this.#link);
-      if (this.#closed) {
+      this.#stale = false;
+      if (!this.#wanted) {
+        // Nobody would end it, and it would keep the bridge from others.
         void session.end();
         throw new Trouble("hung-up");
       }
-      this.#stale = false;
       this.#take(session);
       return session;
     } catch (error) {
       // Refused by the bridge itself: it is there.
       if (this.#link && error instanceof Trouble && error.kind !== "out-of-range" && error.kind !== "timeout")
         this.#stale = error.kind === "another-bridge" || error.kind === "wrong-secret" || error.kind === "unproven";
-      this.trouble = error;
-      this.onChange();
+      if (this.#wanted) {
+        this.trouble = error;
+        this.onChange();
+      }
       throw error;
     }
   }
@@ -112,12 +118,19 @@ export class Contact {
   async pair(name: string): Promise<Session> {
     const { credential } = this;
     if (this.known || !credential) return this.reach(true);
-    await this.end();
-    return this.#open(true, async (link) => {
+    const ended = this.end();
+    this.#wanted = !this.#closed;
+    const paired = async (link: Link) => {
       const { known, session } = await pair(this.store, link, credential, name);
       this.known = known;
       return session;
-    });
+    };
+    this.#opening = ended
+      .then(() => this.#open(true, paired))
+      .finally(() => {
+        this.#opening = null;
+      });
+    return this.#opening;
   }
 
   async keep(change: Change): Promise<void> {
@@ -126,7 +139,7 @@ export class Contact {
     await this.store.patch(this.known.bridge, change);
   }
 
-  /** For good: what is being opened is closed as soon as it is there. */
+  /** For good: what is being opened is closed as soon as it is there, whoever asks again. */
   close(): void {
     this.#closed = true;
     void this.end();
@@ -141,6 +154,7 @@ export class Contact {
   /** The session, for who goes on with it. */
   release(): Session | null {
     const { session } = this;
+    this.#wanted = false;
     this.#drop();
     if (session) session.onOver = null;
     return session;
