@@ -1,5 +1,5 @@
-import { useState } from "preact/hooks";
-import { Button, Field, Form, Icon, Notice, Screen } from "../parts/index.ts";
+import { useRef, useState } from "preact/hooks";
+import { Button, Field, Form, Icon, Notice, Screen, TroubleNotice } from "../parts/index.ts";
 import { CodeError } from "../protocol/codes.ts";
 import { type Found, read } from "../protocol/links.ts";
 import { texts } from "../texts.ts";
@@ -7,7 +7,7 @@ import { codeTrouble } from "./words.ts";
 
 const t = texts.firstMinute;
 
-/** What has been typed so far. The found one's bytes are taken by whoever makes a credential of them. */
+/** What has been typed so far. */
 function look(text: string): { found: Found | null; error: unknown } {
   try {
     return { found: read(text), error: null };
@@ -21,11 +21,27 @@ export function Code(props: {
   badLink: boolean;
   step: { n: number; of: number; name: string };
   onBack: () => void;
+  /** May take its time, and the bytes. */
   onFound: (found: Found) => unknown;
 }) {
   const [text, setText] = useState("");
   const [asked, setAsked] = useState(false);
   const { found, error } = look(text);
+  const sending = useRef(false);
+  const [failed, setFailed] = useState<unknown>(null);
+  const send = async () => {
+    setAsked(true);
+    if (!found || sending.current) return;
+    sending.current = true;
+    setFailed(null);
+    try {
+      // Each its own: whoever makes a credential of the bytes takes them.
+      await props.onFound(read(text));
+    } catch (reason) {
+      sending.current = false;
+      setFailed(reason);
+    }
+  };
   // Too few signs are no mistake before the person says that it is all.
   const early = error instanceof CodeError && error.reason === "length" && error.given < error.expected && !asked;
   const hint = early && error.given > 0 ? codeTrouble(error) : t.codeHint;
@@ -36,13 +52,7 @@ export function Code(props: {
           {texts.welcome.badLinkNext}
         </Notice>
       )}
-      <Form
-        onSend={() => {
-          setAsked(true);
-          // Read anew: whoever gets it takes its bytes.
-          if (found) return props.onFound(read(text));
-        }}
-      >
+      <Form onSend={send}>
         <Field
           label={t.code}
           value={text}
@@ -55,6 +65,7 @@ export function Code(props: {
           error={error && !early && (text || asked) ? codeTrouble(error) : undefined}
           good={found ? (found.kind === "code" ? t.codeWhole : t.inviteWhole) : undefined}
         />
+        {failed !== null && <TroubleNotice error={failed} />}
         <div class="actions">
           <Button type="submit" label={t.next} />
         </div>
