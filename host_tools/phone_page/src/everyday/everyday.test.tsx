@@ -177,12 +177,12 @@ describe("connecting", () => {
 
 describe("what comes late", () => {
   const OTHER = "ffffffff00000000";
-  const later = () => {
-    let come!: (session: FakeSession) => void;
+  const deferred = () => {
+    let come!: (session: FakeSession | Promise<never>) => void;
     const coming = new Promise<FakeSession>((resolve) => (come = resolve));
     return {
       coming,
-      come: (session: FakeSession) =>
+      come: (session: FakeSession | Promise<never>) =>
         act(async () => {
           come(session);
           await new Promise((resolve) => setTimeout(resolve)); // and all that comes of it
@@ -201,7 +201,7 @@ describe("what comes late", () => {
     click(within(screen.getByRole("region", { name: t.bridge(ssid) })).getByRole("button", { name: t.manage }));
 
   test("a session counts for the bridge that it was opened with, and for no other", async () => {
-    const [first, second] = [later(), later()];
+    const [first, second] = [deferred(), deferred()];
     const mine = new FakeSession();
     const others = new FakeSession({}, "owner", "Ada", OTHER);
     const { world } = show({ bridges: twoBridges(), sessions: [first.coming, second.coming] });
@@ -231,7 +231,7 @@ describe("what comes late", () => {
     expect(screen.getByText(t.over)).toBeTruthy();
   });
   test("whoever went back meanwhile is not thrown forward, and keeps no bridge occupied", async () => {
-    const first = later();
+    const first = deferred();
     const session = new FakeSession();
     show({ sessions: [first.coming] });
     await tap(t.manage);
@@ -242,8 +242,34 @@ describe("what comes late", () => {
     await heading(t.home);
     expect(session.ended).toBe(true);
   });
+  test("nor while what was learnt is still being kept", async () => {
+    let keep!: () => void;
+    const saved = new Promise<void>((resolve) => (keep = resolve));
+    const session = new FakeSession();
+    show({ sessions: [session], saved });
+    await tap(t.manage);
+    await tap(t.connect);
+    await goBack();
+    await act(async () => {
+      keep();
+      await new Promise((resolve) => setTimeout(resolve));
+    });
+    await heading(t.home);
+    expect([session.ended, history.state]).toEqual([true, { everyday: { at: "home" } }]);
+  });
+  test("why one bridge was not reached is not said of another", async () => {
+    const first = deferred();
+    show({ bridges: twoBridges(), sessions: [first.coming] });
+    await manage("Dorm");
+    await tap(t.connect);
+    await goBack();
+    await manage("Home");
+    await first.come(Promise.reject(new Trouble("wrong-secret")));
+    await heading(t.connectTitle);
+    expect(screen.queryByRole("alert")).toBeNull();
+  });
   test("whoever went back, and connects again, waits for the same connection", async () => {
-    const first = later();
+    const first = deferred();
     const session = new FakeSession();
     const { world } = show({ sessions: [first.coming] });
     await tap(t.manage);
@@ -256,7 +282,7 @@ describe("what comes late", () => {
     expect([world.connects.length, session.ended]).toEqual([1, false]);
   });
   test("a connection that comes when the page shows something else is ended", async () => {
-    const first = later();
+    const first = deferred();
     const session = new FakeSession();
     show({ sessions: [first.coming] });
     await tap(t.manage);
@@ -343,6 +369,20 @@ describe("connected", () => {
     expect(screen.queryByText(t.over)).toBeNull();
     await heading(t.people);
   });
+  test("a bridge that was there a moment ago needs no list; one that did not answer then does", async () => {
+    const first = new FakeSession();
+    const { world } = show({
+      begun: first,
+      sessions: [new Trouble("out-of-range"), new FakeSession()],
+    });
+    await screen.findByText(t.speakerThere);
+    await act(async () => first.onOver!(new Trouble("out-of-range")));
+    await tap(t.connectAgain);
+    expect(await screen.findByText(texts.trouble["out-of-range"].what)).toBeTruthy();
+    await tap(t.connectAgain);
+    expect(screen.queryByText(t.over)).toBeNull();
+    expect(world.connects).toEqual([`near ${BRIDGE}`, `list ${BRIDGE}`]);
+  });
   test("after ten minutes it says why", async () => {
     const session = new FakeSession();
     await at(session);
@@ -376,7 +416,30 @@ describe("connected", () => {
   });
 });
 
+/** The clock stands, until later(). */
+const stopClock = () => vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "Date"] });
+/** That many ms and a second later. */
+async function later(ms: number) {
+  vi.setSystemTime(Date.now() + ms);
+  await act(async () => void vi.advanceTimersByTime(1000));
+}
+
 describe("for another device", () => {
+  test("a link that has run out is not shown any more", async () => {
+    const url = `http://10.66.1.161:7780/t#${"ab".repeat(16)}`;
+    stopClock();
+    try {
+      await at(new FakeSession({ token: { token: "ab".repeat(16), url } }), t.device);
+      await tap(t.deviceMake);
+      await later(58_000);
+      expect(screen.getByText(url)).toBeTruthy();
+      await later(3_000);
+      expect(screen.getByText(t.deviceOld)).toBeTruthy();
+      expect(screen.queryByText(url)).toBeNull();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
   test("a link, and that it takes this phone's place", async () => {
     const url = `http://10.66.1.161:7780/t#${"ab".repeat(16)}`;
     const session = new FakeSession({ token: { token: "ab".repeat(16), url } });
@@ -433,6 +496,20 @@ describe("inviting", () => {
     await tap(t.inviteMake);
     expect(await screen.findByText(t.inviteLocal)).toBeTruthy();
     expect(screen.queryByRole("img", { name: t.inviteQr })).toBeNull();
+  });
+  test("one that has run out is not shown any more", async () => {
+    stopClock();
+    try {
+      await at(new FakeSession({ invite }), t.invite);
+      await tap(t.inviteMake);
+      await later(3_590_000);
+      expect(screen.getByText(text)).toBeTruthy();
+      await later(11_000);
+      expect(screen.getByText(t.inviteOld)).toBeTruthy();
+      expect(screen.queryByText(text)).toBeNull();
+    } finally {
+      vi.useRealTimers();
+    }
   });
   test("a fifth is refused in the bridge's words", async () => {
     const say = "4 invites are out; call them back, or wait until one is used or expires.";
@@ -542,6 +619,30 @@ describe("the set-up window", () => {
     await tap(t.setUpChoose);
     expect(session.of("setup").at(-1)).toEqual({ speaker: SPEAKER });
   });
+  test("an answer that is older than what was done is not shown", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    try {
+      let answerLate!: (state: object) => void;
+      const late = new Promise<object>((resolve) => (answerLate = resolve));
+      let slow = false;
+      const session = new FakeSession({
+        setup: (given: { open_s?: number }) => (given.open_s ? { ...idle, left_s: 900 } : slow ? late : idle),
+      });
+      await at(session, t.setUp);
+      slow = true;
+      const before = session.of("setup").length;
+      await act(async () => void vi.advanceTimersByTime(10_000));
+      expect(session.of("setup").length).toBeGreaterThan(before);
+      await tap(t.setUpOpen);
+      await act(async () => {
+        answerLate(idle);
+        await new Promise((resolve) => setTimeout(resolve));
+      });
+      expect(screen.getByText(t.setUpLeft("15 minutes"))).toBeTruthy();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
   test("a MAC is typed as it stands on a label", async () => {
     const session = new FakeSession({ setup: { ...idle, undecided: true } });
     await at(session, t.setUp);
@@ -612,6 +713,21 @@ describe("for experts", () => {
     expect(inDialog().getByText(t.takeControl)).toBeTruthy();
     await confirm(t.takeYes);
     expect(session.of("services").at(-1)).toEqual({ services: ["tcp/1443"] });
+  });
+  test("a form that is sent twice at once is sent once", async () => {
+    const session = new FakeSession({
+      services: (given: { services?: string[] }) => ({ services: given.services ?? ["tcp/1400"] }),
+    });
+    await at(session, t.experts);
+    const part = within(await screen.findByRole("region", { name: t.services }));
+    const field = part.getByLabelText(t.service);
+    fireEvent.input(field, { target: { value: "tcp/1443" } });
+    await act(async () => {
+      fireEvent.submit(field.closest("form")!);
+      fireEvent.submit(field.closest("form")!);
+    });
+    await part.findByText(t.servicesNow("tcp/1400, tcp/1443"));
+    expect(session.of("services").filter((given) => "services" in (given as object))).toHaveLength(1);
   });
   test("the addressing changes after a warning", async () => {
     const session = new FakeSession();

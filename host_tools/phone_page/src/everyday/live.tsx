@@ -149,6 +149,7 @@ export interface Doing {
 export function useDoing(): Doing {
   const { session } = useLive();
   const [busy, setBusy] = useState(false);
+  const working = useRef(false);
   const [error, setError] = useState<unknown>(null);
   const [done, setDone] = useState("");
   const clear = () => {
@@ -156,12 +157,13 @@ export function useDoing(): Doing {
     setDone("");
   };
   const run = async (work: (session: Session) => Promise<string | void>) => {
-    if (busy) return false;
+    if (working.current) return false;
     clear();
     if (!session) {
       setError(new Trouble("hung-up"));
       return false;
     }
+    working.current = true;
     setBusy(true);
     try {
       setDone((await work(session)) ?? "");
@@ -170,6 +172,7 @@ export function useDoing(): Doing {
       setError(reason);
       return false;
     } finally {
+      working.current = false;
       setBusy(false);
     }
   };

@@ -22,6 +22,7 @@ export function Dialog(props: {
   const [word, setWord] = useState("");
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
+  const working = useRef(false);
   const id = useId();
   useEffect(() => {
     const dialog = place.current;
@@ -32,7 +33,8 @@ export function Dialog(props: {
   }, []);
   const ready = props.typed === undefined || same(word, props.typed);
   const confirm = async () => {
-    if (!ready || busy) return;
+    if (!ready || working.current) return;
+    working.current = true;
     setError(null);
     setBusy(true);
     try {
@@ -40,6 +42,7 @@ export function Dialog(props: {
     } catch (reason) {
       setError(reason);
     } finally {
+      working.current = false;
       setBusy(false);
     }
   };

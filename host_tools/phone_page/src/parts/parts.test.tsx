@@ -2,6 +2,7 @@
 import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/preact";
 import { afterEach, expect, test, vi } from "vitest";
 import { Refused, Trouble } from "../protocol/types.ts";
+import { StoreTrouble } from "../store.ts";
 import { texts } from "../texts.ts";
 import { Button, CopyField, Dialog, Field, QrCode, Screen, TroubleNotice, wordsOf } from "./index.ts";
 
@@ -70,12 +71,33 @@ test("what is dangerous is done only after its word was typed; what went wrong s
   await waitFor(() => expect(confirm).toHaveBeenCalledTimes(2));
 });
 
+test("a dialog does once what is confirmed twice", async () => {
+  let end = () => {};
+  const confirm = vi.fn(() => new Promise<void>((resolve) => (end = resolve)));
+  render(<Dialog title="Leave?" confirm="Leave" onConfirm={confirm} onClose={() => {}} />);
+  const form = screen.getByRole("button", { name: "Leave" }).closest("form")!;
+  fireEvent.submit(form);
+  fireEvent.submit(form);
+  await waitFor(() => expect(screen.getByRole("button", { name: "Leave" }).getAttribute("aria-busy")).toBe("true"));
+  fireEvent.submit(form);
+  expect(confirm).toHaveBeenCalledTimes(1);
+  end();
+  await waitFor(() => expect(screen.getByRole("button", { name: "Leave" }).getAttribute("aria-busy")).toBe("false"));
+  fireEvent.submit(form);
+  expect(confirm).toHaveBeenCalledTimes(2);
+});
+
 test("every error has words: what happened, and what to do", () => {
   expect(wordsOf(new Trouble("locked"))).toEqual(texts.trouble.locked);
   expect(wordsOf(new Refused("full", "By the bridge."))).toEqual(texts.refused["full"]);
   expect(wordsOf(new Refused("toString", "By the bridge."))).toEqual({ what: "By the bridge.", next: "" });
+  expect(wordsOf(new StoreTrouble("store-full"))).toEqual(texts.store["store-full"]);
   expect(wordsOf(new TypeError("a fault of ours"))).toEqual(texts.unexpected);
-  for (const words of [...Object.values(texts.trouble), ...Object.values(texts.refused)]) {
+  for (const words of [
+    ...Object.values(texts.trouble),
+    ...Object.values(texts.refused),
+    ...Object.values(texts.store),
+  ]) {
     expect(words.what.length).toBeGreaterThan(5);
     expect(words.next.length).toBeGreaterThan(20);
   }

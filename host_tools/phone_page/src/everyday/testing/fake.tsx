@@ -126,6 +126,8 @@ export function show(
     begun?: FakeSession;
     outcome?: Outcome;
     visited?: Outcome;
+    /** What is kept is on the disk then. */
+    saved?: Promise<void>;
   } = {},
 ) {
   cleanup();
@@ -147,6 +149,7 @@ export function show(
         return given.visited ?? { bridge: to.bridge, purpose, kind: "no-answer" };
       },
       save: async (bridge, change) => {
+        await given.saved;
         world.kept.set(bridge, { ...world.kept.get(bridge), ...change });
         setBridges((all) => all.map((one) => (one.bridge === bridge ? { ...one, ...change } : one)));
       },
