@@ -87,7 +87,7 @@ async def without(served: Served) -> AsyncIterator[None]:
 
 
 async def test_the_first_minute_by_keyboard_alone(dorm: Dorm, served: Served, kept_profile: KeptProfile) -> None:
-    """And what it leaves: nothing in the history, the console or the storage that lets anybody in."""
+    """And what it leaves: nothing in the tab's history, the console or the storage that lets anybody in."""
     code = await setup_code(dorm)
     beginner = f"{served.url}#code={code}"
     async with kept_profile("about:blank") as (page, _):
@@ -101,7 +101,7 @@ async def test_the_first_minute_by_keyboard_alone(dorm: Dorm, served: Served, ke
         (phone,) = settings(dorm)["phones"]
         assert phone["role"] == "owner"
 
-        # What the browser's own list of visited pages has.
+        # The tab's. (The browser's list of visited pages has what was opened, whatever a page does: SECURITY.md.)
         session = await page.context.new_cdp_session(page)
         entries = (await session.send("Page.getNavigationHistory"))["entries"]
         history = [entry["url"] for entry in entries]

@@ -85,7 +85,11 @@ export const thisTab: Tab = {
   online: () => navigator.onLine,
 };
 
-/** The fragment of the address line, which is taken out of there at once: nobody sees it, no history keeps it. */
+/**
+ * The fragment of the address line, which is taken out of there and of the tab's own history at once: nobody sees it, and
+ * Back, a bookmark or a shared address has it no more. The browser's list of visited pages keeps what was opened (so a
+ * label's code or an invite, where a link brought it), and no page can help that: SECURITY.md says what it is worth there.
+ */
 export function takeFragment(): string {
   const fragment = location.hash.slice(1);
   if (fragment) history.replaceState(history.state, "", location.pathname + location.search);
