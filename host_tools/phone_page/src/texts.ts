@@ -388,7 +388,7 @@ export const texts = {
     speakerNew: "My speaker is new",
     speakerNewDetail: "Set it up with its maker's app",
     speakerKnows: "My speaker knows a Wi-Fi already",
-    speakerKnowsDetail: "Give the bridge that Wi-Fi's name and key",
+    speakerKnowsDetail: "Give the bridge its name and key",
     speakerHelp: "How do I do that?",
 
     knowsTitle: "The Wi-Fi that the speaker knows",
