@@ -20,7 +20,7 @@ export const CONTENT_SECURITY_POLICY = [
 
 const WORKER = "worker.js";
 
-/** Tells the service worker the names of all files of this build, and one hash over them (src/worker.ts). */
+/** Tells the service worker the names and hashes of all files of this build, and one hash over them (src/worker.ts). */
 function precache(): Plugin {
   let isPage = false;
   return {

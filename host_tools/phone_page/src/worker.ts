@@ -1,6 +1,6 @@
 /**
  * The service worker: it keeps all files of one build, so that the page opens without a network. Vite's plugin (vite.config.ts) puts in
- * their names, and one hash over all of them.
+ * their names and hashes, and one hash over all of them.
  *
  * A page and its files are of one build: they come from the cache of the worker that has it, and a new build's worker takes over when
  * no page of the old one is open any more. (So no skipWaiting.)
