@@ -491,3 +491,15 @@ class FakeBoard:
             return
         said, failed = (text.replace(b"\n", b"\r\n") for text in (done.stdout, done.stderr))
         self._say(said + b"\x04" + failed + b"\x04>", CONSOLE_BAUD)
+
+
+def paired(board: FakeBoard, *roles: str) -> None:
+    """Phones on the bridge, as the firmware itself keeps them."""
+    phones = [
+        {"id": f"{n:016x}", "name": f"phone {n}", "role": role, "key": f"{n:064x}"} for n, role in enumerate(roles, 1)
+    ]
+    code = (
+        "from speakeasy import identity, settings; from speakeasy.files import Files; f = Files(); "
+        f"settings.Settings(f, identity.load(f).bridge_id).change(phones={phones!r})"
+    )
+    subprocess.run([SIM, "-c", code], cwd=board.files, check=True)

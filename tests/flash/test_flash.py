@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 import serial
 from conftest import BOARDS, Tree
-from fake_board import DEFL_DATA, MD5, SECURITY, SIM, FakeBoard
+from fake_board import DEFL_DATA, MD5, SECURITY, FakeBoard, paired
 from qr_reader import seen
 from speakeasy import codes, links
 from speakeasy.errors import CTRL_C, FAILED, NOT_REACHED, USAGE
@@ -48,18 +48,6 @@ def test_from_the_port_to_the_label(tree: Tree, plugged: Plug, name: str) -> Non
     # No terminal, so a log, perhaps: it holds no secret.
     assert codes.write(setup_code) not in done.all and setup_code.hex() not in done.all
     assert board.starts == 2, "the firmware runs again after it was asked"
-
-
-def paired(board: FakeBoard, *roles: str) -> None:
-    """Phones on the bridge, as the firmware itself keeps them."""
-    phones = [
-        {"id": f"{n:016x}", "name": f"phone {n}", "role": role, "key": f"{n:064x}"} for n, role in enumerate(roles, 1)
-    ]
-    code = (
-        "from speakeasy import identity, settings; from speakeasy.files import Files; f = Files(); "
-        f"settings.Settings(f, identity.load(f).bridge_id).change(phones={phones!r})"
-    )
-    subprocess.run([SIM, "-c", code], cwd=board.files, check=True)
 
 
 def test_flashed_again_it_is_the_same_bridge_with_its_phones(tree: Tree, plugged: Plug) -> None:

@@ -21,8 +21,10 @@ one server of the page there (`served`). Its tests are coroutines on one loop:
   `.connected`. What the air does: `dorm.bluetooth.out_of_range(True)` (the connection ends a while later),
   `dorm.bluetooth.drop()` (at once), `dorm.bluetooth.advertising`, `dorm.bluetooth.delay(seconds)`.
 - `provisioned`: a module that wants a bridge that knows no Wi-Fi yet has a fixture of that name of its own.
-- page_tools: `screenshots`, `axe`, `settings`, `press` (the button), `setup_code`, `laptop` (`speakeasy` on another
-  machine), `until`. dorm_life has more, for what goes on by the command line.
+- `browser`: a Chromium on this machine itself, for what needs no dorm.
+- page_tools: `build_page` (a page of a test's own), `screenshots`, `axe`, `settings`, `press` (the button),
+  `setup_code`, `laptop` (`speakeasy` on another machine), `until`. dorm_life has more, for what goes on by the command
+  line.
 """
 
 import asyncio
@@ -126,6 +128,16 @@ async def playwright() -> AsyncIterator[Playwright]:
     expect.set_options(timeout=PAGE_LIMIT_MS)
     async with async_playwright() as playwright:
         yield playwright
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
+    """Chromium on this machine itself, for what needs no dorm."""
+    browser = await playwright.chromium.launch(
+        executable_path=CHROMIUM, args=list(ARGUMENTS), timeout=2 * PAGE_LIMIT_MS
+    )
+    yield browser
+    await browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import random
 import re
 import shutil
 import struct
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -23,15 +22,15 @@ import pytest_asyncio
 import zxingcpp
 from esptool.targets import CHIP_DEFS
 from PIL import Image
-from playwright.async_api import Browser, Page, Playwright, expect
+from playwright.async_api import Browser, Page, expect
 from speakeasy import links, page_server
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "flash"))  # fake_board
 
-from conftest import ARGUMENTS, CHROMIUM, PAGE_LIMIT_MS  # noqa: E402
-from fake_board import SIM, FakeBoard  # noqa: E402
+from conftest import PAGE_LIMIT_MS  # noqa: E402
+from fake_board import FakeBoard, paired  # noqa: E402
 from page_tools import screenshots  # noqa: E402
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -168,15 +167,6 @@ async def address(folder: Path) -> AsyncIterator[str]:
         yield url
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
-    browser = await playwright.chromium.launch(
-        executable_path=CHROMIUM, args=list(ARGUMENTS), timeout=2 * PAGE_LIMIT_MS
-    )
-    yield browser
-    await browser.close()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def computer(browser: Browser, address: str, page_errors: list[str]) -> AsyncIterator[Computer]:
     context = await browser.new_context(viewport={"width": 360, "height": 740})
@@ -247,18 +237,6 @@ def holds(board: FakeBoard, image: bytes) -> None:
 
 def untouched(board: FakeBoard) -> None:
     assert board.writes == 0 and set(board.flash) == {0xFF}
-
-
-def paired(board: FakeBoard, *roles: str) -> None:
-    """Phones on the bridge, as the firmware itself keeps them."""
-    phones = [
-        {"id": f"{n:016x}", "name": f"phone {n}", "role": role, "key": f"{n:064x}"} for n, role in enumerate(roles, 1)
-    ]
-    code = (
-        "from speakeasy import identity, settings; from speakeasy.files import Files; f = Files(); "
-        f"settings.Settings(f, identity.load(f).bridge_id).change(phones={phones!r})"
-    )
-    subprocess.run([SIM, "-c", code], cwd=board.files, check=True)
 
 
 async def flashed(computer: Computer, board: FakeBoard, image: bytes) -> None:

@@ -1,7 +1,5 @@
 """Names as long as they may be, without a blank: the page stays within the screen."""
 
-import asyncio
-import os
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -9,17 +7,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from conftest import ARGUMENTS, CHROMIUM, PAGE_LIMIT_MS, SCREEN
-from page_tools import screenshots
-from playwright.async_api import Browser, Playwright, expect
+from conftest import PAGE_LIMIT_MS, SCREEN
+from page_tools import build_page, screenshots
+from playwright.async_api import Browser, expect
 from speakeasy import page_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOP = Path(__file__).resolve().parents[2]
-PAGE = TOP / "host_tools" / "phone_page"
 VISITS = TOP / "tests" / "page" / "visits"
-BUILD_S = 120.0
 NETWORK, PERSON = "W" * 32, "M" * 32
 # What this phone knows of a bridge that nobody has.
 KNOWN = {"bridge": "a1b2c3d4", "phone": "01020304", "addr": "", "role": "owner", "inUntil": 0}
@@ -30,25 +26,9 @@ async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
     """The page, and beside it one that puts into its store what it is told."""
     folder = tmp_path_factory.mktemp("names")
     shutil.copytree(TOP / "build" / "page", folder, dirs_exist_ok=True)
-    bin_dir = TOP / ".venv" / "bin"
-    vite = [bin_dir / "node", PAGE / "node_modules/vite/bin/vite.js", "build", VISITS]
-    build = await asyncio.create_subprocess_exec(
-        *(*vite, "--config", PAGE / "vite.config.ts", "--outDir", folder / "visits", "--logLevel", "warn"),
-        env={**os.environ, "PATH": f"{bin_dir}:{os.environ['PATH']}"},
-        cwd=PAGE,
-    )
-    assert await asyncio.wait_for(build.wait(), BUILD_S) == 0
+    await build_page(folder / "visits", root=VISITS)
     async with page_server.serving(folder) as url:
         yield url
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
-    browser = await playwright.chromium.launch(
-        executable_path=CHROMIUM, args=list(ARGUMENTS), timeout=2 * PAGE_LIMIT_MS
-    )
-    yield browser
-    await browser.close()
 
 
 async def test_home(browser: Browser, address: str) -> None:

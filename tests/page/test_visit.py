@@ -1,9 +1,7 @@
 """Visits (SPEC 3): the page's own code for them, in a browser, against the bridge's page and claims. Its screens are
 tested elsewhere: here the bridge is one that the command has paired with, and `visits/` is all there is to see."""
 
-import asyncio
 import json
-import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -15,17 +13,15 @@ import pytest_asyncio
 from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm_life import LIMIT_S, answers, invite, own, settled
-from page_tools import Served
+from page_tools import Served, build_page
 from playwright.async_api import Page, Request, Route, expect
 from test_claims import Key, key_of, lease_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HERE = t.REPOSITORY / "tests" / "page" / "visits"
-PAGE = t.REPOSITORY / "host_tools" / "phone_page"
 NOBODY = "10.66.3.251"  # no machine has it
 ANSWERED = re.compile(r'^\{"')
-BUILD_S = 120.0
 VISIT_MS = 120_000  # with all its tries
 OPEN_S = 300
 
@@ -34,15 +30,7 @@ OPEN_S = 300
 async def served(dorm: Dorm, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """The page's own modules, built as the page is."""
     folder = tmp_path_factory.mktemp("visits")
-    bin_dir = t.REPOSITORY / ".venv" / "bin"
-    vite = [bin_dir / "node", PAGE / "node_modules/vite/bin/vite.js", "build", HERE]
-    build = await asyncio.create_subprocess_exec(
-        *(*vite, "--config", PAGE / "vite.config.ts", "--outDir", folder, "--emptyOutDir", "--logLevel", "warn"),
-        env={**os.environ, "PATH": f"{bin_dir}:{os.environ['PATH']}"},
-        cwd=PAGE,
-    )
-    async with asyncio.timeout(BUILD_S):
-        assert await build.wait() == 0
+    await build_page(folder, root=HERE)
     served = Served(dorm.person(t.PHONE), folder)
     await served.start()
     yield served

@@ -1,7 +1,6 @@
 """The page's service worker (src/worker.ts) in Chromium: a build of the page and the next one, on a host on the Web."""
 
 import asyncio
-import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,14 +9,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from conftest import ARGUMENTS, CHROMIUM, PAGE_LIMIT_MS, SCREEN
-from playwright.async_api import Browser, BrowserContext, Page, Playwright, expect
+from conftest import PAGE_LIMIT_MS, SCREEN
+from page_tools import PAGE, build_page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 from speakeasy import page_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOP = Path(__file__).resolve().parents[2]
-PAGE = TOP / "host_tools" / "phone_page"
 TEXTS = "src/texts.ts"
 OLD = "Your speaker, for your phones alone"
 NEW = "Your speaker, in the next build"
@@ -126,23 +125,8 @@ async def new(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = (source / TEXTS).read_text()
     assert texts.count(OLD) == 1
     (source / TEXTS).write_text(texts.replace(OLD, NEW))
-    bin_dir = TOP / ".venv" / "bin"
-    build = await asyncio.create_subprocess_exec(
-        *(bin_dir / "node", "node_modules/vite/bin/vite.js", "build", "--outDir", top / "page", "--logLevel", "warn"),
-        env={**os.environ, "PATH": f"{bin_dir}:{os.environ['PATH']}"},
-        cwd=source,
-    )
-    assert await asyncio.wait_for(build.wait(), LIMIT_S) == 0
+    await build_page(top / "page", root=source, project=source)
     return top / "page"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
-    browser = await playwright.chromium.launch(
-        executable_path=CHROMIUM, args=list(ARGUMENTS), timeout=2 * PAGE_LIMIT_MS
-    )
-    yield browser
-    await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
