@@ -96,6 +96,7 @@ class Central:
     def __init__(self, device: Device) -> None:
         self.device = device
         self.connection: Connection
+        self._down: asyncio.Future[int]
         self._notified: dict[int, asyncio.Queue[bytes]] = {}
 
     def just_works(self) -> None:
@@ -129,6 +130,16 @@ class Central:
         wishes = {}
         if supervision_ms is not None:
             wishes[hci.Phy.LE_1M] = ConnectionParametersPreferences(supervision_timeout=supervision_ms)
+        # Watched from its first moment: a board may end it before anybody here has looked.
+        down = self._down = asyncio.get_running_loop().create_future()
+
+        def on_disconnection(reason: int) -> None:
+            if not down.done():
+                down.set_result(reason)
+
+        self.device.once(
+            Device.EVENT_CONNECTION, lambda connection: connection.on(Connection.EVENT_DISCONNECTION, on_disconnection)
+        )
         self.connection = await self.device.connect(
             advertisement.address, connection_parameters_preferences=wishes or None, timeout=limit_s
         )
@@ -179,15 +190,8 @@ class Central:
         await asyncio.wait_for(self.connection.disconnect(), LIMIT_S)
 
     async def gone(self, limit_s: float = LIMIT_S) -> int:
-        """Waits until the link is down, and returns the reason (Core, Vol 1 Part F)."""
-        down: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-        def on_disconnection(reason: int) -> None:
-            if not down.done():
-                down.set_result(reason)
-
-        self.connection.on(Connection.EVENT_DISCONNECTION, on_disconnection)
-        return await asyncio.wait_for(down, limit_s)
+        """Waits until the link is down, if it is not yet, and returns the reason (Core, Vol 1 Part F)."""
+        return await asyncio.wait_for(asyncio.shield(self._down), limit_s)
 
 
 def structures(advertisement: Advertisement) -> dict[int, bytes]:
