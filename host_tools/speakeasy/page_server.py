@@ -28,8 +28,15 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# Powerful things that it has no use for. What it uses is left as it is: where Bluetooth is switched off, Chromium takes
+# its name for a mistake.
+PERMISSIONS = "camera=(), display-capture=(), geolocation=(), hid=(), microphone=(), midi=(), payment=(), usb=()"
 HEADERS = {
     "Content-Security-Policy": POLICY,
+    "Permissions-Policy": PERMISSIONS,
+    # Who opened it has no hold on its window. (A tab's session storage outlives a visit to the bridge all the same.)
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",  # asked for anew each time (ETag): a new build shows at once

@@ -167,9 +167,10 @@ async def test_it_may_do_nothing_but_what_it_needs(served: Served, open_page: Op
       script.textContent = "window.ran = true";
       document.body.append(script);
       const fetched = await fetch("https://example.test/").then(() => "fetched", error => error.name);
-      return { ran: "ran" in window, fetched };
+      const may = name => document.featurePolicy.allowsFeature(name);
+      return { ran: "ran" in window, fetched, may: ["bluetooth", "serial", "camera"].map(may) };
     }""")
-    assert tried == {"ran": False, "fetched": "TypeError"}
+    assert tried == {"ran": False, "fetched": "TypeError", "may": [True, True, False]}
     assert len(page_errors) >= 2
     page_errors.clear()
 
