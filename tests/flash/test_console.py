@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -205,6 +206,21 @@ def test_who_does_not_wait_for_the_label_leaves_a_bridge_that_runs(
     with pytest.raises(Stopped, match=r"The bridge starts again; `make label`"):
         console.read_label(ports.Place(board.port), LIMIT_S)
     assert board.starts == 2
+
+
+def test_who_does_not_wait_for_a_silent_board_is_not_kept(tree: Tree) -> None:
+    ours, theirs = os.openpty()
+    argv, environment = tree.command("label", "--port", os.ttyname(theirs))
+    with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True) as label:
+        assert select.select([ours], [], [], LIMIT_S)[0], "the board is asked"
+        os.killpg(label.pid, signal.SIGINT)
+        try:
+            said = label.communicate(timeout=console.LABEL_LIMIT_S / 2)[1]
+        finally:
+            label.kill()
+    for end in (ours, theirs):
+        os.close(end)
+    assert label.returncode == CTRL_C and "error: Stopped." in said
 
 
 def test_the_monitor_shows_what_is_said_and_changes_nothing(plugged: Plug) -> None:

@@ -17,6 +17,7 @@ from speakeasy.session import printable
 
 BOOT_LIMIT_S = 90.0  # the first start makes the file system
 LABEL_LIMIT_S = 60.0
+RESTART_LIMIT_S = 5.0  # of a board that has said nothing: its watchdog starts it, too
 PAUSE_S = 1.0
 MPREMOTE = (sys.executable, "-m", "mpremote")
 PROMPT = (sys.executable, "-m", "speakeasy.board.prompt")
@@ -94,16 +95,19 @@ def wait_for_boot(place: ports.Place, port: ports.Port, limit_s: float = BOOT_LI
 def read_label(place: ports.Place, limit_s: float = LABEL_LIMIT_S) -> Told:
     """Asks the firmware for its label, and has it start again: to be asked it is stopped. Raises NotReached."""
     deadline = time.monotonic() + limit_s
+    said = ""
     try:
         while True:
-            told = _answer(_mpremote(place.now(), _ASK))
+            said = _mpremote(place.now(), _ASK)
+            told = _answer(said)
             if told is not None or time.monotonic() > deadline:
                 break
             time.sleep(PAUSE_S)
     except KeyboardInterrupt:
         raise Stopped("Stopped. The bridge starts again; `make label` asks it for its label.") from None
     finally:
-        _mpremote(place.name, _RESTART, "--no-follow")
+        limit = LABEL_LIMIT_S if said else RESTART_LIMIT_S
+        _mpremote(place.name, _RESTART, "--no-follow", limit_s=limit)
     if told is None:
         raise NotReached(
             f"The board on {place.name} does not tell its label. Is Speakeasy on it? Press its RESET button and run "
