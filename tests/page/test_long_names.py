@@ -1,4 +1,4 @@
-"""Names as long as they may be, without a blank: the page stays within the screen."""
+"""What is long, names without a blank and an invite: the page stays within the screen, and hides nothing of it."""
 
 import re
 import shutil
@@ -10,13 +10,14 @@ import pytest_asyncio
 from conftest import PAGE_LIMIT_MS, SCREEN
 from page_tools import build_page, screenshots
 from playwright.async_api import Browser, expect
-from speakeasy import page_server
+from speakeasy import codes, page_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOP = Path(__file__).resolve().parents[2]
 VISITS = TOP / "tests" / "page" / "visits"
 NETWORK, PERSON = "W" * 32, "M" * 32
+INVITE = codes.write(bytes(range(200, 224)))
 # What this phone knows of a bridge that nobody has.
 KNOWN = {"bridge": "a1b2c3d4", "phone": "01020304", "addr": "", "role": "owner", "inUntil": 0}
 
@@ -44,4 +45,25 @@ async def test_home(browser: Browser, address: str) -> None:
     await page.get_by_text("About this bridge").click()
     await expect(page.get_by_text(re.compile(PERSON))).to_be_visible()
     await screenshots(page, "long-names")  # which measures
+    await context.close()
+
+
+async def test_an_invite_is_seen_whole_where_it_is_typed(browser: Browser, address: str) -> None:
+    context = await browser.new_context(**SCREEN)
+    context.set_default_timeout(PAGE_LIMIT_MS)
+    page = await context.new_page()
+    await page.goto(address)
+    await page.get_by_role("button", name="Type the label's code").click()
+    field = page.get_by_label("Code or invite")
+    await field.fill(INVITE[:-1])
+    await field.press("Enter")  # sends, and breaks no line
+    await expect(page.get_by_text("39 of 40 signs so far.")).to_be_visible()
+    await expect(field).to_have_value(INVITE[:-1])
+    await field.press_sequentially(INVITE[-1])
+    await expect(page.get_by_text("That is a whole invite.")).to_be_visible()
+    hidden = "field => [field.scrollWidth - field.clientWidth, field.scrollHeight - field.clientHeight]"
+    assert await field.evaluate(hidden) == [0, 0]
+    await screenshots(page, "code-invite")
+    await field.press("Enter")
+    await expect(page.get_by_role("heading", name="Find your bridge")).to_be_visible()
     await context.close()

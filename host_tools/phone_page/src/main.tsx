@@ -6,7 +6,7 @@ import { connector } from "./everyday/connector.ts";
 import { type Doors, Everyday } from "./everyday/everyday.tsx";
 import { type Begin, FirstMinute } from "./first_minute/first_minute.tsx";
 import { readProgress } from "./first_minute/progress.ts";
-import { Screen, TroubleNotice, Waiting } from "./parts/index.ts";
+import { dressTexts, Screen, TroubleNotice, Waiting } from "./parts/index.ts";
 import { type Found, inFragment, read } from "./protocol/links.ts";
 import type { KnownBridge, Session } from "./protocol/types.ts";
 import { Store } from "./store.ts";
@@ -208,6 +208,7 @@ if (import.meta.env.PROD && "serviceWorker" in navigator)
 
 const place = document.getElementById("page");
 if (place) {
+  dressTexts();
   render(
     <main>
       <Page />

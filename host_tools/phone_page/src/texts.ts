@@ -154,6 +154,8 @@ const visit: Record<VisitWord | Exclude<Outcome["kind"], "claimed" | "opened" | 
     next: "It does not know this phone's key. Connect to your bridge by Bluetooth; if it is where this phone looked for it, somebody on that Wi-Fi is imitating it.",
   },
 };
+/** A name that somebody gave, in a sentence: parts/wording.ts isolates it. Marks that turn letters round would end that. */
+export const named = (name: string) => `\u2068${name.replace(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069`;
 /** A flash's size. */
 const megabytes = (bytes: number) => `${Math.round((bytes / (1 << 20)) * 10) / 10} MB`;
 /** What a program says went wrong, before what to do. */
@@ -308,7 +310,7 @@ export const texts = {
       enterprise: "Needs a user's name and password",
       other: "Of a kind that the bridge cannot join",
     },
-    joinTitle: (ssid: string) => `Join ${ssid}`,
+    joinTitle: (ssid: string) => `Join ${named(ssid)}`,
     joinHiddenTitle: "Join a hidden network",
     ssid: "Name of the network",
     ssidWrong: "Type the network's name: 1 to 32 characters, fewer with accents.",
@@ -339,7 +341,7 @@ export const texts = {
     identity: "Name that everybody hears",
     identityHint: "Leave it empty for an anonymous one.",
     join: "Join",
-    joiningTitle: (ssid: string) => `Joining ${ssid}`,
+    joiningTitle: (ssid: string) => `Joining ${named(ssid)}`,
     joining: "The bridge tries it now. This takes up to half a minute.",
     joiningPatience: "Your phone stays connected meanwhile, or comes back by itself.",
     joinFailed: {
@@ -370,7 +372,7 @@ export const texts = {
     register:
       "Where it does, register this address of the bridge, as one does with a games console. The bridge cannot use a page to sign in at.",
     mac: "The bridge's address (MAC)",
-    joined: (ssid: string) => `The bridge is on ${ssid}.`,
+    joined: (ssid: string) => `The bridge is on ${named(ssid)}.`,
 
     cableTitle: "Plug the bridge into the wall",
     cableLead: "This bridge uses its Ethernet socket for the dorm's network. Plug its cable in at both ends.",
@@ -424,7 +426,7 @@ export const texts = {
 
     letInTitle: "Let this phone in",
     letInLead: (ssid: string) =>
-      `Be on the dorm's Wi-Fi${ssid ? `, ${ssid},` : ""} with this phone. It visits the bridge there for a moment, and comes back.`,
+      `Be on the dorm's Wi-Fi${ssid ? `, ${named(ssid)},` : ""} with this phone. It visits the bridge there for a moment, and comes back.`,
     letInCableLead:
       "Be on the same network as the bridge with this phone. It visits the bridge there for a moment, and comes back.",
     letIn: "Let me in",
@@ -460,11 +462,11 @@ export const texts = {
     // --- home ---
     home: "Your speaker",
     homes: "Your speakers",
-    bridge: (ssid: string) => (ssid ? `The bridge on ${ssid}` : "Your bridge"),
+    bridge: (ssid: string) => (ssid ? `The bridge on ${named(ssid)}` : "Your bridge"),
     bridgeId: (id: string) => `bridge ${id}`,
     roles: { owner: "owner", guest: "guest" },
     youAre: (name: string, role: string) =>
-      `This phone is “${name}” there, ${role === "owner" ? "an owner" : "a guest"}.`,
+      `This phone is “${named(name)}” there, ${role === "owner" ? "an owner" : "a guest"}.`,
     inUntil: (clock: string) => `You are in until ${clock}`,
     inLonger: "And longer while you use it: only after 12 hours without use you have to be let in again.",
     notIn: "Not let in",
@@ -722,16 +724,16 @@ export const texts = {
     inNow: (clock: string) => `in until ${clock}`,
     notInNow: "not in now",
     rename: "Rename",
-    renameTitle: (name: string) => `Another name for ${name}`,
+    renameTitle: (name: string) => `Another name for ${named(name)}`,
     name: "Name",
     nameWrong: "A name has 1 to 32 characters.",
     save: "Save",
-    renamed: (name: string) => `It is called ${name} now.`,
+    renamed: (name: string) => `It is called ${named(name)} now.`,
     shutOut: "Shut out",
-    shutOutTitle: (name: string) => `Shut ${name} out?`,
+    shutOutTitle: (name: string) => `Shut ${named(name)} out?`,
     shutOutWarn:
       "At once: its music stops, its key is void, and so are the invites that it made. Only a new invite brings it back.",
-    shutOutDone: (name: string) => `${name} is shut out: its key is void, its connections are cut.`,
+    shutOutDone: (name: string) => `${named(name)} is shut out: its key is void, its connections are cut.`,
     leave: "Leave this bridge",
     leaveTitle: "Leave this bridge?",
     leaveWarn: (owner: boolean) =>
@@ -852,18 +854,18 @@ export const texts = {
     dormWifiLead: "The bridge joins the first of these that is in sight. It remembers four.",
     noNetworks: "The bridge remembers no network. Have it join one.",
     wifiOpen: "open, without a key",
-    wifiUser: (user: string) => `as ${user}`,
+    wifiUser: (user: string) => `as ${named(user)}`,
     wifiNow: "the bridge is on it now",
     moveUp: (ssid: string) => `Try ${ssid} earlier`,
     moveDown: (ssid: string) => `Try ${ssid} later`,
     ordered: "The order is changed. The bridge stays where it is until it has to look for a network.",
     forgetNetwork: (ssid: string) => `Forget ${ssid}`,
-    forgetNetworkTitle: (ssid: string) => `Have the bridge forget ${ssid}?`,
+    forgetNetworkTitle: (ssid: string) => `Have the bridge forget ${named(ssid)}?`,
     forgetNetworkWarn: "Its key is gone then.",
     forgetNetworkNow:
       "The bridge is on it: it leaves, music stops, and nobody reaches the bridge over Wi-Fi until it joins another one. You need Bluetooth to have it do so.",
     forgetYes: "Forget it",
-    forgotNetwork: (ssid: string) => `The bridge has forgotten ${ssid} and its key.`,
+    forgotNetwork: (ssid: string) => `The bridge has forgotten ${named(ssid)} and its key.`,
     joinAnother: "Join another network",
     macOf: "The bridge's own MAC",
 

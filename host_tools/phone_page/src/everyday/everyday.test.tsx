@@ -2,7 +2,7 @@
 import { act, cleanup, fireEvent, screen, within } from "@testing-library/preact";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Refused, Trouble } from "../protocol/types.ts";
-import { texts } from "../texts.ts";
+import { named, texts } from "../texts.ts";
 import { BRIDGE, FakeSession, FRIEND, known, PHONE, show, status } from "./testing/fake.tsx";
 
 const t = texts.everyday;
@@ -324,7 +324,7 @@ describe("connected", () => {
     const { world } = await at(session);
     for (const words of [
       t.damaged,
-      "The bridge is on Other.",
+      `The bridge is on ${named("Other")}.`,
       "10.1.2.3",
       "02:00:00:00:42:10",
       "Grace",

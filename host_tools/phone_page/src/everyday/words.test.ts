@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Uplink } from "../protocol/types.ts";
-import { texts } from "../texts.ts";
+import { named, texts } from "../texts.ts";
 import { status, known } from "./testing/fake.tsx";
 import {
   bluetoothSentence,
@@ -75,7 +75,12 @@ describe("the dorm's side", () => {
     }
   });
   test("a network's name is only a name", () => {
-    expect(uplinkSentences(uplink({ ssid: "$& {net}" }), "owner", false)[0]!.what).toBe("The bridge is on $& {net}.");
+    expect(uplinkSentences(uplink({ ssid: "$& {net}" }), "owner", false)[0]!.what).toBe(
+      `The bridge is on ${named("$& {net}")}.`,
+    );
+    expect(uplinkSentences(uplink({ state: "lost", ssid: "dorm" }), "owner", false)[0]!.what).toMatch(
+      /^\u2068dorm\u2069 is/,
+    );
   });
   test("who cannot do it is told who can", () => {
     const wrong = uplink({ state: "wrong-key" });

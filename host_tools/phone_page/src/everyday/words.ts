@@ -1,7 +1,7 @@
 /** What the bridge tells, in words. The words themselves are in texts.ts. */
 import type { KnownBridge, Lease, Status, Uplink } from "../protocol/types.ts";
 import type { Change } from "../store.ts";
-import { texts } from "../texts.ts";
+import { named, texts } from "../texts.ts";
 
 const t = texts.everyday;
 export type Role = "owner" | "guest";
@@ -44,7 +44,7 @@ function uplinkSentence(state: string, ssid: string, role: Role, byCable: boolea
   const of = byCable ? t.cable : t.uplink;
   const words = Object.hasOwn(of, state) ? of[state] : undefined;
   if (!words) return { what: t.unknownState(state), next: "" };
-  const what = words.what.replace("{net}", () => ssid || t.theNetwork);
+  const what = words.what.replace("{net}", () => (ssid ? named(ssid) : t.theNetwork));
   return { what: what.charAt(0).toUpperCase() + what.slice(1), next: words[role] };
 }
 

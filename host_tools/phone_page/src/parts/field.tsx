@@ -3,7 +3,7 @@ import { useId, useState } from "preact/hooks";
 import { texts } from "../texts.ts";
 import { Icon } from "./icons.tsx";
 
-const WRONG = 'input[aria-invalid="true"], .choice:has(.field-error) input';
+const WRONG = '[aria-invalid="true"], .choice:has(.field-error) input';
 /** ms for a screen to be drawn. */
 const MARKED = 50;
 
@@ -26,7 +26,7 @@ export function Form({ onSend, children }: { onSend: () => unknown; children: Co
   );
 }
 
-/** One line of text. A password is hidden until the person asks to see it. */
+/** One line of text, or a code. A password is hidden until the person asks to see it. */
 export function Field(props: {
   label: string;
   value: string;
@@ -37,38 +37,55 @@ export function Field(props: {
   /** Good news about it, in the hint's place: what is typed is whole. */
   good?: string | undefined;
   password?: boolean;
-  /** A code: wide letters, capitals. */
+  /** A code: wide letters, capitals; as many lines as it needs, where the screen is narrow. */
   code?: boolean;
   autocomplete?: string;
-  inputMode?: "text" | "numeric" | "email" | "url";
+  inputMode?: "email" | "url";
   maxLength?: number;
-  placeholder?: string;
 }) {
   const [shown, setShown] = useState(false);
   const id = useId();
   const tells = props.error || props.good || props.hint;
+  const common = {
+    id,
+    value: props.value,
+    "aria-invalid": props.error ? true : undefined,
+    "aria-describedby": tells ? `${id}-tells` : undefined,
+    autocomplete: props.autocomplete ?? "off",
+    // As an attribute: Preact would set the property, which is a boolean.
+    ref: (field: Element | null) => field?.setAttribute("autocorrect", "off"),
+    spellcheck: false,
+    maxLength: props.maxLength,
+  };
   return (
     <div class={`field ${props.error ? "wrong" : ""}`}>
       <label for={id}>{props.label}</label>
       <div class="field-box">
-        <input
-          id={id}
-          class={props.code ? "code" : ""}
-          // Preact's types know one type or the other, not either.
-          type={(props.password && !shown ? "password" : "text") as "text"}
-          value={props.value}
-          onInput={(event) => props.onInput(event.currentTarget.value)}
-          aria-invalid={props.error ? true : undefined}
-          aria-describedby={tells ? `${id}-tells` : undefined}
-          autocomplete={props.autocomplete ?? "off"}
-          autocapitalize={props.code ? "characters" : "none"}
-          // As an attribute: Preact would set the property, which is a boolean.
-          ref={(input) => input?.setAttribute("autocorrect", "off")}
-          spellcheck={false}
-          inputMode={props.inputMode}
-          maxLength={props.maxLength}
-          placeholder={props.placeholder}
-        />
+        {props.code ? (
+          <textarea
+            {...common}
+            class="code"
+            rows={2}
+            autocapitalize="characters"
+            enterkeyhint="go"
+            // Breaks would be no signs of a code: they are pasted as blanks, and Enter sends, as in a field of one line.
+            onInput={(event) => props.onInput(event.currentTarget.value.replace(/[\r\n]+/g, " "))}
+            onBeforeInput={(event: InputEvent) => {
+              if (event.inputType !== "insertLineBreak") return;
+              event.preventDefault();
+              (event.currentTarget as HTMLTextAreaElement).form?.requestSubmit();
+            }}
+          />
+        ) : (
+          <input
+            {...common}
+            // Preact's types know one type or the other, not either.
+            type={(props.password && !shown ? "password" : "text") as "text"}
+            autocapitalize="none"
+            onInput={(event) => props.onInput(event.currentTarget.value)}
+            inputMode={props.inputMode}
+          />
+        )}
         {props.password && (
           <button
             type="button"

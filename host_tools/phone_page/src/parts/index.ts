@@ -8,3 +8,4 @@ export { Facts, List, Row } from "./list.tsx";
 export { Notice, TroubleNotice, Waiting, type Words, wordsOf } from "./notice.tsx";
 export { QrCode } from "./qr_code.tsx";
 export { More, Screen, Section, Steps } from "./screen.tsx";
+export { dressTexts } from "./wording.ts";

@@ -4,7 +4,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { Refused, Trouble } from "../protocol/types.ts";
 import { StoreTrouble } from "../store.ts";
 import { texts } from "../texts.ts";
-import { Button, CopyField, Dialog, Field, QrCode, Screen, TroubleNotice, wordsOf } from "./index.ts";
+import { Button, CopyField, Dialog, Field, Form, QrCode, Screen, TroubleNotice, wordsOf } from "./index.ts";
 
 afterEach(cleanup);
 
@@ -44,6 +44,27 @@ test("a password is hidden until it is asked for, and what is wrong with it is s
   rerender(<Field label="Key" value="secret" onInput={() => {}} password error="Too short." />);
   expect(field.getAttribute("aria-invalid")).toBe("true");
   expect(document.getElementById(field.getAttribute("aria-describedby")!)!.textContent).toBe("Too short.");
+});
+
+test("a code may take more than one line, and is sent as one line is", () => {
+  const input = vi.fn();
+  const send = vi.fn();
+  render(
+    <Form onSend={send}>
+      <Field label="Code" value="" onInput={input} code error="Too short." />
+    </Form>,
+  );
+  const field = screen.getByLabelText("Code") as HTMLTextAreaElement;
+  expect(field.tagName).toBe("TEXTAREA");
+  expect(field.getAttribute("aria-invalid")).toBe("true");
+  fireEvent.input(field, { target: { value: "01234-\r\n56789\nABCDE" } });
+  expect(input).toHaveBeenLastCalledWith("01234- 56789 ABCDE");
+  const press = (inputType: string) =>
+    field.dispatchEvent(new InputEvent("beforeinput", { inputType, cancelable: true, bubbles: true }));
+  expect(press("insertText")).toBe(true);
+  expect(send).not.toHaveBeenCalled();
+  expect(press("insertLineBreak")).toBe(false);
+  expect(send).toHaveBeenCalledTimes(1);
 });
 
 test("a value is copied, or marked where the browser lets nobody write", async () => {
