@@ -1,9 +1,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Choice, CopyField, QrCode, Section } from "../parts/index.ts";
+import { isLocal, linkTo } from "../protocol/links.ts";
 import { texts } from "../texts.ts";
 import { Frame, Outcome } from "./frame.tsx";
 import { useDoing, useLive, useNow } from "./live.tsx";
-import { clock, inviteLink, isLocal, type Role } from "./words.ts";
+import { clock, type Role } from "./words.ts";
 
 const t = texts.everyday;
 
@@ -26,7 +27,7 @@ export function Invite() {
     return making.run(async (session) => {
       const asked = Date.now();
       const answer = await session.request("invite", { role, expires_s: SPANS[span] });
-      const link = inviteLink(location.href, answer.invite);
+      const link = linkTo(location.href, "invite", answer.invite);
       setMade({ text: answer.invite, link, role, until: asked + 1000 * answer.expires_s });
     });
   };

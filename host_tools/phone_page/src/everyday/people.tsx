@@ -1,10 +1,11 @@
 import { useState } from "preact/hooks";
 import { Button, Dialog, Field, Icon, List } from "../parts/index.ts";
+import { isName } from "../protocol/limits.ts";
 import { type Session, type Status } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import { Answer, Frame, Outcome } from "./frame.tsx";
 import { type Doing, LOOK_S, useAsked, useDoing, useLive, useNow } from "./live.tsx";
-import { clock, isName, type Role } from "./words.ts";
+import { clock, type Role } from "./words.ts";
 
 const t = texts.everyday;
 

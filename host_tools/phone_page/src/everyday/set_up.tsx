@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
 import { Button, Choice, Field, Form, Icon, List, Notice, Row, Section } from "../parts/index.ts";
+import { isMac, tidyMac } from "../protocol/limits.ts";
 import type { SetUp as State, Session } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import { Answer, Frame, Outcome } from "./frame.tsx";
 import { type Doing, useAsked, useDoing, useLive } from "./live.tsx";
 import { NameAndKey } from "./speaker_wifi.tsx";
-import { isMac, tidyMac } from "./words.ts";
 
 const t = texts.everyday;
 

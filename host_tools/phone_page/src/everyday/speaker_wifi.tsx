@@ -1,10 +1,10 @@
 import { useState } from "preact/hooks";
 import { Button, CopyField, Dialog, Field, Form, Section } from "../parts/index.ts";
+import { isSsid, isWifiKey } from "../protocol/limits.ts";
 import type { Ops } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import { Answer, Frame, Outcome } from "./frame.tsx";
 import { useAsked, useDoing, useLive } from "./live.tsx";
-import { isSsid, isWifiKey } from "./words.ts";
 
 const t = texts.everyday;
 

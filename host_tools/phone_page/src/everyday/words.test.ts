@@ -7,18 +7,11 @@ import {
   bluetoothSentence,
   clock,
   hostTrouble,
-  inviteLink,
-  isLocal,
-  isMac,
-  isName,
-  isSsid,
-  isWifiKey,
   kept,
   logLine,
   serviceTrouble,
   speakerSentence,
   standing,
-  tidyMac,
   uplinkSentences,
   whoIsIn,
 } from "./words.ts";
@@ -155,32 +148,6 @@ test("a status is kept: where, and until when; an uplink that is down keeps the 
 });
 
 describe("bounds of SPEC 2.4", () => {
-  test("names", () => {
-    expect([isName(""), isName("a"), isName("é".repeat(32)), isName("a".repeat(33))]).toEqual([
-      false,
-      true,
-      true,
-      false,
-    ]);
-  });
-  test("networks' names count in bytes, keys in characters of ASCII", () => {
-    expect([isSsid(""), isSsid("é".repeat(16)), isSsid("é".repeat(17))]).toEqual([false, true, false]);
-    expect(["a".repeat(7), "a".repeat(8), "a".repeat(63), "a".repeat(64), "ümlaut key"].map(isWifiKey)).toEqual([
-      false,
-      true,
-      true,
-      false,
-      false,
-    ]);
-  });
-  test("MACs: a machine's, as people type them", () => {
-    expect(isMac(tidyMac(" 02-00-00-00-42-2A "))).toBe(true);
-    expect([isMac("03:00:00:00:42:20"), isMac("02:00:00:00:42"), isMac("02:00:00:00:42:2g")]).toEqual([
-      false,
-      false,
-      false,
-    ]);
-  });
   test("services", () => {
     const seven = Array.from({ length: 7 }, (_, k) => `tcp/${k + 1}`);
     expect(serviceTrouble("udp/65535", seven)).toBe("");
@@ -208,19 +175,6 @@ test("a line of the log has a clock, and names in the place of ids", () => {
   });
   expect(logLine("[1] x: phone 00112233445566cc", names).what).toContain("00112233445566cc");
   expect(logLine("without a time", names)).toEqual({ at: "", what: "without a time" });
-});
-
-describe("an invite's link", () => {
-  test("leads to this page, the invite in the fragment alone", () => {
-    expect(inviteLink("https://example.org/a/b/?x=1#y", "ABCDE-FGHJK")).toBe(
-      "https://example.org/a/b/#invite=ABCDE-FGHJK",
-    );
-    expect(inviteLink("https://example.org/a/", "AB*~$=U")).toBe("https://example.org/a/#invite=AB*~$=U");
-  });
-  test("is of no use from this machine alone", () => {
-    expect(["localhost", "127.0.0.1", "[::1]", "x.localhost"].every(isLocal)).toBe(true);
-    expect(["example.org", "localhost.example.org"].some(isLocal)).toBe(false);
-  });
 });
 
 test("the reasons are in the words of the command", () => {

@@ -98,17 +98,7 @@ export function kept(known: KnownBridge, status: Status, asked: number): Change 
   };
 }
 
-const utf8 = (text: string) => new TextEncoder().encode(text).length;
-
-/** The bounds are those of SPEC 2.4. */
-export const isName = (text: string) => {
-  const n = [...text].length;
-  return n >= 1 && n <= 32;
-};
-export const isSsid = (text: string) => utf8(text) >= 1 && utf8(text) <= 32;
-export const isWifiKey = (text: string) => /^[ -~]{8,63}$/.test(text);
-/** A machine's, not a group's. */
-export const isMac = (text: string) => /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(text);
+/** The bounds of what follows are those of SPEC 2.4. */
 export const isAddress = (text: string) =>
   /^(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}$/.test(text) && text.split(".").every((part) => Number(part) < 256);
 
@@ -132,9 +122,6 @@ export function hostTrouble(text: string, others: readonly string[]): string {
   return others.length >= MOST_HOSTS ? t.hostFull : "";
 }
 
-/** A MAC as people type it, as the bridge wants it. */
-export const tidyMac = (text: string) => text.trim().toLowerCase().replaceAll("-", ":");
-
 /** One line of the log: when, and what. It knows phones by their ids; `names` knows more. */
 export function logLine(line: string, names: ReadonlyMap<string, string>): { at: string; what: string } {
   const [, ms, rest] = /^\[(\d+)\] (.*)$/s.exec(line) ?? [null, "", line];
@@ -150,16 +137,4 @@ function hours(ms: number): string {
   const s = Math.floor(ms / 1000);
   const two = (n: number) => String(n).padStart(2, "0");
   return `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
-}
-
-/** Whether a link to this page leads here from another machine, too. */
-export const isLocal = (host: string) =>
-  host === "localhost" || host.endsWith(".localhost") || /^127\.|^\[?::1\]?$/.test(host);
-
-/** A link that opens this page with an invite in its fragment, which no browser sends anywhere. */
-export function inviteLink(here: string, text: string): string {
-  const link = new URL(here);
-  link.search = "";
-  link.hash = `invite=${text}`;
-  return link.href;
 }

@@ -1,9 +1,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Field, Form, Icon, Notice, Screen, TroubleNotice } from "../parts/index.ts";
+import { isName } from "../protocol/limits.ts";
 import { Trouble } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import type { Contact } from "./contact.ts";
-import { deviceName, isName } from "./words.ts";
+import { deviceName } from "./words.ts";
 
 const t = texts.firstMinute;
 type Step = { n: number; of: number; name: string };

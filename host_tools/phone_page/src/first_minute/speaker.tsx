@@ -14,12 +14,12 @@ import {
   TroubleNotice,
   Waiting,
 } from "../parts/index.ts";
+import { isMac, isSsid, isWifiKey, tidyMac } from "../protocol/limits.ts";
 import { type SetUp, type Status, Trouble } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import type { Contact } from "./contact.ts";
 import { Lost, useLine, useLooks } from "./lost.tsx";
 import type { Step } from "./wifi.tsx";
-import { isMac, isSsid, isWifiKey, tidyMac } from "./words.ts";
 
 const t = texts.firstMinute;
 

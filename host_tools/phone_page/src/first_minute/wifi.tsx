@@ -15,12 +15,13 @@ import {
   TroubleNotice,
   Waiting,
 } from "../parts/index.ts";
+import { isLoginText, isSsid, isWifiKey } from "../protocol/limits.ts";
 import { type Login, type Network, type Status, Trouble, type UplinkState } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import { Attempt, JOIN_LIMIT, LOGIN_LIMIT } from "./attempt.ts";
 import type { Reach } from "./contact.ts";
 import { Lost, useLine, useLooks } from "./lost.tsx";
-import { anonymous, barsOf, failureWords, isLoginText, isSsid, isWifiKey, signalOf } from "./words.ts";
+import { anonymous, barsOf, failureWords, signalOf } from "./words.ts";
 
 const t = texts.firstMinute;
 

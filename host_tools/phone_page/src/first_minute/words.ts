@@ -28,29 +28,15 @@ export const barsOf = (rssi: number): number => BARS.filter((least) => rssi >= l
 
 export const signalOf = (network: Network): string => t.signal[barsOf(network.rssi)]!;
 
-const utf8 = (text: string) => new TextEncoder().encode(text).length;
-/** The bounds are those of SPEC 2.4. */
-export const isSsid = (text: string) => utf8(text) >= 1 && utf8(text) <= 32;
-export const isWifiKey = (text: string) => /^[ -~]{8,63}$/.test(text);
-export const isLoginText = (text: string) => utf8(text) >= 1 && utf8(text) <= 64;
-export const isName = (text: string) => [...text].length >= 1 && [...text].length <= 32;
-/** A MAC as people type it, as the bridge wants it. */
-export const tidyMac = (text: string) => text.trim().toLowerCase().replaceAll("-", ":");
-/** A machine's, not a group's. */
-export const isMac = (text: string) => /^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(text);
-
 /** The name that everybody hears, where none was typed: of the user's only the part that says where the login is known. */
 export function anonymous(user: string): string {
   const at = user.lastIndexOf("@");
   return at < 0 ? user : `anonymous${user.slice(at)}`;
 }
 
-const FAILURES: readonly string[] = ["wrong-key", "wrong-login", "no-network", "no-dhcp", "unusable-address", "failed"];
-export type JoinFailure = keyof typeof t.joinFailed;
-
 /** The words for how joining ended. */
 export const failureWords = (state: UplinkState | "late") =>
-  t.joinFailed[(state === "late" || FAILURES.includes(state) ? state : "failed") as JoinFailure];
+  t.joinFailed[Object.hasOwn(t.joinFailed, state) ? (state as keyof typeof t.joinFailed) : "failed"];
 
 /** A name for this device, as good as its browser tells. */
 export function deviceName(userAgent: string): string {

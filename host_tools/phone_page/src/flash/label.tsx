@@ -1,5 +1,6 @@
 import { encode } from "uqr";
 import { Button, CopyField, Notice, Screen } from "../parts/index.ts";
+import { isLocal, linkTo } from "../protocol/links.ts";
 import { texts } from "../texts.ts";
 import { hasBluetooth } from "../welcome.tsx";
 import type { Told } from "./console.ts";
@@ -9,10 +10,8 @@ const QUIET = 4;
 
 /** What the label's QR code says: a link that opens this page with the code, where a phone can reach the page. */
 export function linkOf(page: string, code: string): string {
-  const url = new URL(page);
-  // At localhost a phone would look for the page on itself.
-  const near = url.protocol !== "https:" || /^(localhost|127\..*|\[::1\])$/.test(url.hostname);
-  return near ? `speakeasy:#code=${code}` : `${url.origin}${url.pathname.replace(/index\.html$/, "")}#code=${code}`;
+  const { protocol, hostname } = new URL(page);
+  return protocol !== "https:" || isLocal(hostname) ? `speakeasy:#code=${code}` : linkTo(page, "code", code);
 }
 
 /** What came of it. `told.code` is a secret: it is shown to whoever holds the board. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { equal, fromHex, hex, join, utf8 } from "./bytes.ts";
 import { CodeError, LONGEST_TEXT, readInvite, readSetupCode, writeCode } from "./codes.ts";
-import { credentialOf, inFragment, inviteLink, LONGEST_LINK, read } from "./links.ts";
+import { credentialOf, inFragment, isLocal, linkTo, LONGEST_LINK, read } from "./links.ts";
 import { Random } from "./testing/random.ts";
 import { vectors } from "./testing/vectors.ts";
 
@@ -92,13 +92,26 @@ describe("links", () => {
     invite.text.replaceAll("-", " "),
     `speakeasy:#invite=${invite.text}`,
     `https://example.org/#invite=${invite.text}&code=${setup.text}`,
-    inviteLink("https://example.org/folder/index.html?q#old", invite.text),
+    linkTo("https://example.org/folder/index.html?q#old", "invite", invite.text),
   ])("an invite in %j", (text) => expect(read(text)).toEqual(invited));
+
+  test("a link leads to the page's folder, what it gives in the fragment alone", () => {
+    for (const page of ["a/b/", "a/b/?x=1#y", "a/b/index.html", "a/b/index.html?x#/index.html"])
+      expect(linkTo(`https://example.org/${page}`, "invite", "AB*~$=U")).toBe(
+        "https://example.org/a/b/#invite=AB*~$=U",
+      );
+    expect(linkTo("https://example.org/page.html", "code", "A")).toBe("https://example.org/page.html#code=A");
+  });
+
+  test("a link to a machine itself leads nobody else there", () => {
+    expect(["localhost", "127.0.0.1", "[::1]", "x.localhost"].every(isLocal)).toBe(true);
+    expect(["example.org", "localhost.example.org", "127.example.org"].some(isLocal)).toBe(false);
+  });
 
   test.each(["*", "~", "$", "=", "U"])("the check symbol %s goes through a link", (check) => {
     const { text, bytes } = vectors.codes.find((one) => one.text.endsWith(check))!;
-    for (const value of [text, encodeURIComponent(text)])
-      expect(read(`speakeasy:#code=${value}`)).toEqual({ kind: "code", secret: fromHex(bytes) });
+    for (const link of [linkTo("https://example.org/", "code", text), `speakeasy:#code=${encodeURIComponent(text)}`])
+      expect(read(link)).toEqual({ kind: "code", secret: fromHex(bytes) });
   });
 
   test.each(["speakeasy:", "\n SPEAKEASY:", "speakeasy:#", "https://example.org/#what=1", "#", "#cod=1"])(

@@ -53,7 +53,11 @@ export async function credentialOf(found: Found): Promise<Credential> {
   return found.kind === "invite" ? { mode: "invite", id: hex(found.id), secret } : { mode: "setup-code", secret };
 }
 
-/** The link that opens the page at `page` (its own address; what follows a `#` or `?` in it is left out) with an invite. */
-export function inviteLink(page: string, invite: string): string {
-  return `${page.replace(/[?#].*$/s, "")}#invite=${encodeURIComponent(invite)}`;
+/** The link that opens the page at `page` (its own address) with a code or an invite in the fragment, which no browser sends anywhere. */
+export function linkTo(page: string, what: "code" | "invite", text: string): string {
+  return `${page.replace(/[?#].*$/s, "").replace(/\/index\.html$/, "/")}#${what}=${text}`;
 }
+
+/** Whether a page at that host is this machine's own: a link to it leads nobody else here. */
+export const isLocal = (host: string) =>
+  host === "localhost" || host.endsWith(".localhost") || /^127(\.\d+){3}$|^\[?::1\]?$/.test(host);
