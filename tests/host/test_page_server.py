@@ -214,6 +214,15 @@ def test_the_policy_is_the_pages_own() -> None:
     assert page_server.POLICY.split("; ") == [*own, "frame-ancestors 'none'"]
 
 
+def test_the_readme_has_the_headers_that_others_should_send() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    block = re.search(r"^```\n(Content-Security-Policy: .*?)^```", readme, re.DOTALL | re.MULTILINE)
+    assert block
+    told = dict(line.split(": ", 1) for line in block[1].splitlines())
+    # The page brings the rest of its policy along.
+    assert told == page_server.HEADERS | {"Content-Security-Policy": page_server.POLICY.split("; ")[-1]}
+
+
 async def test_under_its_own_name_only(url: str) -> None:
     port = urlsplit(url).port
     for host in (f"localhost:{port}", f"127.0.0.1:{port}", "LOCALHOST", "localhost:9000", f"[::1]:{port}"):

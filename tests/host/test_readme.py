@@ -20,6 +20,9 @@ COMMANDS = sorted({text for text in QUOTED if text.startswith("speakeasy ")})
 TARGETS = sorted({text for text in QUOTED if text.startswith("make ")})
 # A sentence: it has a blank, and is no command.
 MESSAGES = sorted({text for text in QUOTED if " " in text and text not in COMMANDS and text not in TARGETS})
+# What is to be tapped in the phone page; "*Like this.*" is a heading.
+TAPPED = sorted(set(re.findall(r"(?<!\*)\*([A-Z][^*\n]*[^*.\n])\*(?!\*)", README)))
+TEXTS = (TOP / "host_tools" / "phone_page" / "src" / "texts.ts").read_text()
 
 
 def strings(file: Path) -> Iterator[str]:
@@ -35,13 +38,14 @@ SAID = [
         for file in (TOP / "host_tools" / tool).rglob("*.py")
         for text in strings(file)
     ),
-    (TOP / "host_tools" / "phone_page" / "src" / "texts.ts").read_text(),
+    TEXTS,
 ]
 
 
 def test_the_section_is_there() -> None:
     assert len(MESSAGES) > 10
     assert len(COMMANDS) > 10
+    assert len(TAPPED) > 6
     assert {"make flash BOARD=ESP32_S3", "make label"} <= set(TARGETS)
 
 
@@ -51,6 +55,11 @@ def test_each_message_is_said(message: str) -> None:
         # Of what stands between two values a stop may be left over.
         if len(piece.strip(" .:;,")) > 1:
             assert any(piece.strip() in text for text in SAID), piece
+
+
+@pytest.mark.parametrize("label", TAPPED)
+def test_each_label_is_in_the_page(label: str) -> None:
+    assert label in TEXTS
 
 
 @pytest.mark.parametrize("words", COMMANDS)
