@@ -104,8 +104,9 @@ function Page() {
         await list();
       },
       forget: async ({ bridge, phone }) => {
-        await store.remove(bridge, phone);
+        const forgotten = await store.remove(bridge, phone);
         await list();
+        return forgotten;
       },
     };
   }, [store]);

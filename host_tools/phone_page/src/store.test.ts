@@ -41,7 +41,8 @@ test("list, patch, remove", async () => {
   await store.patch(BRIDGE, { name: "Zoë", inUntil: 7 });
   expect(await store.get(BRIDGE)).toMatchObject({ name: "Zoë", inUntil: 7, addr: "10.66.0.117", phone: "p" });
   expect(await store.get(OTHER)).toMatchObject({ name: "Ada", inUntil: 5 });
-  await store.remove(BRIDGE, "p");
+  expect(await store.remove(BRIDGE, "p")).toBe(true);
+  expect(await store.remove(BRIDGE, "p")).toBe(true); // in another tab
   await store.patch(BRIDGE, { name: "nobody" });
   expect((await store.list()).map((one) => one.bridge)).toEqual([OTHER]);
 });
@@ -98,7 +99,7 @@ test("who removes an old key does not remove the new one that another tab has pa
   await store.put(await known());
   await store.addPending(await pendingKey("new"));
   await (await Store.open()).confirm(BRIDGE, "new", { role: "owner", name: "Ada" });
-  await store.remove(BRIDGE, "p");
+  expect(await store.remove(BRIDGE, "p")).toBe(false);
   expect(await store.get(BRIDGE)).toMatchObject({ phone: "new" });
 });
 

@@ -132,13 +132,15 @@ export class Store {
   }
 
   /**
-   * This phone is not paired with that bridge any more, as `phone`. A newer key, of a pairing in another tab, stays. So does what is
-   * pending: nobody knows what it is worth.
+   * This phone is not paired with that bridge any more, as `phone`. A newer key, of a pairing in another tab, stays: then it is false. So
+   * does what is pending: nobody knows what it is worth.
    */
-  async remove(bridge: string, phone: string): Promise<void> {
-    await this.#in("readwrite", async (bridges) => {
+  remove(bridge: string, phone: string): Promise<boolean> {
+    return this.#in("readwrite", async (bridges) => {
       const known = await result(bridges.get(bridge) as IDBRequest<KnownBridge | undefined>);
-      if (known?.phone === phone) await result(bridges.delete(bridge));
+      if (known && known.phone !== phone) return false;
+      await result(bridges.delete(bridge));
+      return true;
     });
   }
 

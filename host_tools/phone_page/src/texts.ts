@@ -489,6 +489,7 @@ export const texts = {
         : "Only an invite, or its label once its button was pressed, brings this phone back.",
     forgetHereYes: "Forget it",
     forgotten: "This phone has forgotten the bridge.",
+    pairedAnew: "This phone was paired with the bridge anew meanwhile, in another tab: that stays.",
     aboutBridge: "About this bridge",
     pairAnother: "Pair with another bridge",
     none: "This phone is paired with no bridge.",

@@ -99,6 +99,17 @@ describe("home, without a connection", () => {
     expect(screen.queryByRole("region", { name: t.bridge("Home") })).toBeNull();
     expect(screen.getByText(t.forgotten)).toBeTruthy();
   });
+  test("a bridge that another tab has paired with anew meanwhile stays, and nobody says that it is forgotten", async () => {
+    const anew = known({ phone: "00112233445566ff" });
+    const { world } = show({ meanwhile: [anew] });
+    await tap(t.forgetHere);
+    await confirm(t.forgetHereYes);
+    expect(world.forgotten).toEqual([anew.bridge]);
+    expect(screen.getByText(t.pairedAnew)).toBeTruthy();
+    expect(screen.queryByText(t.forgotten)).toBeNull();
+    expect(screen.getByRole("region", { name: t.bridge(anew.ssid) })).toBeTruthy();
+    expect(screen.queryByRole("dialog")).toBeNull();
+  });
   test("none at all", async () => {
     const { world } = show({ bridges: [] });
     await tap(t.pair);

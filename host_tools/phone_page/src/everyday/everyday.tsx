@@ -144,9 +144,9 @@ export function Everyday(props: {
       () => false,
     );
   const forget = async (known: KnownBridge, words: string) => {
-    await doors.forget(known);
+    const forgotten = await doors.forget(known);
     part();
-    setSaid(words);
+    setSaid(forgotten ? words : t.pairedAnew);
     setOutcome(null);
     show(HOME, true);
   };

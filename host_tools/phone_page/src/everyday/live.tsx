@@ -18,8 +18,8 @@ export interface Doors {
   visit(known: KnownBridge, purpose: "claim" | "open"): Promise<Outcome>;
   /** What is not in `change` stays as it is: another tab may know better. */
   save(bridge: string, change: Change): Promise<void>;
-  /** Forgets this key. A newer one, of another tab's, stays. */
-  forget(known: KnownBridge): Promise<void>;
+  /** Forgets this key. A newer one, of another tab's, stays: then it is false. */
+  forget(known: KnownBridge): Promise<boolean>;
 }
 
 /** s between two looks at a list that changes by itself. A bridge hangs up on a phone that says nothing for 30 s (SPEC 2). */

@@ -126,6 +126,8 @@ export function show(
     begun?: FakeSession;
     outcome?: Outcome;
     visited?: Outcome;
+    /** What another tab has in the store when a bridge is forgotten. */
+    meanwhile?: KnownBridge[];
     /** What is kept is on the disk then. */
     saved?: Promise<void>;
   } = {},
@@ -155,7 +157,9 @@ export function show(
       },
       forget: async ({ bridge, phone }) => {
         world.forgotten.push(bridge);
-        setBridges((all) => all.filter((one) => one.bridge !== bridge || one.phone !== phone));
+        const stays = (one: KnownBridge) => one.bridge !== bridge || one.phone !== phone;
+        setBridges((all) => (given.meanwhile ?? all).filter(stays));
+        return !given.meanwhile?.some((one) => one.bridge === bridge && stays(one));
       },
     });
     return (
