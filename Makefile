@@ -44,16 +44,17 @@ PYTEST = $(BIN)/python -m pytest -q -p no:cacheprovider
 # fault all the same.
 TWICE = $(SETUP)/twice.sh $@ $(BIN)/python -m pytest -q
 # Tests that reckon run side by side on all processors; those that mostly wait for the product's own times, so many at once that a machine
-# with two processors still idles a little.
+# with two processors still idles a little. A browser reckons while it waits.
 RECKONING := -n $(shell nproc) --dist worksteal
 WAITING := -n 4 --dist worksteal
-DORMS := -n 2
+DORMS := -n 4
+BROWSERS := -n 2
 
 test-core: dev $(STAMPS)/packages-fuzz ## the packet filter in C, with sanitizers
 	@$(PYTEST) $(RECKONING) tests/core $(ARGS)
 
 test-host: dev sim ## the phone's side; flashing a board, and its label
-	@$(PYTEST) $(RECKONING) tests/host tests/flash --ignore=tests/flash/test_prompt.py $(ARGS)
+	@$(PYTEST) $(WAITING) tests/host tests/flash --ignore=tests/flash/test_prompt.py $(ARGS)
 
 test-boards: dev sim $(STAMPS)/packages-boards ## the ESP32 boards' files, by MicroPython's own tools, as far as they go without ESP-IDF; make firmware, check-idf
 	@$(PYTEST) tests/boards tests/idf $(ARGS)
@@ -74,7 +75,7 @@ test-dorm: dev ready ## everything end to end on real packets (needs root or sud
 
 test-page: dev ready build/page/index.html $(STAMPS)/packages-page ## the phone page: its units, then in Chromium against the bridge in the dorm (needs root or sudo)
 	@$(NPM) --silent test
-	@$(AS_ROOT) $(TWICE) $(DORMS) tests/page $(ARGS)
+	@$(AS_ROOT) $(TWICE) $(BROWSERS) tests/page $(ARGS)
 
 # Those of the data plane; all: make test-lwip LWIP_DORM=tests/dorm
 LWIP_DORM ?= $(addprefix tests/dorm/test_,life.py addressing.py strangers.py changes.py)
