@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from conftest import PAGE_LIMIT_MS, SCREEN
-from page_tools import build_page, screenshots
+from page_tools import broken, build_page, screenshots
 from playwright.async_api import Browser, expect
 from speakeasy import codes, page_server
 
@@ -45,6 +45,10 @@ async def test_home(browser: Browser, address: str) -> None:
     await page.get_by_text("About this bridge").click()
     await expect(page.get_by_text(re.compile(PERSON))).to_be_visible()
     await screenshots(page, "long-names")  # which measures
+    # At some widths a line ends just there.
+    for width in range(240, 400, 8):
+        await page.set_viewport_size({"width": width, "height": 740})
+        assert await broken(page) == [], width
     await context.close()
 
 
