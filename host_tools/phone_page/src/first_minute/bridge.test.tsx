@@ -1,19 +1,38 @@
 // @vitest-environment happy-dom
 import { act, cleanup, fireEvent, render, screen } from "@testing-library/preact";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { texts } from "../texts.ts";
-import { Name } from "./bridge.tsx";
+import { Trouble } from "../protocol/types.ts";
+import { Find, Name } from "./bridge.tsx";
 import type { Contact } from "./contact.ts";
 
 const t = texts.firstMinute;
 
 afterEach(cleanup);
 
+beforeEach(() => {
+  window.scrollTo = () => {}; // happy-dom has none
+});
+
+test.each([
+  ["code", false, t.wrongCode, t.typeAgain],
+  ["invite", true, t.wrongInvite, t.typeInvite],
+])("a wrong %s is told as such", async (_what, invite, words, again) => {
+  const contact = { reach: () => Promise.reject(new Trouble("wrong-secret")) } as unknown as Contact;
+  const [onFound, onOtherCode] = [vi.fn(), vi.fn()];
+  render(<Find {...{ contact, invite, onFound, onOtherCode }} step={{ n: 1, of: 2, name: "" }} />);
+  await act(async () => void fireEvent.click(screen.getByRole("button", { name: t.find })));
+  expect((await screen.findByRole("alert")).textContent).toBe(words.what + words.next);
+  const button = screen.getByRole("button", { name: again });
+  await vi.waitFor(() => expect(button.getAttribute("aria-busy")).toBe("false"), { timeout: 30_000 });
+  fireEvent.click(button);
+  expect([onFound.mock.calls.length, onOtherCode.mock.calls.length]).toEqual([0, 1]);
+});
+
 test.each([
   ["goes on", false],
   ["moves nobody who has gone back meanwhile", true],
 ])("a phone that is paired %s", async (_what, left) => {
-  window.scrollTo = () => {}; // happy-dom has none
   let pair!: () => void;
   const paired = new Promise<void>((resolve) => (pair = resolve));
   const onPaired = vi.fn(async () => {});

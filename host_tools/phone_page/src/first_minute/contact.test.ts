@@ -85,3 +85,32 @@ test("nothing else connects while this phone is being paired", async () => {
   expect(contact.known).toMatchObject({ name: "Ada", role: "owner" });
   await contact.end();
 });
+
+test("while a person reads, the bridge is told that somebody is there; not while the page is out of sight", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  const page = { visibilityState: "visible" };
+  vi.stubGlobal("document", page);
+  try {
+    const { contact, choose } = await setting();
+    choose();
+    const said = vi.spyOn(await contact.reach(true), "request");
+    // A bridge hangs up on a phone that says nothing for 30 s (SPEC 2).
+    vi.advanceTimersByTime(29_000);
+    expect(new Set(said.mock.calls.map(([op]) => op))).toEqual(new Set(["enrol"]));
+    page.visibilityState = "hidden";
+    said.mockClear();
+    vi.advanceTimersByTime(60_000);
+    expect(said).not.toHaveBeenCalled();
+    page.visibilityState = "visible";
+    const paired = vi.spyOn(await contact.pair("Ada"), "request");
+    vi.advanceTimersByTime(29_000);
+    expect(new Set(paired.mock.calls.map(([op]) => op))).toEqual(new Set(["status"]));
+    await contact.end();
+    paired.mockClear();
+    vi.advanceTimersByTime(60_000);
+    expect(paired).not.toHaveBeenCalled();
+  } finally {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  }
+});
