@@ -21,6 +21,7 @@ one server of the page there (`served`). Its tests are coroutines on one loop:
   `.connected`. What the air does: `dorm.bluetooth.out_of_range(True)` (the connection ends a while later),
   `dorm.bluetooth.drop()` (at once), `dorm.bluetooth.advertising`, `dorm.bluetooth.delay(seconds)`.
 - `provisioned`: a module that wants a bridge that knows no Wi-Fi yet has a fixture of that name of its own.
+- `ethernet`: the same, of a board with Ethernet.
 - `browser`: a Chromium on this machine itself, for what needs no dorm.
 - page_tools: `build_page` (a page of a test's own), `screenshots`, `axe`, `settings`, `press` (the button),
   `setup_code`, `laptop` (`speakeasy` on another machine), `until`. dorm_life has more, for what goes on by the command
@@ -98,10 +99,16 @@ def provisioned() -> bool:
     return True
 
 
+@pytest.fixture(scope="module")
+def ethernet() -> str | None:
+    """What is on the bridge's Ethernet, "segment" or "uplink", where its board has one."""
+    return None
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def dorm(run_dirs: Path, provisioned: bool) -> AsyncIterator[Dorm]:
+async def dorm(run_dirs: Path, provisioned: bool, ethernet: str | None) -> AsyncIterator[Dorm]:
     """The whole dorm with the bridge and its real firmware, new from the factory; this process is on its air."""
-    async with Dorm(run_dirs / "dorm", provision=provisioned) as dorm:
+    async with Dorm(run_dirs / "dorm", provision=provisioned, ethernet=ethernet) as dorm:
         if provisioned:
             await settled(dorm)
         await dorm.serial_label()

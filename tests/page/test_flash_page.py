@@ -30,7 +30,7 @@ TOP = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "flash"))  # fake_board
 
 from conftest import PAGE_LIMIT_MS  # noqa: E402
-from fake_board import FakeBoard, paired  # noqa: E402
+from fake_board import MEM_BEGIN, SECURITY, FakeBoard, paired  # noqa: E402
 from page_tools import screenshots  # noqa: E402
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,6 +42,8 @@ USB_CHIP = {"usbVendorId": 0x10C4, "usbProductId": 0xEA60}
 OWN_USB = {"usbVendorId": 0x303A, "usbProductId": 0x1001}
 # The first start of the firmware, the loader's own pauses; on a machine that does other things, too.
 LONG_MS = 120_000
+# The page's own patience, as a clock that is put forward passes it, and how long it is looked for in between.
+MOST_MINUTES, PASSING_MS = 30, 1_000
 TABLE_AT, APP_AT = 0x8000, 0x10000
 
 
@@ -78,6 +80,8 @@ class Computer:
         self._boards: list[FakeBoard] = []
         self._open: set[int] = set()
         self._said: asyncio.Queue[tuple[int, bytes | None]] = asyncio.Queue()
+        self._heard = b""  # by the page
+        self._more = asyncio.Condition()
         self._loop = asyncio.get_running_loop()
         self._pump = asyncio.create_task(self._carry())
 
@@ -93,6 +97,11 @@ class Computer:
         number = len(self._boards) - 1 - self._boards[::-1].index(board)
         self._open.discard(number)
         self._said.put_nowait((number, None))
+
+    def goes(self, board: FakeBoard) -> None:
+        """From whatever thread: its cable is pulled."""
+        board.hear = lambda _data: None
+        asyncio.run_coroutine_threadsafe(self.pull(board), self._loop)
 
     def comes_back(self, board: FakeBoard, info: dict[str, int] = OWN_USB) -> None:
         """From whatever thread: as another USB device."""
@@ -122,6 +131,13 @@ class Computer:
             elif number in self._open:
                 text = base64.b64encode(data).decode()
                 await self.page.evaluate("([number, data]) => serialPorts[number].hear(data)", [number, text])
+                async with self._more:
+                    self._heard += data
+                    self._more.notify_all()
+
+    async def has_heard(self, words: bytes) -> None:
+        async with asyncio.timeout(LONG_MS / 1000), self._more:
+            await self._more.wait_for(lambda: words in self._heard)
 
     async def call(self, _source: object, name: str, number: int, value: Any) -> bool:
         """What the page does with a port."""
@@ -213,11 +229,13 @@ async def done(page: Page) -> None:
     await expect(page.get_by_role("heading", level=1)).to_have_text("Your bridge is ready", timeout=LONG_MS)
 
 
-async def trouble(page: Page, *words: str) -> None:
+async def trouble(page: Page, picture: str, *words: str) -> None:
     alert = page.get_by_role("alert")
     await expect(alert).to_be_visible(timeout=LONG_MS)
     for part in words:
         await expect(alert).to_contain_text(part)
+    if picture:
+        await screenshots(page, f"flash-{picture}")
 
 
 def identity(board: FakeBoard) -> dict[str, str]:
@@ -389,11 +407,21 @@ async def test_firmware_that_is_not_what_its_list_says(computer: Computer, new_b
     offered(image, sha256="0" * 64)
     await reopen(computer, board)
     await begin(computer.page)
-    await trouble(computer.page, "The firmware is not what its list says", "Nothing was written.")
+    await trouble(computer.page, "changed", "The firmware is not what its list says", "Nothing was written.")
     untouched(board)
 
 
 # ---- what may be wrong ----
+
+
+async def test_firmware_that_is_not_there(computer: Computer, new_board: NewBoard, offered: Any, folder: Path) -> None:
+    board = new_board("esp32s3")
+    offered(firmware("esp32s3"))
+    await reopen(computer, board)
+    (folder / "firmware" / "ESP32_S3.bin").unlink()
+    await begin(computer.page)
+    await trouble(computer.page, "not-loaded", "The firmware could not be fetched", "Nothing was written.")
+    untouched(board)
 
 
 async def test_the_wrong_chip(computer: Computer, new_board: NewBoard) -> None:
@@ -402,7 +430,10 @@ async def test_the_wrong_chip(computer: Computer, new_board: NewBoard) -> None:
     await choose_file(page, firmware("esp32s3"))
     await begin(page)
     await trouble(
-        page, "The chip on this board is an ESP32-C3, and this firmware is for the ESP32-S3", "Nothing was written."
+        page,
+        "wrong-chip",
+        "The chip on this board is an ESP32-C3, and this firmware is for the ESP32-S3",
+        "Nothing was written.",
     )
     untouched(board)
     assert board.starts == 1, "it goes on with what it had"
@@ -420,7 +451,9 @@ async def test_the_flash_is_too_small(computer: Computer, new_board: NewBoard) -
     await computer.plug_in(board)
     await choose_file(page, firmware("esp32s3"))
     await begin(page)
-    await trouble(page, "This board has 4 MB of flash, and this firmware needs 8 MB", "Nothing was written.")
+    await trouble(
+        page, "too-small", "This board has 4 MB of flash, and this firmware needs 8 MB", "Nothing was written."
+    )
     untouched(board)
     assert board.starts == 1, "it goes on with what it had"
 
@@ -431,7 +464,7 @@ async def test_a_flash_that_nobody_knows(computer: Computer, new_board: NewBoard
     await computer.plug_in(board)
     await choose_file(computer.page, firmware("esp32s3"))
     await begin(computer.page)
-    await trouble(computer.page, "The size of this board's flash is not known", "Nothing was written.")
+    await trouble(computer.page, "unknown-flash", "The size of this board's flash is not known", "Nothing was written.")
     untouched(board)
 
 
@@ -441,7 +474,7 @@ async def test_a_chip_that_is_locked(computer: Computer, new_board: NewBoard) ->
     await computer.plug_in(board)
     await choose_file(computer.page, firmware("esp32c6"))
     await begin(computer.page)
-    await trouble(computer.page, "secure download mode: take another board", "Nothing was written.")
+    await trouble(computer.page, "locked", "secure download mode: take another board", "Nothing was written.")
     untouched(board)
 
 
@@ -451,7 +484,7 @@ async def test_a_board_that_does_not_answer(computer: Computer, new_board: NewBo
     await computer.plug_in(board)
     await choose_file(page, firmware("esp32c3"))
     await begin(page)
-    await trouble(page, "No ESP32 answered there", "Hold the board's BOOT button, press and let go RESET")
+    await trouble(page, "no-answer", "No ESP32 answered there", "Hold the board's BOOT button, press and let go RESET")
     untouched(board)
     board.in_bootloader = True
     await page.get_by_role("button", name="Try again").click()
@@ -470,11 +503,11 @@ async def test_a_cable_that_is_pulled_in_the_middle_costs_nothing(computer: Comp
     await begin(page)
     await trouble(
         page,
+        "pulled-writing",
         "The cable was pulled while the firmware was written",
         "is not whole now: plug it in and flash it again",
         "its label, phones and networks are elsewhere in its flash, and stay",
     )
-    await screenshots(page, "flash-pulled")
     at = board.chip.BOOTLOADER_FLASH_OFFSET
     assert board.flash[at : at + len(newer)] != newer
 
@@ -495,7 +528,114 @@ async def test_a_cable_that_is_pulled_after_it_was_erased(computer: Computer, ne
     await page.get_by_role("checkbox", name="Make it a new bridge").check()
     await begin(page)
     await page.get_by_role("button", name="Erase it").click()
-    await trouble(page, "It is neither erased nor whole now", "with “Make it a new bridge” ticked")
+    await trouble(page, "pulled-erased", "It is neither erased nor whole now", "with “Make it a new bridge” ticked")
+
+
+async def test_a_cable_that_is_pulled_before_anything_is_written(computer: Computer, new_board: NewBoard) -> None:
+    board = new_board("esp32c3")
+    await computer.plug_in(board)
+    await choose_file(computer.page, firmware("esp32c3"))
+    board.pull_after = 0
+    await begin(computer.page)
+    await trouble(computer.page, "pulled", "The board went away", "Nothing was written.")
+    untouched(board)
+
+
+async def test_a_cable_that_is_pulled_when_all_is_written(computer: Computer, new_board: NewBoard) -> None:
+    board, image = new_board("esp32c3"), firmware("esp32c3")
+    await computer.plug_in(board)
+    await choose_file(computer.page, image)
+    board.on_start = lambda: computer.goes(board)
+    await begin(computer.page)
+    await trouble(computer.page, "gone", "The board went away after its start", "Only show the label of a bridge")
+    holds(board, image)
+
+
+async def test_a_chip_of_another_family(computer: Computer, new_board: NewBoard) -> None:
+    board = new_board("esp32c3")
+    board.nonsense = {SECURITY: struct.pack("<HI IB7xII 4x", 24, 0, 0, 0, 0x7777, 0)}
+    await computer.plug_in(board)
+    await choose_file(computer.page, firmware("esp32c3"))
+    await begin(computer.page)
+    await trouble(computer.page, "unknown-chip", "none that Speakeasy runs on", "Nothing was written.")
+    untouched(board)
+
+
+async def test_a_chip_that_stops_answering(computer: Computer, new_board: NewBoard) -> None:
+    board = new_board("esp32c3")
+    board.nonsense = {MEM_BEGIN: struct.pack("<HI 4B", 4, 0, 1, 6, 0, 0)}
+    await computer.plug_in(board)
+    await choose_file(computer.page, firmware("esp32c3"))
+    await begin(computer.page)
+    await trouble(computer.page, "stopped-answering", "The chip stopped answering", "Nothing was written.")
+    untouched(board)
+
+
+async def test_a_flash_that_does_not_keep_what_is_written_after_it_was_erased(
+    computer: Computer, new_board: NewBoard
+) -> None:
+    board = new_board("esp32c3")
+    board.bad_cell = 0x4321
+    await computer.plug_in(board)
+    await choose_file(computer.page, firmware("esp32c3"))
+    await computer.page.get_by_role("checkbox", name="Make it a new bridge").check()
+    await begin(computer.page)
+    await computer.page.get_by_role("button", name="Erase it").click()
+    await trouble(computer.page, "not-written-erased", "Writing failed", "with “Make it a new bridge” ticked")
+
+
+async def passes(page: Page, *, until: str) -> None:
+    """A minute, and another: the page's own limits pass, and the test does not wait for them."""
+    shown = page.get_by_text(until).first
+    for _ in range(MOST_MINUTES):
+        await page.clock.fast_forward(60_000)
+        with contextlib.suppress(AssertionError):
+            await expect(shown).to_be_visible(timeout=PASSING_MS)
+            return
+    await expect(shown).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("picture", "says", "words"),
+    [
+        ("silent", None, "The firmware was written, but says nothing"),
+        ("not-starting", b"E (68) boot: no bootable app\r\n", "The firmware was written, but does not start"),
+    ],
+    ids=["silent", "not-starting"],
+)
+async def test_a_board_that_does_not_start(
+    computer: Computer, new_board: NewBoard, picture: str, says: bytes | None, words: str
+) -> None:
+    page, board, image = computer.page, new_board("esp32c3"), firmware("esp32c3")
+    await computer.plug_in(board)
+    await choose_file(page, image)
+    if says:
+        board.app_says = says
+    else:
+        board.on_start = lambda: setattr(board, "hear", lambda _data: None)
+    await page.clock.install()
+    await begin(page)
+    await expect(page.get_by_text("Waiting for the first start")).to_be_visible(timeout=LONG_MS)
+    if says:
+        await computer.has_heard(says)
+    await passes(page, until=words)
+    await trouble(page, picture, words)
+    holds(board, image)
+
+
+async def test_a_board_without_a_label(
+    computer: Computer, new_board: NewBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something else is on it, which no key interrupts."""
+    page, board = computer.page, new_board("esp32c3")
+    board.app_says = b"Hello\r\n"
+    monkeypatch.setattr(board, "_type", lambda _key: None)
+    await computer.plug_in(board)
+    await page.clock.install()
+    await page.get_by_role("button", name="Only show the label of a bridge").click()
+    await passes(page, until="The board does not tell its label")
+    await trouble(page, "no-label", "Is Speakeasy on it?")
+    untouched(board)
 
 
 async def test_a_flash_that_does_not_keep_what_is_written(computer: Computer, new_board: NewBoard) -> None:
@@ -504,7 +644,15 @@ async def test_a_flash_that_does_not_keep_what_is_written(computer: Computer, ne
     await computer.plug_in(board)
     await choose_file(computer.page, firmware("esp32c3"))
     await begin(computer.page)
-    await trouble(computer.page, "Writing failed", "(MD5 of file does not match data in flash.)", "flash it again")
+    await trouble(
+        *(
+            computer.page,
+            "not-written",
+            "Writing failed",
+            "(MD5 of file does not match data in flash.)",
+            "flash it again",
+        )
+    )
 
 
 async def test_a_board_that_was_used_for_something_else(computer: Computer, new_board: NewBoard) -> None:
@@ -513,7 +661,10 @@ async def test_a_board_that_was_used_for_something_else(computer: Computer, new_
     await computer.plug_in(board)
     await choose_file(computer.page, firmware("esp32c3"))
     await begin(computer.page)
-    await trouble(computer.page, "The board was used for something else before", "with “Make it a new bridge” ticked")
+    await trouble(
+        *(computer.page, "used-before", "The board was used for something else before"),
+        "with “Make it a new bridge” ticked",
+    )
 
 
 async def test_a_port_that_another_program_has(computer: Computer, new_board: NewBoard) -> None:
@@ -522,7 +673,9 @@ async def test_a_port_that_another_program_has(computer: Computer, new_board: Ne
     computer.busy = True
     await choose_file(page, firmware("esp32c3"))
     await begin(page)
-    await trouble(page, "The board's port could not be opened", "Another program or page uses it", "dialout")
+    await trouble(
+        *(page, "not-opened", "The board's port could not be opened", "Another program or page uses it", "dialout")
+    )
     untouched(board)
     computer.busy = False
     await page.get_by_role("button", name="Try again").click()
@@ -535,11 +688,11 @@ async def test_nobody_chooses_a_port_and_the_next_list_is_longer(computer: Compu
     await choose_file(page, firmware("esp32c3"))
     await computer.plug_in(board, {"usbVendorId": 0x1234, "usbProductId": 1})
     await begin(page)
-    await trouble(page, "No board was chosen", "a cable that carries data")
+    await trouble(page, "nobody-chosen", "No board was chosen", "a cable that carries data")
     computer.willing = False
     await page.get_by_role("button", name="Try again").click()
     await begin(page)
-    await trouble(page, "No board was chosen")
+    await trouble(page, "", "No board was chosen")
     untouched(board)
     computer.willing = True
     await page.get_by_role("button", name="Try again").click()
@@ -548,21 +701,23 @@ async def test_nobody_chooses_a_port_and_the_next_list_is_longer(computer: Compu
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("picture", "change", "words"),
     [
-        (lambda image: b"MZ" + image, "That file is no firmware"),
-        (lambda image: image[:-1], "That firmware is not whole"),
-        (lambda image: image[APP_AT:], "That file is only a part of a firmware"),
-        (lambda image: image[:12] + b"\x10" + image[13:], "for a chip that Speakeasy does not run on"),
+        ("not-firmware", lambda image: b"MZ" + image, "That file is no firmware"),
+        ("cut", lambda image: image[:-1], "That firmware is not whole"),
+        ("part", lambda image: image[APP_AT:], "That file is only a part of a firmware"),
+        ("other-chip", lambda image: image[:12] + b"\x10" + image[13:], "for a chip that Speakeasy does not run on"),
     ],
     ids=["another", "cut", "part", "chip"],
 )
-async def test_a_file_that_is_none(computer: Computer, change: Callable[[bytes], bytes], words: str) -> None:
+async def test_a_file_that_is_none(
+    computer: Computer, picture: str, change: Callable[[bytes], bytes], words: str
+) -> None:
     page = computer.page
     await choose_file(page, firmware("esp32s3"))
     await expect(page.get_by_text("For a board with an ESP32-S3")).to_be_visible()
     await choose_file(page, change(firmware("esp32s3")))
-    await trouble(page, words)
+    await trouble(page, picture, words)
     await expect(page.get_by_role("button", name="Choose the board and begin")).to_be_disabled()
 
 

@@ -421,12 +421,13 @@ export const texts = {
     whichMacWrong: "Six pairs of 0 to 9 and a to f, with colons between them.",
     whichChoose: "Choose one.",
     whichAgain: "Set the speaker up again",
-    whichNobody: "Nobody was there yet.",
+    whichNobody:
+      "Nobody was seen on the speaker's Wi-Fi yet. Set the speaker up again, or type its address (MAC), which is on its label: only that device can be the speaker from now on.",
     choose: "That is the speaker",
 
     letInTitle: "Let this phone in",
     letInLead: (ssid: string) =>
-      `Be on the dorm's Wi-Fi${ssid ? `, ${named(ssid)},` : ""} with this phone. It visits the bridge there for a moment, and comes back.`,
+      `Be on the dorm's Wi-Fi, ${named(ssid)}, with this phone. It visits the bridge there for a moment, and comes back.`,
     letInCableLead:
       "Be on the same network as the bridge with this phone. It visits the bridge there for a moment, and comes back.",
     letIn: "Let me in",

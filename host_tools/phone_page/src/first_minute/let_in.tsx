@@ -52,7 +52,15 @@ export function LetIn(props: {
   return (
     <Screen
       title={away ? t.noUplinkTitle : t.letInTitle}
-      lead={away ? (known.role === "guest" ? t.noUplinkGuest : undefined) : t.letInLead(known.ssid)}
+      lead={
+        away
+          ? known.role === "guest"
+            ? t.noUplinkGuest
+            : undefined
+          : known.ssid
+            ? t.letInLead(known.ssid)
+            : t.letInCableLead
+      }
       step={props.step}
       back={props.onSpeaker ?? undefined}
       picture={<Icon name={away ? "bridge" : "shield"} />}

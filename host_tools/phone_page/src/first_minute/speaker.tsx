@@ -84,7 +84,7 @@ function Wait(
     if (segment.state === "set-up" || segment.state === "undecided") props.onNew();
     return false;
   });
-  const there = segment?.state === "up" && segment.speaker;
+  const there = segment?.state === "up" && segment.there !== false && segment.speaker;
   return (
     <Screen
       title={t.speakerTitle}
@@ -249,11 +249,11 @@ function Which(
     if (now && !now.undecided) props.onDone();
   };
   return (
-    <Screen title={t.whichTitle} lead={t.whichLead} step={props.step}>
+    <Screen title={t.whichTitle} lead={seen.length > 0 ? t.whichLead : t.whichNobody} step={props.step}>
       <Lost line={props.line} />
       {props.error !== null && <TroubleNotice error={props.error} />}
       <Form onSend={send}>
-        {seen.length > 0 ? (
+        {seen.length > 0 && (
           <Choice
             label={t.which}
             value={choice}
@@ -261,8 +261,6 @@ function Which(
             error={asked && choice === null ? t.whichChoose : undefined}
             options={[...seen.map((one) => ({ value: one, label: one })), { value: OTHER, label: t.whichOther }]}
           />
-        ) : (
-          <p class="soft">{t.whichNobody}</p>
         )}
         {other && (
           <Field
