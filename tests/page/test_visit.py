@@ -241,17 +241,6 @@ async def test_a_strangers_links_do_nothing(
     page_errors.clear()
 
 
-async def test_who_opens_the_page_has_no_hold_on_it(dorm: Dorm, served: Served, open_page: Any) -> None:
-    """Another site, that is: the bridge's own page is one. Visits go there and back all the same."""
-    theirs: Page = await open_page(f"http://{x_of(dorm)}:{t.CLAIM_PORT}/p")
-    async with theirs.expect_popup() as opening:
-        await theirs.evaluate("url => { window.opened = window.open(url) }", served.url)
-    page = await opening.value
-    await expect(page.locator("#outcome")).to_have_text("null")
-    assert await page.evaluate("window.opener") is None
-    assert await theirs.evaluate("opened.closed")  # so it is told
-
-
 async def test_an_owner_opens_bluetooth(dorm: Dorm, served: Served, page: Page, owner: Key) -> None:
     # A bridge that was on the air for somebody, a minute ago, has forgotten that.
     await dorm.board.power_cycle()
