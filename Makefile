@@ -23,20 +23,20 @@ INPUTS ?= 100000
 help:
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-20s%s\n' "$$target" "$$text"; done
 
-.PHONY: demo test test-core test-host test-boards test-firmware test-rv32 test-ble test-dorm test-page test-lwip test-attacks lint firmware check-idf bench fuzz fuzz-firmware dorm clean
+.PHONY: demo prepared test test-core test-host test-boards test-firmware test-rv32 test-ble test-dorm test-page test-lwip test-attacks lint firmware check-idf bench fuzz fuzz-firmware dorm clean
 demo: may-be-root ready ## the bridge at work in the virtual dorm, from pairing to music, step by step (needs root or sudo)
 	@$(AS_ROOT) $(BIN)/speakeasy demo $(if $(BLE),--ble $(BLE)) $(ARGS)
 
 dorm: may-be-root ready ## bring the virtual dorm up, to play with by hand: speakeasy dorm shell WHO, ... dorm down
 	@$(AS_ROOT) $(BIN)/speakeasy dorm up $(if $(BLE),--ble $(BLE)) $(ARGS)
 
-RUNGS := lint test-core test-host test-boards test-firmware test-rv32 test-lwip test-ble test-dorm test-page
-test: ## all rungs, from lint to the whole dorm
-	@for rung in $(RUNGS); do \
-	  echo "== make $$rung"; began=$$(date +%s); \
-	  $(MAKE) $$rung || { echo "== make $$rung FAILED: mend it, and try again with \`make $$rung\`" >&2; exit 1; }; \
-	  echo "== make $$rung: $$(($$(date +%s) - began)) s"; \
-	done; echo "== all rungs passed: $(RUNGS)"
+# Two lanes side by side: what mostly waits in real time, and what mostly reckons, in its pauses. Then the browsers, which do both.
+LANES := "test-dorm test-lwip test-ble" "lint test-core test-host test-boards test-firmware test-rv32"
+# All that rungs build or install, done before: it is done one after the other.
+prepared: dev ready rv32 sim-lwip build/page/index.html $(STAMPS)/typings $(addprefix $(STAMPS)/packages-,fuzz boards page)
+test: may-be-root prepared ## all rungs, from lint to the whole dorm
+	@$(BIN)/python $(SETUP)/rungs.py $(MAKE) $(LANES)
+	@echo "== make test-page"; $(MAKE) test-page; echo "== all rungs passed"
 
 # A rung that finds no test fails: pytest's exit status 5.
 PYTEST = $(BIN)/python -m pytest -q -p no:cacheprovider
