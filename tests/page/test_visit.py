@@ -1,6 +1,7 @@
 """Visits (SPEC 3): the page's own code for them, in a browser, against the bridge's page and claims. Its screens are
 tested elsewhere: here the bridge is one that the command has paired with, and `visits/` is all there is to see."""
 
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm_life import LIMIT_S, answers, invite, own, settled
 from page_tools import Served, build_page
-from playwright.async_api import Page, Request, Route, expect
+from playwright.async_api import Error, Page, Request, Route, expect
 from test_claims import Key, key_of, lease_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -143,7 +144,9 @@ async def test_nobody_is_there_and_the_person_goes_back(dorm: Dorm, served: Serv
     await know(page, owner, dorm.person(t.FLATMATE).address)  # a machine that takes no claims: refused at once
     await begin(page, owner, "claim")
     await dorm.until(lambda: page.url.startswith("chrome-error:"), LIMIT_S, "the browser to say that nobody is there")
-    await page.go_back()
+    # Playwright may take the refusal for that of going back; where the tab is in the end is looked at below.
+    with contextlib.suppress(Error):
+        await page.go_back()
     told = await outcome(page, served)
     assert told["kind"] == "no-answer"
 
