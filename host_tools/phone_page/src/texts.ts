@@ -556,7 +556,8 @@ export const texts = {
     meanwhile: "Who is in",
     nobodyIn: "Nobody is in. The speaker is silent to everybody else.",
     anotherPhone: "Another phone",
-    thisPhone: "this phone",
+    /** Before what else is told of it. Not beside its name: anybody may take one that says so. */
+    thisPhone: "this phone, ",
     until: (clock: string) => `until ${clock}, longer while it is used`,
     byMac: "this machine alone",
     byAddress: "whoever has this address",

@@ -142,8 +142,8 @@ function WhoIsIn({ all, now }: { all: Overall; now: number }) {
             <Row
               key={one.phone}
               lead={<Icon name="phone" />}
-              title={one.own ? `${one.name} (${t.thisPhone})` : one.name}
-              detail={`${t.until(clock(one.until, now))}. ${one.where}`}
+              title={one.name}
+              detail={`${one.own ? t.thisPhone : ""}${t.until(clock(one.until, now))}. ${one.where}`}
             />
           ))}
         </List>

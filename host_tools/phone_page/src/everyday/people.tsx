@@ -57,8 +57,8 @@ function Everyone() {
                     <Icon name="phone" />
                   </span>
                   <span class="row-words">
-                    <span class="row-title">{own ? `${person.name} (${t.thisPhone})` : person.name}</span>
-                    <span class="row-detail">{`${t.roles[person.role]}, ${inUntil(person.phone)}`}</span>
+                    <span class="row-title">{person.name}</span>
+                    <span class="row-detail">{`${own ? t.thisPhone : ""}${t.roles[person.role]}, ${inUntil(person.phone)}`}</span>
                   </span>
                   <Icon name="next" />
                 </button>

@@ -171,7 +171,7 @@ test("a line of the log has a clock, and names in the place of ids", () => {
   const names = new Map([["00112233445566bb", "Grace"]]);
   expect(logLine("[3725004] operations: phone 00112233445566bb is shut out", names)).toEqual({
     at: "1:02:05",
-    what: "operations: phone Grace is shut out",
+    what: `operations: phone ${named("Grace")} is shut out`,
   });
   expect(logLine("[1] x: phone 00112233445566cc", names).what).toContain("00112233445566cc");
   expect(logLine("without a time", names)).toEqual({ at: "", what: "without a time" });

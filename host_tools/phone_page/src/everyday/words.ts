@@ -127,7 +127,7 @@ export function logLine(line: string, names: ReadonlyMap<string, string>): { at:
   const [, ms, rest] = /^\[(\d+)\] (.*)$/s.exec(line) ?? [null, "", line];
   const what = rest!.replace(/\bphone ([0-9a-f]{16})\b/g, (whole, id: string) => {
     const name = names.get(id);
-    return name ? `phone ${name}` : whole;
+    return name ? `phone ${named(name)}` : whole;
   });
   return { at: ms ? hours(Number(ms)) : "", what };
 }
