@@ -131,6 +131,9 @@ async def the_dorms_cable(dorm: Dorm, page: Page) -> None:
     await tap(page, "Disconnect")
     await heading(page, "Your speaker")
     await screenshots(page, "everyday-home-cable")
+    await tap(page, "Let me in")
+    await page.get_by_text(re.compile("^You are in until ")).first.wait_for()
+    assert await answers(dorm, t.PHONE, x, t.SPEAKER_PORT)
 
 
 async def test_the_dorm_on_the_cable_and_a_new_speaker(dorm: Dorm, served: Served, open_page: OpenPage) -> None:

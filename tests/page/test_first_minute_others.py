@@ -96,6 +96,16 @@ async def laptop_forgets(dorm: Dorm, ssid: str, page: Page) -> None:
     await until(dorm, lambda: settings(dorm)["uplinks"] == [], "the bridge to know no network")
 
 
+async def test_a_guest_of_a_bridge_that_is_on_no_network(dorm: Dorm, served: Served, open_page: OpenPage) -> None:
+    invite = (await laptop(dorm, "invite"))["invite"]
+    page = await open_page(f"{served.url}#invite={invite}")
+    await pair(page, "Fay's phone")
+    await see(page, "The bridge is on no network yet")
+    assert (phones(dorm)["Fay's phone"], settings(dorm)["uplinks"]) == ("guest", [])
+    await expect(page.get_by_role("button", name="Let me in")).to_have_count(0)
+    await screenshots(page, "guest-no-network")
+
+
 async def test_an_owner_by_a_link_and_a_network_that_hides_its_name(
     dorm: Dorm, served: Served, open_page: OpenPage
 ) -> None:
