@@ -8,6 +8,7 @@ from conftest import OpenPage
 from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm_life import answers, press, settled
+from emulation import PhoneRadio
 from page_tools import Served, laptop, screenshots, settings, setup_code, until
 from playwright.async_api import expect
 from speakeasy import codes
@@ -17,6 +18,20 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FREE_TRIES = 5  # wrong proofs that cost nothing (SPEC 2.2)
 MOST_PHONES = 16
+
+
+async def test_nobody_chooses_a_bridge(dorm: Dorm, served: Served, open_page: OpenPage, bluetooth: PhoneRadio) -> None:
+    await until(dorm, lambda: dorm.bluetooth.advertising, "the bridge to be on the air")
+    page = await open_page(f"{served.url}#code={await setup_code(dorm)}")
+    await see(page, "Find your bridge")
+    bluetooth.unwilling = True
+    await tap(page, "Find the bridge")
+    await told(page, "No bridge was chosen")
+    await screenshots(page, "trouble-nobody-chosen")
+    bluetooth.unwilling = False
+    await tap(page, "Find the bridge")
+    await see(page, "Found your bridge")
+    assert phones(dorm) == {}
 
 
 async def test_a_wrong_code(dorm: Dorm, served: Served, open_page: OpenPage) -> None:
