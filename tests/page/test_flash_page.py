@@ -761,6 +761,12 @@ async def test_what_is_shown_meanwhile_and_at_the_end(computer: Computer, new_bo
     dialog = await asked.value
     assert dialog.type == "beforeunload", "who closes the page is asked"
     await dialog.dismiss()
+    # Nor is it left by Back.
+    await page.evaluate(
+        "new Promise(moved => { addEventListener('popstate', moved, { once: true }); history.back(); })"
+    )
+    await page.wait_for_function("history.state?.['speakeasy depth'] === 2")
+    await expect(page.get_by_role("status")).to_have_text("Writing the firmware.")
     going_on.set()
     await done(page)
     await expect(page.get_by_text("This code is for the first owner")).to_be_visible()
@@ -778,4 +784,9 @@ async def test_what_is_shown_meanwhile_and_at_the_end(computer: Computer, new_bo
     # The code goes to the first minute without being in an address, or in the browser's history.
     await page.get_by_role("button", name="Pair it now").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Find your bridge")
-    assert page.url == address and await page.evaluate("history.length") == 2
+    assert page.url == address
+    tab = await page.context.new_cdp_session(page)
+    entries = (await tab.send("Page.getNavigationHistory"))["entries"]
+    assert {entry["url"] for entry in entries} == {"about:blank", address}
+    await page.evaluate("history.back()")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Your speaker, for your phones alone")

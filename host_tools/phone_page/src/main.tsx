@@ -1,12 +1,13 @@
 /** Which screen: a link's code or invite, a visit that comes back, the first minute where it was left, everyday, or welcome. */
 import { type ComponentType, render } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { atRest, listenForBack, useBack } from "./back.ts";
 import { askForBridge } from "./bluetooth.ts";
 import { connector } from "./everyday/connector.ts";
 import { type Doors, Everyday } from "./everyday/everyday.tsx";
 import { type Begin, FirstMinute } from "./first_minute/first_minute.tsx";
 import { readProgress } from "./first_minute/progress.ts";
-import { dressTexts, Screen, TroubleNotice, Waiting } from "./parts/index.ts";
+import { Dialog, dressTexts, Screen, TroubleNotice, Waiting } from "./parts/index.ts";
 import { type Found, inFragment, read } from "./protocol/links.ts";
 import type { KnownBridge, Session } from "./protocol/types.ts";
 import { Store } from "./store.ts";
@@ -14,12 +15,13 @@ import { texts } from "./texts.ts";
 import { learnt, type Outcome, pendingVisit, resumeVisit, startVisit, takeFragment } from "./visit.ts";
 import { hasBluetooth, NoBluetooth, Welcome } from "./welcome.tsx";
 
+/** `over`: it came over another screen, which Back leads to. */
 type View =
   | { at: "moment"; visiting: boolean }
   | { at: "trouble"; error: unknown }
   | { at: "welcome" }
-  | { at: "no-bluetooth" }
-  | { at: "first-minute"; begin: Begin; n: number }
+  | { at: "no-bluetooth"; over: boolean }
+  | { at: "first-minute"; begin: Begin; over: boolean; n: number }
   | { at: "everyday"; outcome: Outcome | null; begun: { bridge: string; session: Session } | null; n: number }
   | { at: "flash" };
 
@@ -32,11 +34,19 @@ function linked(fragment: string): { found: Found | null; badLink: boolean } {
   }
 }
 
+const visit: Doors["visit"] = async (known, purpose) => {
+  await atRest();
+  return startVisit(known, purpose);
+};
+
 /** Each view that begins anew is another one, even of the same kind. */
 let views = 0;
-const firstMinute = (begin: Begin): View =>
+const firstMinute = (begin: Begin, over = true): View =>
   // A tab that comes back from a visit needs no Bluetooth.
-  begin.from === "progress" || hasBluetooth() ? { at: "first-minute", begin, n: ++views } : { at: "no-bluetooth" };
+  begin.from === "progress" || hasBluetooth()
+    ? { at: "first-minute", begin, over, n: ++views }
+    : { at: "no-bluetooth", over };
+const nothingYet = (): View => (hasBluetooth() ? { at: "welcome" } : { at: "no-bluetooth", over: false });
 const everyday = (outcome: Outcome | null = null, begun: { bridge: string; session: Session } | null = null): View => ({
   at: "everyday",
   outcome,
@@ -46,23 +56,32 @@ const everyday = (outcome: Outcome | null = null, begun: { bridge: string; sessi
 
 async function begin(store: Store, fragment: string): Promise<View> {
   const { found, badLink } = linked(fragment);
-  if (found) return firstMinute({ from: "link", found });
+  if (found) return firstMinute({ from: "link", found }, false);
   const outcome = await resumeVisit(fragment, (bridge) => store.get(bridge));
   const change = outcome && learnt(outcome);
   if (change) await store.patch(outcome.bridge, change);
   const progress = readProgress();
   const known = progress && (await store.get(progress.bridge));
-  if (progress && known && (!outcome || (outcome.bridge === known.bridge && outcome.purpose === "claim")))
-    return firstMinute({ from: "progress", progress, known, outcome });
-  if (badLink) return firstMinute({ from: "nothing", badLink });
+  if (
+    progress &&
+    known &&
+    !progress.later &&
+    (!outcome || (outcome.bridge === known.bridge && outcome.purpose === "claim"))
+  )
+    return firstMinute({ from: "progress", progress, known, outcome }, false);
+  if (badLink) return firstMinute({ from: "nothing", badLink }, false);
   if (outcome || (await store.list()).length > 0) return everyday(outcome);
-  return hasBluetooth() ? { at: "welcome" } : { at: "no-bluetooth" };
+  return nothingYet();
 }
 
 function Page() {
   const [store, setStore] = useState<Store | null>(null);
   const [bridges, setBridges] = useState<KnownBridge[]>([]);
   const [view, setView] = useState<View>(() => ({ at: "moment", visiting: pendingVisit() !== null }));
+  /** A code or an invite that was scanned while the page shows something else. */
+  const [scanned, setScanned] = useState<Found | null>(null);
+  const latest = useRef(view);
+  latest.current = view;
 
   const open = async () => {
     const fragment = takeFragment();
@@ -78,15 +97,17 @@ function Page() {
   };
   useEffect(() => {
     void open();
-    // Another code, scanned while the page is open.
-    const scanned = () => {
+    // Any page that has opened ours can send such links: nothing is begun by them alone, nor is anything lost.
+    const arrived = () => {
       const { found, badLink } = linked(takeFragment());
-      // Not while a board is written to, and one that is none disturbs nobody: any page that has opened ours can send them.
-      if (found) setView((now) => (now.at === "flash" ? now : firstMinute({ from: "link", found })));
+      const { at } = latest.current;
+      if (found && at === "welcome") setView(firstMinute({ from: "link", found }));
+      // Not while a board is written to.
+      else if (found && at !== "flash") setScanned(found);
       else if (badLink) setView((now) => (now.at === "welcome" ? firstMinute({ from: "nothing", badLink }) : now));
     };
-    addEventListener("hashchange", scanned);
-    return () => removeEventListener("hashchange", scanned);
+    addEventListener("hashchange", arrived);
+    return () => removeEventListener("hashchange", arrived);
   }, []);
 
   const doors = useMemo<Doors | null>(() => {
@@ -98,7 +119,7 @@ function Page() {
     };
     return {
       connect: connector(askForBridge, async (bridge) => (await list()).find((one) => one.bridge === bridge) ?? null),
-      visit: startVisit,
+      visit,
       save: async (bridge, change) => {
         await store.patch(bridge, change);
         await list();
@@ -111,8 +132,8 @@ function Page() {
     };
   }, [store]);
 
-  const home = () =>
-    setView(bridges.length > 0 ? everyday() : hasBluetooth() ? { at: "welcome" } : { at: "no-bluetooth" });
+  const home = () => setView(bridges.length > 0 ? everyday() : nothingYet());
+  useBack(view.at === "flash" || (view.at === "no-bluetooth" && view.over) ? 1 : 0, home);
   const pair = () => setView(firstMinute({ from: "nothing", badLink: false }));
   const flash = "serial" in navigator ? () => setView({ at: "flash" }) : null;
 
@@ -131,52 +152,82 @@ function Page() {
       </Screen>
     );
   }
-  switch (view.at) {
-    case "welcome":
-      return <Welcome onCode={pair} onFlash={flash} />;
-    case "no-bluetooth":
-      return <NoBluetooth onBack={bridges.length > 0 ? home : null} onFlash={flash} />;
-    case "first-minute":
-      return (
-        <FirstMinute
-          key={view.n}
-          begin={view.begin}
-          store={store}
-          choose={askForBridge}
-          visit={(known) => startVisit(known, "claim")}
-          onBack={home}
-          onDone={async (begun) => {
-            setBridges(await store.list());
-            setView(everyday(null, begun));
-          }}
-        />
-      );
-    case "everyday":
-      return (
-        <Everyday
-          key={view.n}
-          bridges={bridges}
-          outcome={view.outcome}
-          begun={view.begun}
-          doors={doors}
-          onPair={pair}
-          onFlash={flash}
-        />
-      );
-    case "flash":
-      return (
-        <LazyFlash
-          onBack={home}
-          onPair={(code) => {
-            try {
-              setView(firstMinute({ from: "link", found: read(code) }));
-            } catch {
-              pair();
-            }
-          }}
-        />
-      );
-  }
+  const take = (found: Found) => {
+    setScanned(null);
+    setView(firstMinute({ from: "link", found }));
+  };
+  const progress = view.at === "everyday" ? readProgress() : null;
+  const unfinished = progress?.place === "wifi" || progress?.place === "speaker" ? progress : null;
+  const goOn = () => {
+    const known = bridges.find((one) => one.bridge === unfinished?.bridge);
+    if (unfinished && known) setView(firstMinute({ from: "progress", progress: unfinished, known, outcome: null }));
+  };
+  const shown = () => {
+    switch (view.at) {
+      case "welcome":
+        return <Welcome onCode={pair} onFlash={flash} />;
+      case "no-bluetooth":
+        return <NoBluetooth onBack={bridges.length > 0 ? home : null} onFlash={flash} />;
+      case "first-minute":
+        return (
+          <FirstMinute
+            key={view.n}
+            begin={view.begin}
+            over={view.over}
+            store={store}
+            choose={askForBridge}
+            visit={(known) => visit(known, "claim")}
+            onBack={home}
+            onDone={async (begun) => {
+              setBridges(await store.list());
+              setView(everyday(null, begun));
+            }}
+          />
+        );
+      case "everyday":
+        return (
+          <Everyday
+            key={view.n}
+            bridges={bridges}
+            outcome={view.outcome}
+            begun={view.begun}
+            doors={doors}
+            unfinished={unfinished?.bridge ?? null}
+            onGoOn={goOn}
+            onPair={pair}
+            onFlash={flash}
+          />
+        );
+      case "flash":
+        return (
+          <LazyFlash
+            onBack={home}
+            onPair={(code) => {
+              try {
+                take(read(code));
+              } catch {
+                pair();
+              }
+            }}
+          />
+        );
+    }
+  };
+  return (
+    <>
+      {shown()}
+      {scanned && (
+        <Dialog
+          title={scanned.kind === "code" ? texts.welcome.scannedCode : texts.welcome.scannedInvite}
+          confirm={texts.welcome.scannedUse}
+          onConfirm={() => take(scanned)}
+          onClose={() => setScanned(null)}
+        >
+          {texts.welcome.scannedWords}
+        </Dialog>
+      )}
+    </>
+  );
 }
 
 type FlashProps = { onPair: (code: string) => void; onBack: () => void };
@@ -210,6 +261,7 @@ if (import.meta.env.PROD && "serviceWorker" in navigator)
 const place = document.getElementById("page");
 if (place) {
   dressTexts();
+  listenForBack();
   render(
     <main>
       <Page />

@@ -227,6 +227,22 @@ test.each([
   expect(await back(brought(200, body))).toEqual({ kind: "unproven", bridge: known.bridge, purpose: "claim" });
 });
 
+const answered = () => brought(200, { lease_s: claimVector.lease_s, answer: claimVector.answer });
+test.each([
+  ["the answer to a challenge that it does not know", false, answered, 1],
+  ["a challenge where it has one", true, () => challenged(claimVector), 2],
+])("what belongs to the visit's other half begins it anew, so often: %s", async (_, second, other, journeys) => {
+  await leave("claim");
+  for (let tries = 1; tries < TRIES; tries++) {
+    if (second) expect(await back(challenged(claimVector))).toBe("left");
+    expect(await back(other())).toBe("left");
+    expect([...given().keys()]).toEqual(["back"]);
+    expect(tab.went.length).toBe(tries * journeys + 1);
+  }
+  if (second) expect(await back(challenged(claimVector))).toBe("left");
+  expect(await back(other())).toMatchObject({ kind: "unproven" });
+});
+
 test.each(["bad-proof", "not-allowed", "relayed", "slow-down", "full"])("refused at once: %s", async (word) => {
   await leave("open");
   await back(challenged(openVector));

@@ -159,6 +159,10 @@ export async function startVisit(bridge: KnownBridge, purpose: Purpose, tab: Tab
   return goTo(tab, pending, {}, false);
 }
 
+/** From the beginning: a proof that was right is used up, whatever came of it. */
+const anew = (tab: Tab, pending: Pending) =>
+  goTo(tab, { ...pending, challenge: "", tries: pending.tries + 1 }, {}, true);
+
 type Told = { status: number; body: Record<string, unknown> };
 
 /** What the bridge's page brought; null for anything else. */
@@ -204,9 +208,10 @@ export async function resumeVisit(
     const late = word === "bad-proof" && pending.challenge !== "" && age(tab, pending) > STALE_MS;
     if (!(late || PASSING.includes(word)) || pending.tries >= TRIES) return { bridge, purpose, kind: "refused", word };
     await tab.stays(PAUSE_MS);
-    // From the beginning: a proof that was right is used up, whatever came of it.
-    return goTo(tab, { ...pending, challenge: "", tries: pending.tries + 1 }, {}, true);
+    return anew(tab, pending);
   }
+  // The answer of the other half of a visit: what the tab has stored is an older state of it, as a busy browser may give it.
+  if (pending.tries < TRIES && (pending.challenge ? "challenge" : "answer") in body) return anew(tab, pending);
   if (!pending.challenge) {
     const challenge = body.challenge;
     if (!isHex(body.bridge, 8) || !isHex(challenge, 16)) return { bridge, purpose, kind: "unproven" };

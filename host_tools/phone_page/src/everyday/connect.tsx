@@ -18,6 +18,7 @@ export function Connect(props: {
   /** Its Bluetooth was on a moment ago. */
   isNear: boolean;
   connecting: boolean;
+  onBack: () => void;
   onConnect: () => Promise<void>;
   onForget: () => Promise<void>;
 }) {
@@ -34,7 +35,7 @@ export function Connect(props: {
     <Screen
       title={t.connectTitle}
       lead={mayOpen && isOff ? t.openLead : t.connectLead}
-      back={() => history.back()}
+      back={props.onBack}
       picture={<Icon name="bluetooth" />}
     >
       {props.outcome?.kind === "opened" ? (

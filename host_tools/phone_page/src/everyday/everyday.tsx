@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useBack } from "../back.ts";
 import { type KnownBridge, type Session, Trouble } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import type { Outcome } from "../visit.ts";
@@ -9,7 +10,7 @@ import { DormWifi } from "./dorm_wifi.tsx";
 import { Experts } from "./experts.tsx";
 import { Home } from "./home.tsx";
 import { Invite } from "./invite.tsx";
-import { type Doors, type Live, LiveContext, type Over, OverContext, PLACES, STAYS_NEAR, type Where } from "./live.tsx";
+import { type Doors, type Live, LiveContext, type Over, OverContext, STAYS_NEAR, type Where } from "./live.tsx";
 import { JoinWifi } from "./join_wifi.tsx";
 import { Log } from "./log.tsx";
 import { Overview } from "./overview.tsx";
@@ -26,14 +27,6 @@ const LONG = 590_000;
 
 type View = { at: "home" } | { at: "connect"; bridge: string } | { at: "live"; bridge: string; where: Where };
 const HOME: View = { at: "home" };
-
-/** What the browser's history remembers of a screen: another page's state, or an older one's, is none of ours. */
-function viewOf(state: unknown): View {
-  const view = (state as { everyday?: View } | null)?.everyday;
-  if (view?.at === "connect" && typeof view.bridge === "string") return view;
-  if (view?.at === "live" && typeof view.bridge === "string" && PLACES.includes(view.where)) return view;
-  return HOME;
-}
 
 type Meeting = {
   session: Session | null;
@@ -53,17 +46,22 @@ export function Everyday(props: {
   /** A session that there is already. */
   begun: { bridge: string; session: Session } | null;
   doors: Doors;
+  /** The bridge that this tab has begun to set up, if there is one; and to go on with that. */
+  unfinished?: string | null;
+  onGoOn?: () => void;
   /** Pair with one more bridge. */
   onPair: () => void;
   /** null: this browser has no Web Serial. */
   onFlash?: (() => void) | null;
 }) {
   const { bridges, doors } = props;
-  const [view, setView] = useState<View>(() => {
-    if (props.begun) return { at: "live", bridge: props.begun.bridge, where: "overview" };
-    if (props.outcome?.kind === "opened") return { at: "connect", bridge: props.outcome.bridge };
-    return HOME;
+  /** What is shown, above what Back leads to. */
+  const [views, setViews] = useState<[View, ...View[]]>(() => {
+    if (props.begun) return [HOME, { at: "live", bridge: props.begun.bridge, where: "overview" }];
+    if (props.outcome?.kind === "opened") return [HOME, { at: "connect", bridge: props.outcome.bridge }];
+    return [HOME];
   });
+  const view = views.at(-1) ?? HOME;
   const [outcome, setOutcome] = useState(props.outcome);
   const [said, setSaid] = useState("");
   const [meeting, setMeeting] = useState<Meeting>(APART);
@@ -98,12 +96,15 @@ export function Everyday(props: {
     session.onOver = null;
     void session.end();
   };
-  const show = (next: View, replace = false) => {
-    const state = { ...(history.state as object | null), everyday: next };
-    if (replace) history.replaceState(state, "");
-    else history.pushState(state, "");
-    setView(next);
+  const show = (next: View) => setViews((now) => [...now, next]);
+  const goHome = () => setViews([HOME]);
+  const backTo = (depth: number) => {
+    const next = views[depth] ?? HOME;
+    if (next.at !== "live" || next.bridge !== wanted.current) part();
+    setViews((now) => [HOME, ...now.slice(1, depth + 1)]);
   };
+  const back = () => backTo(views.length - 2);
+  useBack(views.length - 1, backTo);
   const isNear = (to: KnownBridge) => near.current.bridge === to.bridge && Date.now() < near.current.until;
   const open = async (to: KnownBridge, without: boolean): Promise<Session> => {
     near.current.until = 0; // until it has answered
@@ -148,27 +149,17 @@ export function Everyday(props: {
     part();
     setSaid(forgotten ? words : t.pairedAnew);
     setOutcome(null);
-    show(HOME, true);
+    goHome();
   };
 
   useEffect(() => {
-    show(view, true); // for who comes back to it
     if (props.begun) meet(props.begun.session);
     const { outcome } = props;
     if (outcome?.kind === "claimed") {
       const known = bridges.find((one) => one.bridge === outcome.bridge);
       if (known) void doors.save(known.bridge, { inUntil: outcome.until });
     }
-    const left = (event: PopStateEvent) => {
-      const next = viewOf(event.state);
-      if (next.at !== "live" || next.bridge !== wanted.current) part();
-      setView(next);
-    };
-    addEventListener("popstate", left);
-    return () => {
-      removeEventListener("popstate", left);
-      part();
-    };
+    return part;
   }, []);
 
   const live = useMemo<Live | null>(
@@ -187,14 +178,15 @@ export function Everyday(props: {
               if (now && !same(now, { ...now, ...change })) void doors.save(known.bridge, change);
             },
             go: (where) => show({ at: "live", bridge: known.bridge, where }),
+            back,
             gone: (why) => forget(known, why === "left" ? t.left : t.resetDone),
             disconnect: async () => {
               part();
-              show(HOME, true);
+              goHome();
             },
           }
         : null,
-    [known, doors, meeting.session, meeting.error],
+    [known, doors, meeting.session, meeting.error, views],
   );
 
   if (view.at === "home" || !known || !live) {
@@ -212,6 +204,8 @@ export function Everyday(props: {
           setSaid("");
           show({ at: "connect", bridge });
         }}
+        unfinished={props.unfinished ?? null}
+        onGoOn={() => props.onGoOn?.()}
         onForget={(known) => forget(known, t.forgotten)}
         onPair={props.onPair}
         onFlash={props.onFlash ?? null}
@@ -226,10 +220,11 @@ export function Everyday(props: {
         outcome={outcome?.bridge === known.bridge ? outcome : null}
         onOutcome={setOutcome}
         error={meeting.error}
+        onBack={back}
         isNear={isNear(known)}
         connecting={meeting.connecting}
         onConnect={async () => {
-          if (await connect(known)) show({ at: "live", bridge: known.bridge, where: "overview" }, true);
+          if (await connect(known)) setViews([HOME, { at: "live", bridge: known.bridge, where: "overview" }]);
         }}
         onForget={() => forget(known, t.forgotten)}
       />
@@ -278,7 +273,7 @@ function Place({ where }: { where: Where }) {
     case "dorm-wifi":
       return <DormWifi />;
     case "join":
-      return <JoinWifi onDone={() => history.back()} />;
+      return <JoinWifi />;
     case "speaker-wifi":
       return <SpeakerWifi />;
     case "experts":

@@ -18,14 +18,9 @@ export function Frame(props: {
   actions?: ComponentChildren;
   children?: ComponentChildren;
 }) {
-  const { session } = useLive();
+  const { session, back } = useLive();
   return (
-    <Screen
-      title={props.title}
-      lead={props.lead}
-      back={props.home ? undefined : () => history.back()}
-      actions={props.actions}
-    >
+    <Screen title={props.title} lead={props.lead} back={props.home ? undefined : back} actions={props.actions}>
       {!session && <Over />}
       {props.children}
     </Screen>

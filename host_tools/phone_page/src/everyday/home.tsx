@@ -18,6 +18,9 @@ export function Home(props: {
   /** What was done last. */
   said: string;
   onOutcome: (outcome: Outcome | null) => void;
+  /** The bridge that this tab has begun to set up, if there is one. */
+  unfinished: string | null;
+  onGoOn: () => void;
   onManage: (bridge: string) => void;
   onForget: (known: KnownBridge) => Promise<void>;
   onPair: () => void;
@@ -56,6 +59,7 @@ export function Home(props: {
           doors={props.doors}
           outcome={props.outcome?.bridge === known.bridge ? props.outcome : null}
           onOutcome={props.onOutcome}
+          onGoOn={props.unfinished === known.bridge ? props.onGoOn : null}
           onManage={() => props.onManage(known.bridge)}
           onForget={() => setForgetting(known)}
           onPair={props.onPair}
@@ -77,6 +81,7 @@ function Card(props: {
   doors: Doors;
   outcome: Outcome | null;
   onOutcome: (outcome: Outcome | null) => void;
+  onGoOn: (() => void) | null;
   onManage: () => void;
   onForget: () => void;
   onPair: () => void;
@@ -107,20 +112,31 @@ function Card(props: {
           action={unknown && <Button kind="second" label={t.pairAgain} onTap={props.onPair} />}
         />
       )}
+      {props.onGoOn && (
+        <>
+          <Button label={t.goOn} onTap={props.onGoOn} />
+          <p class="soft small">{t.goOnHint}</p>
+        </>
+      )}
       {known.addr ? (
         <Button
-          kind={isIn ? "second" : "main"}
+          kind={isIn || props.onGoOn ? "second" : "main"}
           icon="play"
           label={isIn ? t.letMeInAgain : t.letMeIn}
           busyLabel={t.going}
           onTap={letMeIn}
         />
       ) : (
-        <p class="soft">{t.whereUnknown}</p>
+        !props.onGoOn && <p class="soft">{t.whereUnknown}</p>
       )}
       {isIn && <p class="soft small">{t.letMeInAgainHint}</p>}
       {known.addr && !isIn && !outcome && <p class="soft small">{texts.visitHint}</p>}
-      <Button kind={known.addr ? "second" : "main"} icon="settings" label={t.manage} onTap={props.onManage} />
+      <Button
+        kind={known.addr || props.onGoOn ? "second" : "main"}
+        icon="settings"
+        label={t.manage}
+        onTap={props.onManage}
+      />
       <p class="soft small">{known.role === "owner" ? t.manageHint : t.manageGuestHint}</p>
       <More title={t.aboutBridge}>
         <p>{t.youAre(known.name, known.role)}</p>

@@ -4,7 +4,7 @@ import { ChooseWifi } from "../first_minute/wifi.tsx";
 import { useLive } from "./live.tsx";
 
 /** One more of the dorm's networks: the first minute's screens, on the session that there is. */
-export function JoinWifi({ onDone }: { onDone: () => void }) {
+export function JoinWifi() {
   const live = useLive();
   const latest = useRef(live);
   latest.current = live;
@@ -22,5 +22,5 @@ export function JoinWifi({ onDone }: { onDone: () => void }) {
     onChange: () => {},
   });
   useEffect(() => contact.current.onChange(), [live.session, live.trouble]);
-  return <ChooseWifi contact={contact.current} onUp={onDone} onBack={onDone} />;
+  return <ChooseWifi contact={contact.current} onUp={live.back} onBack={live.back} />;
 }

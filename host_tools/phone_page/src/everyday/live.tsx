@@ -43,26 +43,26 @@ export interface Live {
   /** This page's own changes to what is kept of the bridge. */
   keep(change: Change): void;
   go(where: Where): void;
+  /** To where `go` was called. */
+  back(): void;
   /** This phone is none of the bridge's any more, or the bridge is as new: forget it here, and say so. */
   gone(why: "left" | "reset"): Promise<void>;
   /** Says bye, and goes home. */
   disconnect(): Promise<void>;
 }
 
-export const PLACES = [
-  "overview",
-  "device",
-  "invite",
-  "people",
-  "blocked",
-  "set-up",
-  "dorm-wifi",
-  "join",
-  "speaker-wifi",
-  "experts",
-  "log",
-] as const;
-export type Where = (typeof PLACES)[number];
+export type Where =
+  | "overview"
+  | "device"
+  | "invite"
+  | "people"
+  | "blocked"
+  | "set-up"
+  | "dorm-wifi"
+  | "join"
+  | "speaker-wifi"
+  | "experts"
+  | "log";
 
 export const LiveContext = createContext<Live | null>(null);
 

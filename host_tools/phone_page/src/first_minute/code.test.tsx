@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
 import { act, cleanup, fireEvent, render, screen } from "@testing-library/preact";
+import { useState } from "preact/hooks";
 import { afterEach, expect, test } from "vitest";
 import { writeCode } from "../protocol/codes.ts";
 import type { Found } from "../protocol/links.ts";
@@ -21,7 +22,12 @@ function typed(fails = false) {
     secret.fill(0); // as credentialOf() does
     if (fails && found.length === 1) throw new Trouble("no-crypto");
   };
-  render(<Code badLink={false} step={{ n: 1, of: 2, name: "" }} onBack={() => {}} onFound={take} />);
+  function Typed() {
+    const [text, setText] = useState("");
+    const props = { text, onText: setText, badLink: false, failed: null, step: { n: 1, of: 2, name: "" } };
+    return <Code {...props} onBack={() => {}} onFound={take} />;
+  }
+  render(<Typed />);
   fireEvent.input(screen.getByLabelText(t.code), { target: { value: writeCode(SECRET) } });
   const form = screen.getByRole("button", { name: t.next }).closest("form")!;
   return { found, send: () => fireEvent.submit(form) };

@@ -18,17 +18,21 @@ function look(text: string): { found: Found | null; error: unknown } {
 
 /** The label's code, or an invite, is typed or pasted; checked while it is. */
 export function Code(props: {
+  text: string;
+  onText: (text: string) => void;
   badLink: boolean;
+  /** Why what a link brought could not be used. */
+  failed: unknown;
   step: { n: number; of: number; name: string };
   onBack: () => void;
   /** May take its time, and the bytes. */
   onFound: (found: Found) => unknown;
 }) {
-  const [text, setText] = useState("");
+  const { text } = props;
   const [asked, setAsked] = useState(false);
   const { found, error } = look(text);
   const sending = useRef(false);
-  const [failed, setFailed] = useState<unknown>(null);
+  const [failed, setFailed] = useState(props.failed);
   const send = async () => {
     setAsked(true);
     if (!found || sending.current) return;
@@ -57,7 +61,7 @@ export function Code(props: {
           label={t.code}
           value={text}
           onInput={(value) => {
-            setText(value);
+            props.onText(value);
             setAsked(false);
           }}
           code

@@ -1,4 +1,5 @@
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useBack } from "../back.ts";
 import { Button, Icon, Screen, TroubleNotice } from "../parts/index.ts";
 import { credentialOf, type Found } from "../protocol/links.ts";
 import type { Credential, KnownBridge, Link, Session, Status } from "../protocol/types.ts";
@@ -9,7 +10,7 @@ import { Find, Name } from "./bridge.tsx";
 import { Code } from "./code.tsx";
 import { Contact } from "./contact.ts";
 import { LetIn, Play } from "./let_in.tsx";
-import { keepProgress, type Progress } from "./progress.ts";
+import { keepProgress, type Progress, readProgress } from "./progress.ts";
 import { Speaker } from "./speaker.tsx";
 import { Cable, ChooseWifi, type Step } from "./wifi.tsx";
 
@@ -34,18 +35,22 @@ type At =
 /** From the label's code, or an invite, to music. */
 export function FirstMinute(props: {
   begin: Begin;
+  /** Whether it came over another screen of the page, which Back leads to. */
+  over: boolean;
   store: Store;
   /** The browser's list, and a connection to what is chosen there; needs a tap. */
   choose: () => Promise<Link>;
   visit: (known: KnownBridge) => Promise<Outcome>;
   /** Away from here, before this phone is paired. */
   onBack: () => void;
-  /** The first minute is over; a session that is still there goes on elsewhere. */
+  /** The first minute is over, or left for later; a session that is still there goes on elsewhere. */
   onDone: (begun: { bridge: string; session: Session } | null) => void;
 }) {
   const { begin, store, choose } = props;
   const [credential, setCredential] = useState<Credential | null>(null);
   const [badLink, setBadLink] = useState(begin.from === "nothing" && begin.badLink);
+  const [typed, setTyped] = useState("");
+  const [failed, setFailed] = useState<unknown>(null);
   const [speakersCable, setSpeakersCable] = useState(false);
   const [at, setAt] = useState<At>(() => beginning(begin));
   const contact = useMemo(
@@ -53,6 +58,13 @@ export function FirstMinute(props: {
     [credential],
   );
   useEffect(() => () => contact.close(), [contact]);
+  const there = useRef(true);
+  useEffect(
+    () => () => {
+      there.current = false;
+    },
+    [],
+  );
 
   const take = async (found: Found) => {
     setCredential(await credentialOf(found));
@@ -60,10 +72,15 @@ export function FirstMinute(props: {
     setAt({ place: "find" });
   };
   useEffect(() => {
-    if (begin.from === "link") void take(begin.found);
+    if (begin.from !== "link") return;
+    take(begin.found).catch((reason: unknown) => {
+      setFailed(reason);
+      setAt({ place: "code" });
+    });
   }, []);
 
   const show = (next: At) => {
+    if (!there.current) return; // left, while the bridge was being asked
     const bridge = contact.known?.bridge;
     const { place } = next;
     // The bridge talks to one phone at a time, and from here on it goes by Wi-Fi.
@@ -73,15 +90,15 @@ export function FirstMinute(props: {
     setAt(next);
   };
 
+  const isOwner = () => contact.known?.role === "owner";
   /** What is to be done next, by how the bridge is. */
   const settle = async (status: Status) => {
     const { uplink, segment, ethernet } = status;
-    const owner = contact.known?.role === "owner";
     setSpeakersCable(ethernet === "segment");
     const isUp = uplink.state === "up" && uplink.addr !== null;
     await contact.keep(isUp ? { addr: uplink.addr!, ssid: uplink.ssid } : { addr: "" });
-    if (owner && !isUp) show({ place: "wifi", cable: ethernet === "uplink" });
-    else if (owner && (!segment.speaker || segment.state !== "up"))
+    if (isOwner() && !isUp) show({ place: "wifi", cable: ethernet === "uplink" });
+    else if (isOwner() && (!segment.speaker || segment.state !== "up"))
       show({ place: "speaker", byCable: ethernet === "segment", joined: at.place === "wifi" ? uplink.ssid : "" });
     else show({ place: "let-in", outcome: null });
   };
@@ -89,11 +106,20 @@ export function FirstMinute(props: {
     const session = await contact.reach(true);
     await settle(await session.request("status", {}));
   };
+  const paired = async () => {
+    setTyped(""); // nothing is left of a code that was used
+    await ask();
+  };
   const done = () => {
     keepProgress(null);
     const bridge = contact.known?.bridge;
     const session = contact.release();
     props.onDone(session && bridge ? { bridge, session } : null);
+  };
+  const later = () => {
+    const progress = readProgress();
+    if (progress) keepProgress({ ...progress, later: true });
+    props.onDone(null);
   };
 
   const guest = contact.known ? contact.known.role === "guest" : credential?.mode === "invite";
@@ -109,10 +135,32 @@ export function FirstMinute(props: {
     contact.close();
     setAt({ place: "code" });
   };
+  const toFind = () => setAt({ place: "find" });
+  const toSpeaker = () => show({ place: "speaker", byCable: speakersCable, joined: "" });
+  const toWifi = () => show({ place: "wifi", cable: false });
+
+  // The screens that Back leads to from here, the nearest first. A code that was used is behind.
+  const behind: (() => void)[] = [];
+  if (at.place === "name") behind.push(toFind);
+  if ((at.place === "name" || at.place === "find") && begin.from === "nothing") behind.push(toCode);
+  if (at.place === "speaker" && at.joined) behind.push(toWifi);
+  if (at.place === "let-in" && isOwner()) behind.push(toSpeaker);
+  if (props.over) behind.push(at.place === "play" ? done : contact.known ? later : props.onBack);
+  useBack(behind.length, (depth) => behind[behind.length - 1 - depth]?.());
 
   switch (at.place) {
     case "code":
-      return <Code badLink={badLink} step={step("code")} onBack={props.onBack} onFound={take} />;
+      return (
+        <Code
+          text={typed}
+          onText={setTyped}
+          badLink={badLink}
+          failed={failed}
+          step={step("code")}
+          onBack={props.onBack}
+          onFound={take}
+        />
+      );
     case "find":
       return (
         <Find
@@ -124,14 +172,14 @@ export function FirstMinute(props: {
         />
       );
     case "name":
-      return <Name contact={contact} step={step("phone")} onPaired={ask} onBack={() => setAt({ place: "find" })} />;
+      return <Name contact={contact} step={step("phone")} onPaired={paired} onBack={toFind} />;
     case "back":
-      return <GoOn ask={ask} onLater={done} />;
+      return <GoOn ask={ask} onLater={later} />;
     case "wifi":
       return at.cable ? (
         <Cable contact={contact} step={step("wifi")} onUp={settle} />
       ) : (
-        <ChooseWifi contact={contact} step={step("wifi")} onUp={settle} onLater={done} />
+        <ChooseWifi contact={contact} step={step("wifi")} onUp={settle} onLater={later} />
       );
     case "speaker":
       return (
@@ -141,7 +189,7 @@ export function FirstMinute(props: {
           byCable={at.byCable}
           joined={at.joined}
           // Another Wi-Fi, where the bridge has one.
-          onBack={at.joined ? () => show({ place: "wifi", cable: false }) : undefined}
+          onBack={at.joined ? toWifi : undefined}
           onDone={() => show({ place: "let-in", outcome: null })}
         />
       );
@@ -156,11 +204,9 @@ export function FirstMinute(props: {
           outcome={at.outcome}
           visit={() => props.visit(known)}
           ask={ask}
-          onSpeaker={
-            known.role === "owner" ? () => show({ place: "speaker", byCable: speakersCable, joined: "" }) : null
-          }
-          onWifi={() => show({ place: "wifi", cable: false })}
-          onLater={done}
+          onSpeaker={isOwner() ? toSpeaker : null}
+          onWifi={toWifi}
+          onLater={later}
         />
       );
     }

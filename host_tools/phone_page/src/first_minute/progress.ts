@@ -3,8 +3,8 @@
 const KEY = "speakeasy first minute";
 export const PLACES = ["wifi", "speaker", "let-in", "play"] as const;
 export type Place = (typeof PLACES)[number];
-/** A phone that has paired, and what is still to do. */
-export type Progress = { bridge: string; place: Place };
+/** A phone that has paired, and what is still to do. `later`: the person has left it for now, and is not led there again unasked. */
+export type Progress = { bridge: string; place: Place; later?: boolean };
 
 type Kept = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { useBack } from "../back.ts";
 import {
   Button,
   Choice,
@@ -34,10 +35,16 @@ export function Speaker(
   props: Part & { byCable: boolean; joined: string; onDone: () => void; onBack?: (() => void) | undefined },
 ) {
   const [at, setAt] = useState<"wait" | "knows" | "set-up">("wait");
-  const home = () => setAt("wait");
+  // Who has come back from the set-up window is not sent there again unasked.
+  const [been, setBeen] = useState(false);
+  const home = () => {
+    setBeen(true);
+    setAt("wait");
+  };
+  useBack(at === "wait" ? 0 : 1, home);
   if (at === "knows") return <Knows {...props} onDone={home} onBack={home} />;
   if (at === "set-up") return <NewSpeaker {...props} onDone={home} onSkip={props.onDone} />;
-  return <Wait {...props} onKnows={() => setAt("knows")} onNew={() => setAt("set-up")} />;
+  return <Wait {...props} onKnows={() => setAt("knows")} onNew={() => setAt("set-up")} showsNew={!been} />;
 }
 
 /** The speaker's Wi-Fi: asked for when there is a connection. */
@@ -72,6 +79,8 @@ function Wait(
     onBack?: (() => void) | undefined;
     onKnows: () => void;
     onNew: () => void;
+    /** Whether a window that is open, or a question that is still to be answered, is shown by itself. */
+    showsNew: boolean;
   },
 ) {
   const line = useLine(props.contact);
@@ -80,8 +89,7 @@ function Wait(
   useLooks(props.contact, async (session) => {
     const { segment } = await session.request("status", {});
     setSegment(segment);
-    // A window that was left open, or a question that is still to be answered.
-    if (segment.state === "set-up" || segment.state === "undecided") props.onNew();
+    if (props.showsNew && (segment.state === "set-up" || segment.state === "undecided")) props.onNew();
     return false;
   });
   const there = segment?.state === "up" && segment.there !== false && segment.speaker;
@@ -200,7 +208,7 @@ function NewSpeaker(props: Part & { onDone: () => void; onSkip: () => void }) {
       title={t.setUpTitle}
       lead={t.setUpLead}
       step={props.step}
-      back={open ? undefined : props.onDone}
+      back={props.onDone}
       actions={
         open ? (
           <Button label={t.setUpDone} onTap={close} />
@@ -249,7 +257,12 @@ function Which(
     if (now && !now.undecided) props.onDone();
   };
   return (
-    <Screen title={t.whichTitle} lead={seen.length > 0 ? t.whichLead : t.whichNobody} step={props.step}>
+    <Screen
+      title={t.whichTitle}
+      lead={seen.length > 0 ? t.whichLead : t.whichNobody}
+      step={props.step}
+      back={props.onDone}
+    >
       <Lost line={props.line} />
       {props.error !== null && <TroubleNotice error={props.error} />}
       <Form onSend={send}>

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { useBack } from "../back.ts";
 import {
   Bars,
   Button,
@@ -79,6 +80,14 @@ export function ChooseWifi(props: {
       setError(reason);
     }
   };
+  const toForm = () => setJoining(null);
+  const toList = () => {
+    setJoining(null);
+    setForm(null);
+    setFailure(null);
+    setError(null);
+  };
+  useBack(joining ? 2 : form ? 1 : 0, (depth) => (depth === 1 ? toForm() : toList()));
   if (joining) {
     return (
       <Joining
@@ -86,9 +95,9 @@ export function ChooseWifi(props: {
         form={joining}
         onFailed={(state) => {
           setFailure(state);
-          setJoining(null);
+          toForm();
         }}
-        onBack={() => setJoining(null)}
+        onBack={toForm}
       />
     );
   }
@@ -101,11 +110,7 @@ export function ChooseWifi(props: {
         failure={failure}
         error={error}
         onJoin={() => join(form)}
-        onBack={() => {
-          setForm(null);
-          setFailure(null);
-          setError(null);
-        }}
+        onBack={toList}
       />
     );
   }

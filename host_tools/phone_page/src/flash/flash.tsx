@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { useBack } from "../back.ts";
 import { Button, Check, Choice, Dialog, Notice, Screen, Waiting } from "../parts/index.ts";
 import { texts } from "../texts.ts";
 import { CHIPS } from "./chips.ts";
@@ -33,6 +34,8 @@ export function Flash(props: { onPair: (code: string) => void; onBack: () => voi
   // Who found nothing in the list sees all of it the next time: some boards have rarer USB chips.
   const [allPorts, setAllPorts] = useState(false);
   const busy = state.at === "working" || state.at === "again";
+  // Nobody leaves a board that is being written to by a slip of the thumb.
+  useBack(busy || state.at === "sure" || state.at === "trouble" ? 1 : 0, () => !busy && setState({ at: "choosing" }));
 
   useEffect(() => {
     let there = true;
@@ -200,7 +203,7 @@ export function Flash(props: { onPair: (code: string) => void; onBack: () => voi
       return (
         <Screen
           title={texts.flash.troubleTitle}
-          back={props.onBack}
+          back={() => setState({ at: "choosing" })}
           actions={<Button label={texts.flash.oneMore} icon="refresh" onTap={() => setState({ at: "choosing" })} />}
         >
           <Notice kind="trouble" title={words.what}>

@@ -133,7 +133,6 @@ export function show(
   } = {},
 ) {
   cleanup();
-  history.replaceState(null, "");
   const sessions = [...(given.sessions ?? [])];
   const world: World = { visits: [], forgotten: [], kept: new Map(), paired: 0, connects: [] };
   function Main() {
