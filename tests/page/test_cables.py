@@ -90,10 +90,8 @@ async def test_the_speaker_on_the_cable(dorm: Dorm, served: Served, open_page: O
     await page.get_by_text("You are in until").first.wait_for()
     await connects(page)
     await screenshots(page, "long-overview")
-    await goes_to(page, "Set-up window")
-    await expect(page.get_by_role("alert")).to_contain_text("there is no set-up window, nor need of one")
-    await screenshots(page, "everyday-by-cable")
-    await tap(page, "Back")
+    for name in ("Set-up window", "The speaker's Wi-Fi"):
+        await expect(page.get_by_role("button", name=name)).to_have_count(0)
     await the_dorms_cable(dorm, page)
 
 

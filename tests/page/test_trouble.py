@@ -111,9 +111,10 @@ async def test_a_claim_that_is_refused(dorm: Dorm, served: Served, open_page: Op
     await see(page, "Let this phone in")
     await screenshots(page, "trouble-refused")
     assert not await answers(dorm, t.PHONE, x, t.SPEAKER_PORT)
-    # As it says: pair again.
+    # As it says: pair again. The link opens in the tab that shows the trouble.
     invite = (await laptop(dorm, "invite"))["invite"]
     await page.goto(f"{served.url}#invite={invite}")
+    await tap(page, "Begin")
     await pair(page, "Bob's phone")
     await see(page, "Let this phone in")
     await tap(page, "Let me in")

@@ -1083,10 +1083,6 @@ export const texts = {
     another: "Another board",
     troubleTitle: "That did not work",
     oneMore: "Try again",
-    noSerial: {
-      what: "This browser cannot flash a board",
-      next: "Open this page in Chrome or Edge on a computer. Or, where Speakeasy's source is, type “make flash”.",
-    },
     trouble: {
       "nobody-chosen": () => ({
         what: "No board was chosen",

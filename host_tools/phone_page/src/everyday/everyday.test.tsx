@@ -756,8 +756,14 @@ describe("for experts", () => {
     await at(new FakeSession(), t.experts);
     await screen.findByRole("region", { name: t.services });
     expect(screen.queryByRole("region", { name: t.ethernet })).toBeNull();
-    const session = new FakeSession({ ethernet: { ethernet: "segment", now: "segment" } });
-    await at(session, t.experts);
+    const session = new FakeSession({
+      ethernet: { ethernet: "segment", now: "segment" },
+      status: status({ ethernet: "segment" }),
+    });
+    await at(session);
+    // There is no Wi-Fi for a speaker on a cable.
+    expect(screen.queryAllByRole("button", { name: new RegExp(`^(${t.speakerWifi}|${t.setUp})`) })).toEqual([]);
+    await tap(new RegExp(`^${t.experts}`));
     fireEvent.click(await screen.findByRole("radio", { name: new RegExp("socket in the wall") }));
     const part = within(screen.getByRole("region", { name: t.ethernet }));
     await click(part.getByRole("button", { name: t.change }));

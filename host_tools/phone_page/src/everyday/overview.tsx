@@ -85,7 +85,7 @@ export function Overview() {
           {!isWell(all.status) && <Sides all={all} />}
         </>
       )}
-      <Menu />
+      <Menu speakersCable={all?.status.ethernet === "segment"} />
       {all && isWell(all.status) && <Sides all={all} />}
       {all && <WhoIsIn all={all} now={now} />}
       {all && <TheBridge all={all} />}
@@ -152,7 +152,8 @@ function WhoIsIn({ all, now }: { all: Overall; now: number }) {
   );
 }
 
-function Menu() {
+/** `speakersCable`: the speaker is on a cable, so that there is no Wi-Fi for it. */
+function Menu({ speakersCable }: { speakersCable: boolean }) {
   const { role, go } = useLive();
   const owner = role === "owner";
   return (
@@ -172,13 +173,17 @@ function Menu() {
               detail={t.dormWifiHint}
               onTap={() => go("dorm-wifi")}
             />
-            <Row
-              lead={<Icon name="key" />}
-              title={t.speakerWifi}
-              detail={t.speakerWifiHint}
-              onTap={() => go("speaker-wifi")}
-            />
-            <Row lead={<Icon name="speaker" />} title={t.setUp} detail={t.setUpHint} onTap={() => go("set-up")} />
+            {!speakersCable && (
+              <>
+                <Row
+                  lead={<Icon name="key" />}
+                  title={t.speakerWifi}
+                  detail={t.speakerWifiHint}
+                  onTap={() => go("speaker-wifi")}
+                />
+                <Row lead={<Icon name="speaker" />} title={t.setUp} detail={t.setUpHint} onTap={() => go("set-up")} />
+              </>
+            )}
             <Row lead={<Icon name="settings" />} title={t.experts} detail={t.expertsHint} onTap={() => go("experts")} />
           </>
         )}

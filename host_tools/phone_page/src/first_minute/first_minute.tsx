@@ -177,7 +177,7 @@ export function FirstMinute(props: {
       return <GoOn ask={ask} onLater={later} />;
     case "wifi":
       return at.cable ? (
-        <Cable contact={contact} step={step("wifi")} onUp={settle} />
+        <Cable contact={contact} step={step("wifi")} onUp={settle} onLater={later} />
       ) : (
         <ChooseWifi contact={contact} step={step("wifi")} onUp={settle} onLater={later} />
       );

@@ -71,7 +71,8 @@ test("a password that the server would learn goes to a named one alone", async (
   await choose(new RegExp(`^${t.serverAny}`));
   await choose(new RegExp(`^${t.innerPap}`));
   await send();
-  expect(screen.getByText(t.papNeedsServer)).toBeTruthy();
+  // Where it can be seen, also by who has folded it again.
+  await soon(() => expect(screen.getByText(t.papNeedsServer).closest("details")!.open).toBe(true));
   expect(session.of("join")).toEqual([]);
   await choose(new RegExp(`^${t.serverNamed}`));
   await type(t.server, " radius.example.edu ");

@@ -425,7 +425,12 @@ function Joining(props: {
 }
 
 /** The dorm's network is the socket in the wall. */
-export function Cable(props: { contact: Reach; step?: Step | undefined; onUp: (status: Status) => unknown }) {
+export function Cable(props: {
+  contact: Reach;
+  step?: Step | undefined;
+  onUp: (status: Status) => unknown;
+  onLater: () => void;
+}) {
   const line = useLine(props.contact);
   useLooks(props.contact, async (session) => {
     const status = await session.request("status", {});
@@ -434,7 +439,13 @@ export function Cable(props: { contact: Reach; step?: Step | undefined; onUp: (s
     return true;
   });
   return (
-    <Screen title={t.cableTitle} lead={t.cableLead} step={props.step} picture={<Icon name="cable" />}>
+    <Screen
+      title={t.cableTitle}
+      lead={t.cableLead}
+      step={props.step}
+      picture={<Icon name="cable" />}
+      actions={<Button kind="plain" label={t.later} onTap={props.onLater} />}
+    >
       {line.lost === null ? <Waiting>{t.cableWaiting}</Waiting> : <Lost line={line} />}
       <Register line={line} />
     </Screen>

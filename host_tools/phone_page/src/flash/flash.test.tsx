@@ -81,9 +81,3 @@ it("says of a wrong file what it is, and takes it for none", async () => {
   await waitFor(() => expect(screen.getByRole("alert").textContent).toContain(t.trouble["not-firmware"]().what));
   expect(screen.getByRole("button", { name: t.begin }).getAttribute("aria-disabled")).toBe("true");
 });
-
-it("says where a board can be flashed, in a browser that cannot", () => {
-  vi.stubGlobal("navigator", { userAgent: "" });
-  render(<Flash onPair={() => {}} onBack={() => {}} />);
-  expect(screen.getByRole("alert").textContent).toContain(t.noSerial.what);
-});

@@ -57,16 +57,6 @@ export function Flash(props: { onPair: (code: string) => void; onBack: () => voi
     return () => removeEventListener("beforeunload", ask);
   }, [busy]);
 
-  if (!("serial" in navigator)) {
-    return (
-      <Screen title={texts.flash.title} back={props.onBack}>
-        <Notice kind="trouble" title={texts.flash.noSerial.what}>
-          {texts.flash.noSerial.next}
-        </Notice>
-      </Screen>
-    );
-  }
-
   const offer = offered.find(({ file }) => file === which);
   const pick = async (file: File | undefined) => {
     setImage(null);

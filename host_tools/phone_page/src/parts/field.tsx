@@ -17,13 +17,20 @@ export function Form({ onSend, children }: { onSend: () => unknown; children: Co
         event.preventDefault();
         const form = event.currentTarget;
         void onSend();
-        // What is wrong may be out of sight: it gets the focus, once it is marked.
-        setTimeout(() => form.querySelector<HTMLElement>(WRONG)?.focus(), MARKED);
+        setTimeout(() => showWrong(form), MARKED);
       }}
     >
       {children}
     </form>
   );
+}
+
+/** What is wrong may be out of sight, or folded away: it gets the focus, once it is marked. */
+function showWrong(form: HTMLFormElement): void {
+  const wrong = form.querySelector<HTMLElement>(WRONG);
+  const folded = wrong?.closest("details");
+  if (folded) folded.open = true;
+  wrong?.focus();
 }
 
 /** One line of text, or a code. A password is hidden until the person asks to see it. */
