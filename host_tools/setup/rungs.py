@@ -3,16 +3,19 @@
     python rungs.py MAKE "RUNG RUNG ..." "RUNG RUNG ..."
 
 The second lane is polite (nice): the first one's times are real ones. What a rung says is printed when it ends, as a
-whole. After one that fails none begins; what the other lane runs comes to its end.
+whole; until then it is in build/log/make-RUNG.log. After one that fails none begins; what the other lane runs comes to
+its end. It has passed when each rung of both lanes has.
 """
 
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from threading import Event, Lock, Thread
 
 POLITE = ("nice", "-n", "10")
+LOGS = Path("build/log")
 
 
 class Rungs:
@@ -23,6 +26,7 @@ class Rungs:
         self.stop = Event()
         self.interrupted = False
         self.failed: list[str] = []
+        self.passed: list[str] = []
 
     def lane(self, rungs: list[str], *before: str) -> None:
         for rung in rungs:
@@ -30,13 +34,16 @@ class Rungs:
                 return
             self._say(f"== make {rung} begins")
             began = time.monotonic()
-            process = subprocess.Popen(
-                [*before, self._make, rung], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
+            # A file, not a pipe: who hangs has said what it has, and what a rung leaves running is not waited for.
+            log = LOGS / f"make-{rung}.log"
+            with log.open("wb") as out:
+                process = subprocess.Popen(
+                    [*before, self._make, rung], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+                )
             self._running.add(process)
             if self.interrupted:  # while it was started
                 process.terminate()
-            output, _ = process.communicate()
+            process.wait()
             self._running.discard(process)
             took = f"{time.monotonic() - began:.0f} s"
             end = f"== make {rung}: {took}"
@@ -44,7 +51,9 @@ class Rungs:
                 self.failed.append(rung)
                 self.stop.set()
                 end = f"== make {rung} FAILED after {took}: mend it, and try again with `make {rung}`"
-            self._say(f"== make {rung}\n{output.decode(errors='replace')}{end}")
+            else:
+                self.passed.append(rung)
+            self._say(f"== make {rung}\n{log.read_text('utf-8', 'replace')}{end}")
 
     def _say(self, text: str) -> None:
         with self._printing:
@@ -60,6 +69,9 @@ class Rungs:
 
 
 def main(make: str, waiting: str, reckoning: str) -> int:
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal may know fewer letters than a test
+    LOGS.mkdir(parents=True, exist_ok=True)
+    plan = [*reckoning.split(), *waiting.split()]
     rungs = Rungs(make)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, rungs.interrupt)
@@ -73,10 +85,10 @@ def main(make: str, waiting: str, reckoning: str) -> int:
         lane.join()
     if rungs.interrupted:
         return 130
-    if rungs.failed:
-        print(f"== FAILED: {' '.join(rungs.failed)}", flush=True)
+    if sorted(rungs.passed) != sorted(plan):
+        print("== FAILED:", *(rungs.failed or ("to run", *(set(plan) - set(rungs.passed)))), flush=True)
         return 1
-    print("== passed:", *reckoning.split(), *waiting.split(), flush=True)
+    print("== passed:", *plan, flush=True)
     return 0
 
 

@@ -22,17 +22,23 @@ right) echo one; wait_for test -e left.began; nice ;;
 bad) wait_for test -e long.began; echo "what is wrong"; exit 2 ;;
 long) wait_for grep -q "make bad FAILED" out ;;
 for-ever) exec sleep 600 ;;
+letters) echo "✓" ;;
+leaves) sleep 600 & echo $! > leaves.pid ;;
 esac
 """
 
 
-def start(directory: Path, waiting: str, reckoning: str) -> "subprocess.Popen[bytes]":
+def start(directory: Path, waiting: str, reckoning: str, **env: str) -> "subprocess.Popen[bytes]":
     make = directory / "make"
     make.write_text(MAKE)
     make.chmod(0o755)
     with (directory / "out").open("wb") as out:
         return subprocess.Popen(
-            [sys.executable, RUNGS, make, waiting, reckoning], cwd=directory, stdout=out, stderr=subprocess.STDOUT
+            [sys.executable, RUNGS, make, waiting, reckoning],
+            cwd=directory,
+            env={**os.environ, **env},
+            stdout=out,
+            stderr=subprocess.STDOUT,
         )
 
 
@@ -60,6 +66,22 @@ def test_after_a_failure_none_begins_and_what_runs_comes_to_its_end(
     assert "== make bad\nwhat is wrong\n== make bad FAILED after " in out
     assert "== make long: " in out
     assert out.endswith("== FAILED: bad\n")
+
+
+def test_letters_that_the_terminal_does_not_have_stop_nobody(tmp_path: Path) -> None:
+    assert start(tmp_path, "letters a", "b", PYTHONIOENCODING="ascii").wait(LIMIT_S) == 0
+    assert begun(tmp_path) == {"letters", "a", "b"}
+
+
+def test_what_a_rung_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
+    assert start(tmp_path, "leaves", "a").wait(LIMIT_S) == 0
+    os.kill(int((tmp_path / "leaves.pid").read_text()), signal.SIGKILL)
+
+
+def test_a_rung_that_could_not_be_run_has_not_passed(tmp_path: Path) -> None:
+    (tmp_path / "build/log/make-b.log").mkdir(parents=True)  # in the place of a file
+    assert start(tmp_path, "a", "b c").wait(LIMIT_S) == 1
+    assert (tmp_path / "out").read_text().splitlines()[-1].startswith("== FAILED: to run ")
 
 
 def test_who_ends_it_ends_its_rungs(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ function moved(): void {
   if (isNew()) return;
   const depth = depthOf(history.state) ?? 0;
   here = depth;
-  base = Math.min(base, here);
+  if (here < base) base = 0; // and out, with the next step
   if (going) going = false;
   else callBack(depth);
   plan();
@@ -81,7 +81,7 @@ export function listenForBack(): void {
   const begin = () => {
     going = false;
     here = depthOf(history.state) ?? 0;
-    base = Math.min(base, here);
+    if (here < base) base = 0;
     history.replaceState(stamped(here), "");
     plan();
   };

@@ -132,7 +132,12 @@ function Page() {
     };
   }, [store]);
 
-  const home = () => setView(bridges.length > 0 ? everyday() : nothingYet());
+  const home = async () => {
+    // Another tab, or a pairing that was left behind, may have changed it.
+    const bridges = await store?.list().catch(() => []);
+    setBridges(bridges ?? []);
+    setView(bridges?.length ? everyday() : nothingYet());
+  };
   useBack(view.at === "flash" || (view.at === "no-bluetooth" && view.over) ? 1 : 0, home);
   const pair = () => setView(firstMinute({ from: "nothing", badLink: false }));
   const flash = "serial" in navigator ? () => setView({ at: "flash" }) : null;
@@ -157,11 +162,11 @@ function Page() {
     setView(firstMinute({ from: "link", found }));
   };
   const progress = view.at === "everyday" ? readProgress() : null;
-  const unfinished = progress?.place === "wifi" || progress?.place === "speaker" ? progress : null;
-  const goOn = () => {
-    const known = bridges.find((one) => one.bridge === unfinished?.bridge);
-    if (unfinished && known) setView(firstMinute({ from: "progress", progress: unfinished, known, outcome: null }));
-  };
+  const isUnfinished = ({ bridge, role, addr }: KnownBridge) =>
+    (role === "owner" && addr === "") ||
+    (progress?.bridge === bridge && (progress.place === "wifi" || progress.place === "speaker"));
+  const goOn = (known: KnownBridge) =>
+    setView(firstMinute({ from: "progress", progress: { bridge: known.bridge, place: "wifi" }, known, outcome: null }));
   const shown = () => {
     switch (view.at) {
       case "welcome":
@@ -192,7 +197,7 @@ function Page() {
             outcome={view.outcome}
             begun={view.begun}
             doors={doors}
-            unfinished={unfinished?.bridge ?? null}
+            isUnfinished={isUnfinished}
             onGoOn={goOn}
             onPair={pair}
             onFlash={flash}

@@ -246,9 +246,12 @@ export const texts = {
     codeHint: "Capitals, spaces and hyphens do not matter.",
     codeWhole: "That is a whole setup code.",
     inviteWhole: "That is a whole invite.",
+    codeSoFar: (given: number, expected: number) => `${given} of ${expected} signs so far.`,
     codeLength: (given: number, expected: number) =>
       given < expected
-        ? `${given} of ${expected} signs so far.`
+        ? given > 0
+          ? `${given} of ${expected} signs: some are missing.`
+          : "Type the code, or paste the invite."
         : `${given} signs: a code has ${expected}. Are there some too many?`,
     codeSymbol: (place: number) => `Sign ${place} is none that a code has. Compare it with the label.`,
     codeCheck: "One sign is not right. Compare the code with the label, sign by sign.",
@@ -377,6 +380,7 @@ export const texts = {
       "Where it does, register this address of the bridge, as one does with a games console. The bridge cannot use a page to sign in at.",
     mac: "The bridge's address (MAC)",
     joined: (ssid: string) => `The bridge is on ${named(ssid)}.`,
+    stay: "Stay on it",
 
     cableTitle: "Plug the bridge into the wall",
     cableLead: "This bridge uses its Ethernet socket for the dorm's network. Plug its cable in at both ends.",
@@ -479,7 +483,7 @@ export const texts = {
     wasIn: (clock: string) => `You were in until ${clock}`,
     wasInNext: "If you used the speaker since, you may still be in. To be sure, tap.",
     goOn: "Go on setting up",
-    goOnHint: "The first steps with this bridge are not done yet.",
+    goOnHint: "The dorm's Wi-Fi, then the speaker: what is still to be done, step by step.",
     letMeIn: "Let me in",
     letMeInAgain: "Let me in again",
     letMeInAgainHint: "After this phone was on another network, or where music apps find nothing.",

@@ -46,9 +46,9 @@ export function Everyday(props: {
   /** A session that there is already. */
   begun: { bridge: string; session: Session } | null;
   doors: Doors;
-  /** The bridge that this tab has begun to set up, if there is one; and to go on with that. */
-  unfinished?: string | null;
-  onGoOn?: () => void;
+  /** Whether there is something to set up at first, as far as this phone knows; and to go on with that. */
+  isUnfinished?: (known: KnownBridge) => boolean;
+  onGoOn?: (known: KnownBridge) => void;
   /** Pair with one more bridge. */
   onPair: () => void;
   /** null: this browser has no Web Serial. */
@@ -204,8 +204,8 @@ export function Everyday(props: {
           setSaid("");
           show({ at: "connect", bridge });
         }}
-        unfinished={props.unfinished ?? null}
-        onGoOn={() => props.onGoOn?.()}
+        isUnfinished={(known) => props.isUnfinished?.(known) ?? false}
+        onGoOn={(known) => props.onGoOn?.(known)}
         onForget={(known) => forget(known, t.forgotten)}
         onPair={props.onPair}
         onFlash={props.onFlash ?? null}

@@ -18,9 +18,8 @@ export function Home(props: {
   /** What was done last. */
   said: string;
   onOutcome: (outcome: Outcome | null) => void;
-  /** The bridge that this tab has begun to set up, if there is one. */
-  unfinished: string | null;
-  onGoOn: () => void;
+  isUnfinished: (known: KnownBridge) => boolean;
+  onGoOn: (known: KnownBridge) => void;
   onManage: (bridge: string) => void;
   onForget: (known: KnownBridge) => Promise<void>;
   onPair: () => void;
@@ -59,7 +58,7 @@ export function Home(props: {
           doors={props.doors}
           outcome={props.outcome?.bridge === known.bridge ? props.outcome : null}
           onOutcome={props.onOutcome}
-          onGoOn={props.unfinished === known.bridge ? props.onGoOn : null}
+          onGoOn={props.isUnfinished(known) ? () => props.onGoOn(known) : null}
           onManage={() => props.onManage(known.bridge)}
           onForget={() => setForgetting(known)}
           onPair={props.onPair}

@@ -37,7 +37,15 @@ test.each([
   const paired = new Promise<void>((resolve) => (pair = resolve));
   const onPaired = vi.fn(async () => {});
   const contact = { pair: () => paired } as unknown as Contact;
-  render(<Name contact={contact} step={{ n: 1, of: 2, name: "" }} onPaired={onPaired} onBack={() => {}} />);
+  render(
+    <Name
+      contact={contact}
+      step={{ n: 1, of: 2, name: "" }}
+      onPairing={() => {}}
+      onPaired={onPaired}
+      onBack={() => {}}
+    />,
+  );
   await act(async () => void fireEvent.submit(screen.getByRole("button", { name: t.pair }).closest("form")!));
   if (left) await act(async () => cleanup());
   await act(async () => pair());

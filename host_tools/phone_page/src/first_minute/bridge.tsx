@@ -63,7 +63,14 @@ export function Find(props: {
 }
 
 /** The bridge is found and proven; this phone gets its name there, and is paired. */
-export function Name(props: { contact: Contact; step: Step; onPaired: () => Promise<void>; onBack: () => void }) {
+export function Name(props: {
+  contact: Contact;
+  step: Step;
+  /** Told as pairing begins, and as it ends. */
+  onPairing: (on: boolean) => void;
+  onPaired: () => Promise<void>;
+  onBack: () => void;
+}) {
   const [name, setName] = useState(() => deviceName(navigator.userAgent));
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
@@ -78,6 +85,7 @@ export function Name(props: { contact: Contact; step: Step; onPaired: () => Prom
   const pair = async () => {
     if (wrong || busy) return;
     setBusy(true);
+    props.onPairing(true);
     setError(null);
     try {
       await props.contact.pair(name.trim());
@@ -87,6 +95,7 @@ export function Name(props: { contact: Contact; step: Step; onPaired: () => Prom
       setError(reason);
     } finally {
       setBusy(false);
+      props.onPairing(false);
     }
   };
   return (
@@ -94,7 +103,7 @@ export function Name(props: { contact: Contact; step: Step; onPaired: () => Prom
       title={t.foundTitle}
       lead={t.foundLead}
       step={props.step}
-      back={props.onBack}
+      back={busy ? undefined : props.onBack}
       picture={<Icon name="phone" />}
     >
       <Form onSend={pair}>

@@ -48,7 +48,7 @@ export function Code(props: {
   };
   // Too few signs are no mistake before the person says that it is all.
   const early = error instanceof CodeError && error.reason === "length" && error.given < error.expected && !asked;
-  const hint = early && error.given > 0 ? codeTrouble(error) : t.codeHint;
+  const hint = early && error.given > 0 ? t.codeSoFar(error.given, error.expected) : t.codeHint;
   return (
     <Screen title={t.codeTitle} lead={t.codeLead} back={props.onBack} step={props.step} picture={<Icon name="key" />}>
       {props.badLink && !text && (

@@ -27,7 +27,7 @@ type At =
   | { place: "find" }
   | { place: "name" }
   | { place: "back" } // paired; the bridge is to be asked how it is
-  | { place: "wifi"; cable: boolean }
+  | { place: "wifi"; cable: boolean; joined: string }
   | { place: "speaker"; byCable: boolean; joined: string }
   | { place: "let-in"; outcome: Outcome | null }
   | { place: "play"; until: number; segment: string | null };
@@ -58,6 +58,7 @@ export function FirstMinute(props: {
     [credential],
   );
   useEffect(() => () => contact.close(), [contact]);
+  const [pairing, setPairing] = useState(false);
   const there = useRef(true);
   useEffect(
     () => () => {
@@ -97,7 +98,7 @@ export function FirstMinute(props: {
     setSpeakersCable(ethernet === "segment");
     const isUp = uplink.state === "up" && uplink.addr !== null;
     await contact.keep(isUp ? { addr: uplink.addr!, ssid: uplink.ssid } : { addr: "" });
-    if (isOwner() && !isUp) show({ place: "wifi", cable: ethernet === "uplink" });
+    if (isOwner() && !isUp) show({ place: "wifi", cable: ethernet === "uplink", joined: "" });
     else if (isOwner() && (!segment.speaker || segment.state !== "up"))
       show({ place: "speaker", byCable: ethernet === "segment", joined: at.place === "wifi" ? uplink.ssid : "" });
     else show({ place: "let-in", outcome: null });
@@ -137,16 +138,20 @@ export function FirstMinute(props: {
   };
   const toFind = () => setAt({ place: "find" });
   const toSpeaker = () => show({ place: "speaker", byCable: speakersCable, joined: "" });
-  const toWifi = () => show({ place: "wifi", cable: false });
+  /** `joined`: the one that it is on already. */
+  const toWifi = (joined: string) => show({ place: "wifi", cable: false, joined });
 
   // The screens that Back leads to from here, the nearest first. A code that was used is behind.
   const behind: (() => void)[] = [];
   if (at.place === "name") behind.push(toFind);
   if ((at.place === "name" || at.place === "find") && begin.from === "nothing") behind.push(toCode);
-  if (at.place === "speaker" && at.joined) behind.push(toWifi);
+  if (at.place === "speaker" && at.joined) behind.push(() => toWifi(at.joined));
   if (at.place === "let-in" && isOwner()) behind.push(toSpeaker);
-  if (props.over) behind.push(at.place === "play" ? done : contact.known ? later : props.onBack);
-  useBack(behind.length, (depth) => behind[behind.length - 1 - depth]?.());
+  // A phone that is paired has a home here, however the page was opened.
+  if (contact.known) behind.push(at.place === "play" ? done : later);
+  else if (props.over) behind.push(props.onBack);
+  // While it is being paired nobody leaves: the bridge may have taken the phone before this page hears of it.
+  useBack(behind.length, (depth) => !pairing && behind[behind.length - 1 - depth]?.());
 
   switch (at.place) {
     case "code":
@@ -172,14 +177,24 @@ export function FirstMinute(props: {
         />
       );
     case "name":
-      return <Name contact={contact} step={step("phone")} onPaired={paired} onBack={toFind} />;
+      return <Name contact={contact} step={step("phone")} onPairing={setPairing} onPaired={paired} onBack={toFind} />;
     case "back":
       return <GoOn ask={ask} onLater={later} />;
     case "wifi":
       return at.cable ? (
         <Cable contact={contact} step={step("wifi")} onUp={settle} onLater={later} />
       ) : (
-        <ChooseWifi contact={contact} step={step("wifi")} onUp={settle} onLater={later} />
+        <ChooseWifi
+          contact={contact}
+          step={step("wifi")}
+          onUp={settle}
+          onLater={later}
+          stay={
+            at.joined
+              ? { ssid: at.joined, onStay: () => show({ place: "speaker", byCable: speakersCable, joined: at.joined }) }
+              : null
+          }
+        />
       );
     case "speaker":
       return (
@@ -189,7 +204,7 @@ export function FirstMinute(props: {
           byCable={at.byCable}
           joined={at.joined}
           // Another Wi-Fi, where the bridge has one.
-          onBack={at.joined ? toWifi : undefined}
+          onBack={at.joined ? () => toWifi(at.joined) : undefined}
           onDone={() => show({ place: "let-in", outcome: null })}
         />
       );
@@ -205,7 +220,7 @@ export function FirstMinute(props: {
           visit={() => props.visit(known)}
           ask={ask}
           onSpeaker={isOwner() ? toSpeaker : null}
-          onWifi={toWifi}
+          onWifi={() => toWifi("")}
           onLater={later}
         />
       );

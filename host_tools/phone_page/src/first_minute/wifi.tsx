@@ -53,6 +53,7 @@ const EMPTY: Typed = {
   inner: "mschapv2",
   identity: "",
 };
+type Stay = { ssid: string; onStay: () => void };
 type Failure = UplinkState | "late";
 
 /** From the list of networks to the bridge being on one. Wherever it is shown, `onUp` gets the status that says so. */
@@ -62,6 +63,8 @@ export function ChooseWifi(props: {
   onUp: (status: Status) => unknown;
   onBack?: (() => void) | undefined;
   onLater?: (() => void) | undefined;
+  /** The network that the bridge is on already, and to leave it at that. */
+  stay?: Stay | null;
 }) {
   const [networks, setNetworks] = useState<Network[] | null>(null);
   const [form, setForm] = useState<Typed | null>(null);
@@ -133,6 +136,7 @@ function Networks(props: {
   step?: Step | undefined;
   onBack?: (() => void) | undefined;
   onLater?: (() => void) | undefined;
+  stay?: Stay | null;
   networks: Network[] | null;
   setNetworks: (networks: Network[]) => void;
   onChoose: (form: Typed) => void;
@@ -160,6 +164,13 @@ function Networks(props: {
   }, [gone]);
   return (
     <Screen title={t.wifiTitle} lead={t.wifiLead} step={props.step} back={props.onBack}>
+      {props.stay && (
+        <Notice
+          kind="good"
+          title={t.joined(props.stay.ssid)}
+          action={<Button label={t.stay} onTap={props.stay.onStay} />}
+        />
+      )}
       <Lost line={line} />
       {error !== null && <TroubleNotice error={error} onAgain={scan} />}
       {networks === null && looking && <Waiting>{t.looking}</Waiting>}

@@ -6,7 +6,7 @@ import { anonymous, barsOf, codeTrouble, deviceName, failureWords, signalOf } fr
 const t = texts.firstMinute;
 
 test("what is wrong with a code is said of it", () => {
-  expect(codeTrouble(new CodeError("length", "code", 27, 26))).toBe("26 of 27 signs so far.");
+  expect(codeTrouble(new CodeError("length", "code", 27, 26))).toBe("26 of 27 signs: some are missing.");
   expect(codeTrouble(new CodeError("length", "code", 27, 28))).toContain("28 signs: a code has 27.");
   expect(codeTrouble(new CodeError("symbol", "code", 27, 27, 3))).toContain("Sign 3 is none");
   expect(codeTrouble(new CodeError("link", "code"))).toBe(t.codeLink);
