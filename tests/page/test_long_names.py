@@ -61,7 +61,7 @@ async def test_an_invite_is_seen_whole_where_it_is_typed(browser: Browser, addre
     field = page.get_by_label("Code or invite")
     await field.fill(INVITE[:-1])
     await field.press("Enter")  # sends, and breaks no line
-    await expect(page.get_by_text("39 of 40 signs so far.")).to_be_visible()
+    await expect(page.get_by_text("39 of 40 signs: some are missing.")).to_be_visible()
     await expect(field).to_have_value(INVITE[:-1])
     await field.press_sequentially(INVITE[-1])
     await expect(page.get_by_text("That is a whole invite.")).to_be_visible()

@@ -15,7 +15,7 @@ from dorm import topology as t
 from dorm.dorm import Dorm
 from dorm_life import LIMIT_S, answers, invite, own, settled
 from page_tools import Served, build_page
-from playwright.async_api import Error, Page, Request, Route, expect
+from playwright.async_api import Error, Page, Playwright, Request, Route, expect
 from test_claims import Key, key_of, lease_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -256,3 +256,25 @@ async def test_an_owner_opens_bluetooth(dorm: Dorm, served: Served, page: Page, 
     await dorm.until(lambda: dorm.bluetooth.advertising, LIMIT_S, "the bridge to open Bluetooth")
     status = json.loads((await dorm.person(t.PHONE).run("speakeasy", "status", "--json")).stdout)
     assert status["ble"]["state"] == "managed"
+
+
+async def test_back_to_the_page_that_the_browser_has_kept(
+    dorm: Dorm, served: Served, playwright: Playwright, chromium_there: dict[str, Any], owner: Key
+) -> None:
+    """As phones do it: the page comes out of the browser's cache as it was left. What came of the visit is known."""
+    kept = await playwright.chromium.launch(**chromium_there, ignore_default_args=["--disable-back-forward-cache"])
+    try:
+        page = await kept.new_page()
+        page.set_default_timeout(VISIT_MS)
+        await page.goto(served.url)
+        await expect(page.locator("#outcome")).to_have_text("null")
+        await page.evaluate(
+            "addEventListener('pageshow', event => event.persisted && sessionStorage.setItem('kept', 'it was'))"
+        )
+        told = await visit(page, served, owner, "claim", x_of(dorm))
+        assert told["kind"] == "claimed"
+        await page.evaluate("history.back()")
+        await page.wait_for_function("sessionStorage.getItem('kept') === 'it was'")
+        await expect(page.locator("#outcome")).to_have_text("null")
+    finally:
+        await kept.close()

@@ -56,10 +56,10 @@ const everyday = (outcome: Outcome | null = null, begun: { bridge: string; sessi
 
 async function begin(store: Store, fragment: string): Promise<View> {
   const { found, badLink } = linked(fragment);
-  if (found) return firstMinute({ from: "link", found }, false);
+  // Who waits for the bridge's answer has not scanned anything.
+  if (found && !pendingVisit()) return firstMinute({ from: "link", found }, false);
   const outcome = await resumeVisit(fragment, (bridge) => store.get(bridge));
-  const change = outcome && learnt(outcome);
-  if (change) await store.patch(outcome.bridge, change);
+  if (outcome) await store.patch(outcome.bridge, learnt(outcome, Date.now()));
   const progress = readProgress();
   const known = progress && (await store.get(progress.bridge));
   if (
@@ -85,12 +85,14 @@ function Page() {
 
   const open = async () => {
     const fragment = takeFragment();
+    const waits = pendingVisit() !== null;
     try {
       const store = await Store.open();
       const next = await begin(store, fragment);
       setStore(store);
       setBridges(await store.list());
       setView(next);
+      if (waits) setScanned(linked(fragment).found);
     } catch (error) {
       setView({ at: "trouble", error });
     }
@@ -101,7 +103,7 @@ function Page() {
     const arrived = () => {
       const { found, badLink } = linked(takeFragment());
       const { at } = latest.current;
-      if (found && at === "welcome") setView(firstMinute({ from: "link", found }));
+      if (found && (at === "welcome" || at === "no-bluetooth")) setView(firstMinute({ from: "link", found }));
       // Not while a board is written to.
       else if (found && at !== "flash") setScanned(found);
       else if (badLink) setView((now) => (now.at === "welcome" ? firstMinute({ from: "nothing", badLink }) : now));
@@ -132,11 +134,16 @@ function Page() {
     };
   }, [store]);
 
-  const home = async () => {
+  const home = () => {
+    setView(bridges.length > 0 ? everyday() : nothingYet());
     // Another tab, or a pairing that was left behind, may have changed it.
-    const bridges = await store?.list().catch(() => []);
-    setBridges(bridges ?? []);
-    setView(bridges?.length ? everyday() : nothingYet());
+    void store?.list().then(
+      (now) => {
+        setBridges(now);
+        if (now.length > 0 && bridges.length === 0) setView(everyday());
+      },
+      () => {}, // then it is as it was
+    );
   };
   useBack(view.at === "flash" || (view.at === "no-bluetooth" && view.over) ? 1 : 0, home);
   const pair = () => setView(firstMinute({ from: "nothing", badLink: false }));

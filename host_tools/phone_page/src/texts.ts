@@ -392,7 +392,7 @@ export const texts = {
     speakerWifiKey: "Key of the speaker's Wi-Fi",
     speakerWaiting: "Waiting for the speaker",
     speakerThere: "The speaker is there",
-    speakerThereDetail: (mac: string) => `Its address (MAC) is ${mac}. Your speaker's label says the same.`,
+    speakerThereDetail: (mac: string) => `Its address (MAC) is ${mac}: compare it with the speaker's label.`,
     speakerCableLead: "Plug the speaker into the bridge's Ethernet socket. Nothing else is to be done.",
     speakerSkip: "Go on without the speaker",
     speakerNew: "My speaker is new",
@@ -521,8 +521,7 @@ export const texts = {
     bluetoothOffWhy: "The bridge keeps its Bluetooth off while nobody needs it.",
     openOverWifi: "Switch its Bluetooth on over Wi-Fi",
     openOverWifiHint: "This phone has to be on the dorm's Wi-Fi. It is on for five minutes then.",
-    pressButton: "Or press the button on the bridge: its Bluetooth is on for two minutes then.",
-    pressButtonOnly: "Press the button on the bridge: its Bluetooth is on for two minutes then.",
+    pressButton: "Press the button on the bridge: its Bluetooth is on for two minutes then.",
     pressButtonGuest:
       "Press the button on the bridge: its Bluetooth is on for two minutes then. Or have an owner switch it on.",
     opened: "Its Bluetooth is on for five minutes. Connect now.",

@@ -51,6 +51,8 @@ class TestTab implements Tab {
   href = () => this.at;
   go = (url: string, replace: boolean) => void this.went.push({ url, replace });
   stop = () => void this.stopped++;
+  reloaded = 0;
+  reload = () => void this.reloaded++;
   now = () => this.time;
   connected = true;
   online = () => this.connected;
@@ -332,8 +334,21 @@ test("nobody there: the journey is ended before the browser gives up", async () 
 
 test("the person comes back by the Back button, to the page as it was", async () => {
   tab.ends = [false];
-  expect(await startVisit(known, "claim", tab)).toMatchObject({ kind: "no-answer" });
-  expect([tab.stopped, tab.stored.size]).toEqual([0, 0]);
+  await leave("claim");
+  expect([tab.stopped, tab.reloaded]).toEqual([0, 1]);
+  // Loaded anew it says so once, where no later page has had the answer.
+  expect(await back("")).toMatchObject({ kind: "no-answer" });
+  expect(await back("")).toBeNull();
+});
+
+test.each([
+  [-1, "no-answer"],
+  [0, "no-answer"],
+  [1, null],
+])("a visit that has ended %i ms after this page has begun one", async (later, kind) => {
+  await leave("claim");
+  known = { ...known, visited: tab.time + later };
+  expect((await back("")) as Outcome | null).toEqual(kind && expect.objectContaining({ kind }));
 });
 
 test.each(["", "bridge.example", "10.66.0.5:80", "10.66.0.256", "10.66.0.5/../x", "1.2.3.4@evil.example"])(
@@ -355,12 +370,13 @@ test("a browser that stores nothing is not left", async () => {
 
 test("what a visit tells about being let in", () => {
   const of = { bridge: known.bridge, purpose: "claim" } as const;
-  expect(learnt({ ...of, kind: "claimed", until: 7, by: "mac", segment: null })).toEqual({ inUntil: 7 });
-  expect(learnt({ ...of, kind: "refused", word: "bad-proof" })).toEqual({ inUntil: 0 });
+  expect(learnt({ ...of, kind: "claimed", until: 7, by: "mac", segment: null }, 5)).toEqual({ visited: 5, inUntil: 7 });
+  expect(learnt({ ...of, kind: "refused", word: "bad-proof" }, 5)).toEqual({ visited: 5, inUntil: 0 });
   for (const word of ["full", "busy", "slow-down", "failed"] as const)
-    expect(learnt({ ...of, kind: "refused", word })).toBeNull();
-  for (const kind of ["no-answer", "unproven", "another-bridge"] as const) expect(learnt({ ...of, kind })).toBeNull();
-  expect(learnt({ ...of, purpose: "open", kind: "opened", until: 7 })).toBeNull();
+    expect(learnt({ ...of, kind: "refused", word }, 5)).toEqual({ visited: 5 });
+  for (const kind of ["no-answer", "unproven", "another-bridge"] as const)
+    expect(learnt({ ...of, kind }, 5)).toEqual({ visited: 5 });
+  expect(learnt({ ...of, purpose: "open", kind: "opened", until: 7 }, 5)).toEqual({ visited: 5 });
 });
 
 test("there are words for whatever is no success", () => {

@@ -51,6 +51,8 @@ export interface Tab {
   go(url: string, replace: boolean): void;
   /** Ends a journey that has not arrived. */
   stop(): void;
+  /** Loads this page anew. */
+  reload(): void;
   /** After so long; sooner and with false if this page was left meanwhile and is shown again. */
   stays(ms: number): Promise<boolean>;
   readonly storage: Pick<Storage, "getItem" | "setItem" | "removeItem">;
@@ -65,6 +67,7 @@ export const thisTab: Tab = {
   href: () => location.href,
   go: (url, replace) => (replace ? location.replace(url) : location.assign(url)),
   stop: () => window.stop(),
+  reload: () => location.reload(),
   stays: (ms) =>
     new Promise((resolve) => {
       const shown = (event: PageTransitionEvent) => {
@@ -143,14 +146,19 @@ async function goTo(tab: Tab, pending: Pending, what: Record<string, string>, re
   }
   const fragment = new URLSearchParams({ ...what, back: tab.href().replace(/#.*$/s, "") });
   tab.go(`http://${pending.addr}:${CLAIM_PORT}/p#${fragment}`, replace);
-  if (await tab.stays(GONE_AFTER_MS)) tab.stop();
+  if (!(await tab.stays(GONE_AFTER_MS))) {
+    // What came of it a later page may know, which the person has come back from.
+    tab.reload();
+    return new Promise(() => {});
+  }
+  tab.stop();
   tab.storage.removeItem(KEY);
   return { bridge, purpose, kind: "no-answer" };
 }
 
 /**
- * Begins a visit: this tab leaves. Resolves only where it does not, after a third of a minute at most, or when the person
- * comes back by the browser's Back button.
+ * Begins a visit: this tab leaves. Resolves only where it does not, after a third of a minute at most. For a person who comes back
+ * by the browser's Back button the page is loaded anew.
  */
 export async function startVisit(bridge: KnownBridge, purpose: Purpose, tab: Tab = thisTab): Promise<Outcome> {
   if (!tab.online()) return { bridge: bridge.bridge, purpose, kind: "offline" };
@@ -199,6 +207,8 @@ export async function resumeVisit(
   const known = pending && (await find(pending.bridge));
   if (!pending || !known) return null;
   const { bridge, purpose } = pending;
+  // It has come to its end on a later page, which the person has come back from: a browser that keeps pages may show this one its old storage.
+  if (known.visited !== undefined && known.visited > pending.began) return null;
   // Without an answer it had none, however long ago that was.
   const came = age(tab, pending) < LONGEST_MS ? told(fragment) : null;
   if (!came) return { bridge, purpose, kind: "no-answer" };
@@ -229,10 +239,10 @@ export async function resumeVisit(
   return { bridge, purpose, kind: "claimed", until, by, segment };
 }
 
-/** What came of a visit, for the store; null where it tells nothing. A phone that is not known is not in. */
-export function learnt(outcome: Outcome): { inUntil: number } | null {
-  if (outcome.kind === "claimed") return { inUntil: outcome.until };
-  return outcome.kind === "refused" && outcome.word === "bad-proof" ? { inUntil: 0 } : null;
+/** What came of a visit, for the store. A phone that is not known is not in. `now`: ms since 1970. */
+export function learnt(outcome: Outcome, now: number): { visited: number; inUntil?: number } {
+  if (outcome.kind === "claimed") return { visited: now, inUntil: outcome.until };
+  return outcome.kind === "refused" && outcome.word === "bad-proof" ? { visited: now, inUntil: 0 } : { visited: now };
 }
 
 /** What is posted to `/claim` or `/open`. */

@@ -3,7 +3,7 @@ import { fromHex } from "../../../host_tools/phone_page/src/protocol/bytes.ts";
 import { importPhoneKey } from "../../../host_tools/phone_page/src/protocol/keys.ts";
 import type { KnownBridge } from "../../../host_tools/phone_page/src/protocol/types.ts";
 import { Store } from "../../../host_tools/phone_page/src/store.ts";
-import { type Outcome, resumeVisit, startVisit, takeFragment } from "../../../host_tools/phone_page/src/visit.ts";
+import { learnt, type Outcome, resumeVisit, startVisit, takeFragment } from "../../../host_tools/phone_page/src/visit.ts";
 
 const show = (outcome: Outcome | null) => {
   document.getElementById("outcome")!.textContent = JSON.stringify(outcome);
@@ -17,4 +17,6 @@ Object.assign(window, {
     show(await startVisit((await store.get(bridge))!, purpose));
   },
 });
-show(await resumeVisit(fragment, (bridge) => store.get(bridge)));
+const outcome = await resumeVisit(fragment, (bridge) => store.get(bridge));
+if (outcome) await store.patch(outcome.bridge, learnt(outcome, Date.now()));
+show(outcome);

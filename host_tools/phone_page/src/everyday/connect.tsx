@@ -75,7 +75,7 @@ export function Connect(props: {
       <Section title={t.bluetoothOff}>
         {!(mayOpen && isOff) && <p class="soft">{t.bluetoothOffWhy}</p>}
         {mayOpen && !isOff && <Button kind="second" label={t.openOverWifi} busyLabel={t.going} onTap={open} />}
-        <p>{mayOpen ? t.pressButton : known.role === "owner" ? t.pressButtonOnly : t.pressButtonGuest}</p>
+        <p>{known.role === "owner" ? t.pressButton : t.pressButtonGuest}</p>
       </Section>
     </Screen>
   );

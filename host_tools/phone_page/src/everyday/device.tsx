@@ -28,7 +28,7 @@ export function Device() {
       <Outcome doing={doing} />
       {link && left > 0 && (
         <>
-          <p>{t.deviceScan}</p>
+          <p role="status">{t.deviceScan}</p>
           <QrCode text={link.url} label={t.deviceQr} />
           <CopyField label={t.deviceLink} value={link.url} />
           <p class="soft">{t.secondsLeft(left)}</p>

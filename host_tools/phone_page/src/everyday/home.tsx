@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, Icon, Mark, More, Notice, Screen, Section } from "../parts/index.ts";
 import type { KnownBridge } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
@@ -55,6 +55,7 @@ export function Home(props: {
         <Card
           key={known.bridge}
           known={known}
+          alone={bridges.length === 1}
           doors={props.doors}
           outcome={props.outcome?.bridge === known.bridge ? props.outcome : null}
           onOutcome={props.onOutcome}
@@ -77,6 +78,8 @@ export function Home(props: {
 
 function Card(props: {
   known: KnownBridge;
+  /** There is no other one that it could be taken for. */
+  alone: boolean;
   doors: Doors;
   outcome: Outcome | null;
   onOutcome: (outcome: Outcome | null) => void;
@@ -87,6 +90,11 @@ function Card(props: {
 }) {
   const { known, outcome } = props;
   const now = useNow(15);
+  const place = useRef<HTMLDivElement>(null);
+  // What came of a visit may be far down; not before the screen has gone to its top.
+  useEffect(() => {
+    if (outcome && !props.alone) queueMicrotask(() => place.current?.scrollIntoView({ block: "center" }));
+  }, [outcome]);
   const mine = standing(known.inUntil, now);
   // Anybody on that network may say so; until the bridge is asked again this phone cannot rely on being in.
   const unknown = outcome?.kind === "refused" && outcome.word === "bad-proof";
@@ -98,7 +106,8 @@ function Card(props: {
   };
   return (
     <Section title={t.bridge(known.ssid)}>
-      <div class={`standing ${isIn ? "in" : ""}`} role="status">
+      {!props.alone && <p class="soft small">{t.bridgeId(shortId(known.bridge))}</p>}
+      <div ref={place} class={`standing ${isIn ? "in" : ""}`} role="status">
         <Icon name={isIn ? "check" : "lock"} />
         <div>
           <p class="standing-words">{isIn ? t.inUntil(mine.clock) : was ? t.wasIn(mine.clock) : t.notIn}</p>
@@ -139,7 +148,7 @@ function Card(props: {
       <p class="soft small">{known.role === "owner" ? t.manageHint : t.manageGuestHint}</p>
       <More title={t.aboutBridge}>
         <p>{t.youAre(known.name, known.role)}</p>
-        <p class="soft small">{t.bridgeId(shortId(known.bridge))}</p>
+        {props.alone && <p class="soft small">{t.bridgeId(shortId(known.bridge))}</p>}
         <Button kind="plain" icon="trash" label={t.forgetHere} onTap={props.onForget} />
       </More>
     </Section>

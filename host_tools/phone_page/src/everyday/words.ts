@@ -11,7 +11,8 @@ const DAY = 86_400_000;
 
 /** A time of day as this phone writes it; with the day where it is not today. `at`, `now`: ms since 1970. */
 export function clock(at: number, now: number): string {
-  const time = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  // In one piece: "PM" on a line of its own says nothing.
+  const time = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }).replace(/\s/g, "\u00a0");
   const days = Math.round((startOfDay(at) - startOfDay(now)) / DAY);
   if (days === 0) return time;
   if (days === 1) return t.tomorrow(time);

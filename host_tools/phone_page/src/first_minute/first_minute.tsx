@@ -73,6 +73,8 @@ export function FirstMinute(props: {
     setAt({ place: "find" });
   };
   useEffect(() => {
+    // So that it is here again after a reload.
+    if (begin.from === "progress" && at.place === "play") keepProgress({ bridge: begin.known.bridge, place: "play" });
     if (begin.from !== "link") return;
     take(begin.found).catch((reason: unknown) => {
       setFailed(reason);
@@ -137,9 +139,11 @@ export function FirstMinute(props: {
     setAt({ place: "code" });
   };
   const toFind = () => setAt({ place: "find" });
-  const toSpeaker = () => show({ place: "speaker", byCable: speakersCable, joined: "" });
+  /** Screens that ask the bridge; where there is no way to it without a tap, that comes first. */
+  const asking = (next: At) => (contact.session || contact.isNear ? show(next) : setAt({ place: "back" }));
+  const toSpeaker = () => asking({ place: "speaker", byCable: speakersCable, joined: "" });
   /** `joined`: the one that it is on already. */
-  const toWifi = (joined: string) => show({ place: "wifi", cable: false, joined });
+  const toWifi = (joined: string) => asking({ place: "wifi", cable: false, joined });
 
   // The screens that Back leads to from here, the nearest first. A code that was used is behind.
   const behind: (() => void)[] = [];
@@ -226,7 +230,7 @@ export function FirstMinute(props: {
       );
     }
     case "play":
-      return <Play until={at.until} segment={at.segment} onDone={done} />;
+      return <Play until={at.until} segment={at.segment} owner={isOwner()} onDone={done} />;
   }
 }
 

@@ -85,7 +85,7 @@ export function LetIn(props: {
 }
 
 /** In. */
-export function Play(props: { until: number; segment: string | null; onDone: () => void }) {
+export function Play(props: { until: number; segment: string | null; owner: boolean; onDone: () => void }) {
   const about: Record<string, { what: string; next: string }> = t.playSegment;
   const words = props.segment && Object.hasOwn(about, props.segment) ? about[props.segment] : undefined;
   return (
@@ -103,7 +103,7 @@ export function Play(props: { until: number; segment: string | null; onDone: () 
           {words.next}
         </Notice>
       )}
-      <p class="soft">{t.playOther}</p>
+      {props.owner && <p class="soft">{t.playOther}</p>}
     </Screen>
   );
 }

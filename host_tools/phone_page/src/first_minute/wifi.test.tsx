@@ -39,7 +39,7 @@ async function shown(state: UplinkState = "joining", networks = [DORM]) {
   const onUp = vi.fn();
   render(<ChooseWifi contact={contact} onUp={onUp} />);
   await screen.findByRole("button", { name: new RegExp(t.other) });
-  return { session, onUp };
+  return { session, onUp, contact };
 }
 
 test("a key that was typed before is not sent to a network that has none", async () => {
@@ -110,4 +110,17 @@ test("who is on the network goes on", async () => {
   await type(t.key, "eight888");
   await send();
   await soon(() => expect(onUp).toHaveBeenCalledTimes(1));
+});
+
+test("whoever has gone back while the bridge is reached joins nothing", async () => {
+  const { session, contact } = await shown();
+  let reached!: (session: Session) => void;
+  contact.reach = () => new Promise((resolve) => (reached = resolve));
+  await tap(/^Dorm/);
+  await type(t.key, "right key");
+  await send();
+  await tap(texts.parts.back);
+  await act(async () => reached(session as unknown as Session));
+  expect(session.of("join")).toEqual([]);
+  expect(screen.getByRole("heading", { level: 1 }).textContent).toBe(t.wifiTitle);
 });

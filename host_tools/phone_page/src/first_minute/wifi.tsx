@@ -72,13 +72,23 @@ export function ChooseWifi(props: {
   const [failure, setFailure] = useState<Failure | null>(null);
   const [error, setError] = useState<unknown>(null);
 
+  // Whoever has gone back to the list while the bridge is reached joins nothing.
+  const wanted = useRef(form !== null);
+  wanted.current = form !== null;
+  useEffect(
+    () => () => {
+      wanted.current = false;
+    },
+    [],
+  );
   const join = async (given: Typed) => {
     setError(null);
     setFailure(null);
     try {
       const session = await props.contact.reach(true);
+      if (!wanted.current) return;
       await session.request("join", requestOf(given));
-      setJoining(given);
+      if (wanted.current) setJoining(given);
     } catch (reason) {
       setError(reason);
     }

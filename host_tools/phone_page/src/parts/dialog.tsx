@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useBack } from "../back.ts";
 import { texts } from "../texts.ts";
 import { Button } from "./button.tsx";
 import { Field } from "./field.tsx";
@@ -31,6 +32,7 @@ export function Dialog(props: {
     if (props.danger && props.typed === undefined) dialog?.querySelector("h2")?.focus();
     return () => dialog?.close();
   }, []);
+  useBack(1, () => !working.current && props.onClose());
   const ready = props.typed === undefined || same(word, props.typed);
   const confirm = async () => {
     if (!ready || working.current) return;

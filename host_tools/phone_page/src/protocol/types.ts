@@ -105,6 +105,8 @@ export interface KnownBridge {
   ssid: string;
   /** ms since 1970: this phone is let in until then if it stays silent; 0: not let in. */
   inUntil: number;
+  /** When the last visit to it ended, in ms since 1970; unknown of those that were stored before there was this. */
+  visited?: number;
 }
 
 export type Segment = {
