@@ -277,6 +277,7 @@ class WifiAir:
         self._changed = asyncio.Event()
         self._guests: list[str] = []
         self._lock = asyncio.Lock()  # one change of the radios at a time
+        self._restarting = asyncio.Lock()
         self._has_ethernet = has_ethernet
         self.plug = ethernet.Plug(
             self._ip,
@@ -765,14 +766,15 @@ class WifiAir:
         """Whoever was associated is not any more; the speaker joins when it knows the network."""
         if self.plug.on(ethernet.SEGMENT):
             return
-        for task in (self._serving_speaker, self._outside):
-            await _end(task)
-        self._serving_speaker = self._outside = None
-        self._guests.clear()
-        self._tell_stations([])
-        async with self._lock:
-            await self._speaker_namespace.carrier(topology.SEGMENT_RADIO, False)
-        self._bring_speaker()
+        async with self._restarting:  # the board's, and what a test does to the speaker, may come at once
+            for task in (self._serving_speaker, self._outside):
+                await _end(task)
+            self._serving_speaker = self._outside = None
+            self._guests.clear()
+            self._tell_stations([])
+            async with self._lock:
+                await self._speaker_namespace.carrier(topology.SEGMENT_RADIO, False)
+            self._bring_speaker()
 
     def _bring_speaker(self) -> None:
         if self.speaker_present and self.ap.lets_in(self.speaker_knows) and self.ap.max_clients >= 1:

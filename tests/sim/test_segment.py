@@ -1,5 +1,7 @@
 """network.WLAN(IF_AP): the access point of the speaker; as on MicroPython's ESP32 port."""
 
+import asyncio
+
 from dorm import topology
 from sim_bench import LIMIT_S, Bench
 
@@ -74,6 +76,18 @@ async def test_there_is_room_for_one_station(bench: Bench) -> None:
     await bench.air.roam_speaker(True)
     await bench.air.wait(lambda: bench.air.stations == [topology.MAC[topology.SPEAKER]], LIMIT_S, "the speaker is back")
     assert "two" not in bench.board.serial()
+
+
+async def test_the_speaker_comes_once_whoever_restarts_the_network_meanwhile(bench: Bench) -> None:
+    await bench.run(AP + UP.replace("max_clients=1", "max_clients=2") + STAY)
+    await bench.air.wait(lambda: bench.air.ap.max_clients == 2, LIMIT_S, "room for two")
+    await asyncio.gather(*(bench.air.roam_speaker(True) for _ in range(3)))
+
+    def coming() -> bool:
+        return any(getattr(task.get_coro(), "__name__", "") == "_join_speaker" for task in asyncio.all_tasks())
+
+    await bench.air.wait(lambda: not coming(), LIMIT_S, "the speaker to be there")
+    assert bench.air.stations == [topology.MAC[topology.SPEAKER]]
 
 
 async def test_one_station_is_thrown_out_and_no_other(bench: Bench) -> None:

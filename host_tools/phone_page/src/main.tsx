@@ -190,6 +190,7 @@ function Page() {
             choose={askForBridge}
             visit={(known) => visit(known, "claim")}
             onBack={home}
+            onPair={pair}
             onDone={async (begun) => {
               setBridges(await store.list());
               setView(everyday(null, begun));

@@ -41,6 +41,8 @@ export function FirstMinute(props: {
   /** The browser's list, and a connection to what is chosen there; needs a tap. */
   choose: () => Promise<Link>;
   visit: (known: KnownBridge) => Promise<Outcome>;
+  /** From the beginning, with another code. */
+  onPair: () => void;
   /** Away from here, before this phone is paired. */
   onBack: () => void;
   /** The first minute is over, or left for later; a session that is still there goes on elsewhere. */
@@ -225,6 +227,7 @@ export function FirstMinute(props: {
           ask={ask}
           onSpeaker={isOwner() ? toSpeaker : null}
           onWifi={() => toWifi("")}
+          onPair={props.onPair}
           onLater={later}
         />
       );

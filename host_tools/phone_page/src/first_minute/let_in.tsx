@@ -27,6 +27,8 @@ export function LetIn(props: {
   /** Back to the speaker; null for who may not. */
   onSpeaker: (() => void) | null;
   onWifi: () => void;
+  /** For whom the bridge does not know any more. */
+  onPair: () => void;
   onLater: () => void;
 }) {
   const { known } = props;
@@ -48,6 +50,7 @@ export function LetIn(props: {
     }
   };
   const away = known.addr === "";
+  const unknown = outcome?.kind === "refused" && outcome.word === "bad-proof";
   const asking = away || (outcome !== null && ["no-answer", "another-bridge", "unproven"].includes(outcome.kind));
   return (
     <Screen
@@ -74,7 +77,11 @@ export function LetIn(props: {
       }
     >
       {words && (
-        <Notice kind="trouble" title={words.what}>
+        <Notice
+          kind="trouble"
+          title={words.what}
+          action={unknown && <Button kind="second" label={texts.everyday.pairAgain} onTap={props.onPair} />}
+        >
           {words.next}
         </Notice>
       )}
