@@ -16,8 +16,6 @@ const levels = new Map<number, Level>();
 let born = 0;
 /** The depth of the entry that the tab is at. */
 let here = 0;
-/** The depth of the entry that this page was loaded at: what lies below is of a page before it, of which nothing is on the screen. */
-let base = 0;
 /** A journey of our own through the history is under way; and who waits for its end. */
 let going = false;
 let waiting: (() => void)[] = [];
@@ -29,7 +27,7 @@ function depthOf(state: unknown): number | null {
 }
 const stamped = (depth: number) => ({ [KEY]: depth });
 const sorted = () => [...levels].sort(([one], [other]) => one - other).map(([, level]) => level);
-const wanted = () => sorted().reduce((sum, { depth }) => sum + depth, base);
+const wanted = () => sorted().reduce((sum, { depth }) => sum + depth, 0);
 
 /** Makes the history as deep as what is shown. */
 function settle(): void {
@@ -60,16 +58,14 @@ function isNew(): boolean {
 }
 function moved(): void {
   if (isNew()) return;
-  const depth = depthOf(history.state) ?? 0;
-  here = depth;
-  if (here < base) base = 0; // and out, with the next step
+  here = depthOf(history.state) ?? 0;
   if (going) going = false;
-  else callBack(depth);
+  else callBack(here);
   plan();
 }
 /** Of all that is shown, what lies above `depth` is left. */
 function callBack(depth: number): void {
-  let below = base;
+  let below = 0;
   for (const level of sorted()) {
     if (below + level.depth > depth) return level.back(depth - below);
     below += level.depth;
@@ -80,13 +76,11 @@ function callBack(depth: number): void {
 export function listenForBack(): void {
   const begin = () => {
     going = false;
-    here = depthOf(history.state) ?? 0;
-    if (here < base) base = 0;
+    here = depthOf(history.state) ?? 0; // of a page before it, loaded anew: its screens are gone, and so are their entries
     history.replaceState(stamped(here), "");
     plan();
   };
   history.scrollRestoration = "manual"; // a screen begins at its top
-  base = Infinity;
   begin();
   addEventListener("popstate", moved);
   // A page that was kept while the tab was elsewhere may be shown at another entry than it was left at.

@@ -1,9 +1,10 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Button, Field, Form, Icon, Notice, Screen, TroubleNotice } from "../parts/index.ts";
 import { isName } from "../protocol/limits.ts";
 import { Trouble } from "../protocol/types.ts";
 import { texts } from "../texts.ts";
 import type { Contact } from "./contact.ts";
+import { useThere } from "./there.ts";
 import { deviceName } from "./words.ts";
 
 const t = texts.firstMinute;
@@ -75,13 +76,7 @@ export function Name(props: {
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const wrong = !isName(name.trim());
-  const there = useRef(true);
-  useEffect(
-    () => () => {
-      there.current = false;
-    },
-    [],
-  );
+  const there = useThere();
   const pair = async () => {
     if (wrong || busy) return;
     setBusy(true);

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { useBack } from "../back.ts";
 import { Button, Icon, Screen, TroubleNotice } from "../parts/index.ts";
 import { credentialOf, type Found } from "../protocol/links.ts";
@@ -12,6 +12,7 @@ import { Contact } from "./contact.ts";
 import { LetIn, Play } from "./let_in.tsx";
 import { keepProgress, type Progress, readProgress } from "./progress.ts";
 import { Speaker } from "./speaker.tsx";
+import { useThere } from "./there.ts";
 import { Cable, ChooseWifi, type Step } from "./wifi.tsx";
 
 const t = texts.firstMinute;
@@ -61,13 +62,7 @@ export function FirstMinute(props: {
   );
   useEffect(() => () => contact.close(), [contact]);
   const [pairing, setPairing] = useState(false);
-  const there = useRef(true);
-  useEffect(
-    () => () => {
-      there.current = false;
-    },
-    [],
-  );
+  const there = useThere();
 
   const take = async (found: Found) => {
     setCredential(await credentialOf(found));
